@@ -1,0 +1,125 @@
+import os
+import pickle
+
+import numpy as np
+import pytest
+
+from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
+
+GOOD = {"landmarks": np.full((4, 33, 4), 0.5, np.float32), "fps": 29.97, "width": 640, "height": 360}
+
+
+def holding(value, frames=slice(None)):
+    landmarks = GOOD["landmarks"].copy()
+    landmarks[frames] = value
+    return {"landmarks": landmarks}
+
+
+def test_saved_landmarks_load_back(tmp_path):
+    path = tmp_path / "dips" / "v.npz"
+    landmarks = holding(np.nan, slice(1, 3))["landmarks"]  # nobody there in two frames
+    save_landmarks(path, Landmarks(landmarks, 29.97, 640, 360))
+    loaded = load_landmarks(path)
+    np.testing.assert_array_equal(loaded.landmarks_FxLx4, landmarks)
+    assert (loaded.fps, loaded.width_px, loaded.height_px) == (29.97, 640, 360)
+    assert [file.name for file in path.parent.iterdir()] == ["v.npz"]
+
+
+def test_other_float_types_become_float32(tmp_path):
+    np.savez(tmp_path / "v.npz", **GOOD | {"landmarks": GOOD["landmarks"].astype(np.float64), "more": 1})
+    assert load_landmarks(tmp_path / "v.npz").landmarks_FxLx4.dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"landmarks": np.zeros((4, 17, 4), np.float32)}, r"shape \(4, 17, 4\): must be \(frames, 33, 4\)"),
+        ({"landmarks": np.zeros((4, 33, 3), np.float32)}, r"shape \(4, 33, 3\)"),
+        ({"landmarks": np.zeros((4, 132), np.float32)}, r"shape \(4, 132\)"),
+        ({"landmarks": np.zeros((4, 33, 4), np.int32)}, "type int32: must be float32"),
+        ({"landmarks": np.zeros((0, 33, 4), np.float32)}, "no frame at all"),
+        (holding(np.nan), "no frame with all landmarks"),
+        (holding(np.inf, slice(2, 3)), "infinite landmarks in frame 2"),
+        ({"fps": 0}, "fps=0.*must be one number above 0, in frames a second"),
+        ({"fps": np.nan}, "fps=nan"),
+        ({"fps": -30.0}, "fps=-30.0"),
+        ({"fps": np.inf}, "fps=inf"),
+        ({"fps": "30"}, "fps=30: must be one number"),
+        ({"fps": np.array([30.0, 30.0])}, r"fps=array of shape \(2,\)"),
+        ({"width": 0}, "width=0: must be one number above 0, in pixels"),
+        ({"height": -1}, "height=-1"),
+        ({"landmarks": np.array([{"a": 1}])}, "holds pickled objects, refused"),
+        ({"fps": np.array(object())}, "holds pickled objects, refused"),
+    ],
+)
+def test_bad_content(tmp_path, changes, message):
+    np.savez(tmp_path / "v.npz", **GOOD | changes)
+    with pytest.raises(ValueError, match=rf"v\.npz: .*{message}"):
+        load_landmarks(tmp_path / "v.npz")
+
+
+def test_missing_keys(tmp_path):
+    np.savez(tmp_path / "v.npz", landmarks=GOOD["landmarks"], rate=30)
+    with pytest.raises(ValueError, match=r"v\.npz: no fps, width, height \(found: landmarks, rate\)"):
+        load_landmarks(tmp_path / "v.npz")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.9, 0.999])
+def test_truncated(tmp_path, share):
+    path = tmp_path / "v.npz"
+    np.savez_compressed(
+        path, **GOOD | {"landmarks": np.random.default_rng(0).random((50, 33, 4), np.float32)}
+    )
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match=r"v\.npz: (unreadable or cut short|no npz archive)"):
+        load_landmarks(path)
+
+
+def test_damaged_inside(tmp_path):
+    path = tmp_path / "v.npz"
+    np.savez_compressed(
+        path, **GOOD | {"landmarks": np.random.default_rng(0).random((50, 33, 4), np.float32)}
+    )
+    data = bytearray(path.read_bytes())
+    data[2000:2100] = bytes(100)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=r"v\.npz: unreadable or cut short"):
+        load_landmarks(path)
+
+
+def test_other_files_named_npz(tmp_path):
+    with pytest.raises(ValueError, match="no such file"):
+        load_landmarks(tmp_path / "v.npz")
+    (tmp_path / "v.npz").write_text("hello, I am no archive")
+    with pytest.raises(ValueError, match=r"v\.npz: no npz archive"):
+        load_landmarks(tmp_path / "v.npz")
+    with (tmp_path / "v.npz").open("wb") as file:
+        np.save(file, GOOD["landmarks"])
+    with pytest.raises(ValueError, match="no npz archive"):
+        load_landmarks(tmp_path / "v.npz")
+
+    (tmp_path / "v.npz").write_bytes(pickle.dumps({"landmarks": 1}))
+    with pytest.raises(ValueError, match="no npz archive"):
+        load_landmarks(tmp_path / "v.npz")
+
+
+def test_nothing_is_unpickled(tmp_path):
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(tmp_path / "exploded"),))
+
+    np.savez(tmp_path / "v.npz", **GOOD | {"landmarks": np.array([Bomb()], object)})
+    with pytest.raises(ValueError, match="refused"):
+        load_landmarks(tmp_path / "v.npz")
+    assert not (tmp_path / "exploded").exists()
+
+
+def test_failed_write_keeps_the_old_file(tmp_path, monkeypatch):
+    path = tmp_path / "v.npz"
+    save_landmarks(path, Landmarks(GOOD["landmarks"], 30.0, 640, 360))
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        save_landmarks(path, Landmarks(GOOD["landmarks"], 25.0, 640, 360))
+    assert load_landmarks(path).fps == 30.0
+    assert [file.name for file in tmp_path.iterdir()] == ["v.npz"]

@@ -1,0 +1,170 @@
+"""Checkpoints (Orbax): the best by validation segmentation loss, and the latest."""
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import grain
+import orbax.checkpoint as ocp
+from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+
+from wt_jax import config
+from wt_jax.skeleton import ANGLE_NAMES, FRAME_RATE_HZ
+
+_METRIC = "val_segmentation_loss"
+_VERSION = 1
+# What may differ between a checkpoint's config and the run that takes it up: places, and how long.
+_FREE = frozenset({"workdir", "overwrite", "data.root", "data.recordings", "train.epochs"})
+
+
+class Checkpoints:
+    """The checkpoints under `workdir/checkpoints/<step>`.
+
+    Each holds `state` (TrainState), `batches` (position of the Grain iterator) and `meta` (JSON: config,
+    angle order, rate, data fingerprint and split, monitor, history).
+    """
+
+    def __init__(self, workdir: Path | str):
+        self.folder = Path(workdir).absolute() / "checkpoints"
+        self._manager = ocp.CheckpointManager(
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                best_fn=_metric,
+                best_mode="min",
+                preservation_policy=AnyPreservationPolicy(
+                    [
+                        LatestN(1),
+                        BestN(get_metric_fn=_metric, reverse=True, n=1, keep_checkpoints_without_metrics=False),
+                    ]
+                ),
+                enable_async_checkpointing=False,
+                cleanup_tmp_directories=True,
+            ),
+        )
+
+    @property
+    def latest_step(self) -> int | None:
+        return self._manager.latest_step()
+
+    @property
+    def best_step(self) -> int | None:
+        """The step with the lowest validation segmentation loss; None before the first validation."""
+        step = self._manager.best_step()
+        return step if step is not None and self._manager.metrics(step) else None
+
+    def save(
+        self,
+        state: Any,
+        batches: grain.DatasetIterator,
+        meta: dict[str, Any],
+        segmentation_loss: float | None = None,
+    ) -> None:
+        """Saves under the state's step; `segmentation_loss` is None in the middle of an epoch.
+
+        A checkpoint of the same step is left as it is: it holds the same state, and its loss.
+        """
+        step = int(state.step)
+        if step in self._manager.all_steps():
+            return
+        if segmentation_loss is not None and not math.isfinite(segmentation_loss):
+            raise AssertionError("a loss that is not finite has no place among the best")
+        self._manager.save(
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardSave(state),
+                batches=grain.checkpoint.CheckpointSave(batches),
+                meta=ocp.args.JsonSave({"version": _VERSION, **meta}),
+            ),
+            metrics=None if segmentation_loss is None else {_METRIC: segmentation_loss},
+        )
+        self._manager.wait_until_finished()
+
+    def meta(self, step: int) -> dict[str, Any]:
+        """Raises ValueError for a checkpoint that cannot be read, or of other angles or another rate."""
+        meta = self._restore(step, meta=ocp.args.JsonRestore())["meta"]
+        if meta.get("version") != _VERSION:
+            raise ValueError(f"{self.folder / str(step)}: version {meta.get('version')}, this wt_jax reads {_VERSION}")
+        if tuple(meta["angles"]) != ANGLE_NAMES or meta["frame_rate_hz"] != FRAME_RATE_HZ:
+            raise ValueError(
+                f"{self.folder / str(step)}: trained on other joint angles or another frame rate than this "
+                "wt_jax computes; train again"
+            )
+        return meta
+
+    def restore(self, step: int, template: Any, batches: grain.DatasetIterator | None = None) -> Any:
+        """The state, with the shapes, types and placement of `template` (`steps.state_template`).
+
+        `batches` is moved to its position. Raises ValueError for a checkpoint that is damaged or of
+        another model.
+        """
+        items: dict[str, Any] = {"state": ocp.args.StandardRestore(template)}
+        if batches is not None:
+            items["batches"] = grain.checkpoint.CheckpointRestore(batches)
+        return self._restore(step, **items)["state"]
+
+    def _restore(self, step: int, **items: Any) -> Any:
+        try:
+            return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except Exception as error:  # Orbax, TensorStore and JSON each raise their own
+            raise ValueError(
+                f"{self.folder / str(step)}: damaged, or not a checkpoint of this model: {error}"
+            ) from error
+
+    def close(self) -> None:
+        self._manager.close()
+
+
+def _metric(metrics: dict[str, float]) -> float:
+    return metrics[_METRIC]
+
+
+def make_meta(options: config.Config, **run: Any) -> dict[str, Any]:
+    """What a checkpoint says of itself: the config, what the angles mean, and the run's own entries."""
+    return {
+        "config": config.flatten(options),
+        "angles": ANGLE_NAMES,
+        "frame_rate_hz": FRAME_RATE_HZ,
+        **run,
+    }
+
+
+def check_resumable(meta: dict[str, Any], options: config.Config, fingerprint: str, where: Path) -> None:
+    """Raises ValueError naming what differs between a checkpoint and the run that would take it up."""
+    saved, now = meta["config"], config.flatten(options)
+    as_saved = {key: list(value) if isinstance(value, tuple) else value for key, value in now.items()}
+    differing = [
+        f"{key} (was {saved.get(key)!r}, is {now.get(key)!r})"
+        for key in sorted(set(saved) | set(now))
+        if key not in _FREE and saved.get(key) != as_saved.get(key)
+    ]
+    if meta["fingerprint"] != fingerprint:
+        differing.append("the training data (recordings were added, removed, changed, or moved to another split)")
+    if differing:
+        raise ValueError(
+            f"{where} holds a run with another config: {'; '.join(differing)}. Set --config.overwrite=True to "
+            "start over, or another --config.workdir"
+        )
+
+
+def open_best(folder: Path | str) -> tuple[Checkpoints, int]:
+    """The checkpoints of a training run's workdir and the best step among them.
+
+    Raises ValueError where the folder holds none.
+    """
+    folder = Path(folder)
+    if not (folder / "checkpoints").is_dir():
+        raise ValueError(f"{folder}: holds no checkpoints; give the workdir of a training run")
+    checkpoints = Checkpoints(folder)
+    step = checkpoints.best_step
+    if step is None:
+        raise ValueError(f"{folder}: holds no checkpoint of a finished epoch yet; let it train longer")
+    return checkpoints, step
+
+
+def delete_run(workdir: Path) -> None:
+    """Deletes what an earlier run wrote into `workdir`, and nothing else."""
+    for name in ("checkpoints", "tensorboard"):
+        shutil.rmtree(workdir / name, ignore_errors=True)
+    for name in ("training_history.npy", "training_curves.png"):
+        (workdir / name).unlink(missing_ok=True)

@@ -1,0 +1,78 @@
+"""What every command shares: errors in one line, exit statuses, logging, the compilation cache."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import jax
+
+USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
+INTERRUPTED = 130  # 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
+    """Runs `main(arguments)` and exits with its status.
+
+    A user's mistake (ValueError, OSError) is shown as one line, exit status 2. The environment variable
+    WT_JAX_LOG (debug, info, warning) sets how much is logged; at debug an error keeps its traceback.
+    """
+    level = os.environ.get("WT_JAX_LOG", "warning").upper()
+    if level not in logging.getLevelNamesMapping():
+        print(f"error: WT_JAX_LOG={level.lower()}: must be debug, info, warning or error", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    logging.basicConfig(level=level, format="%(levelname).1s %(name)s: %(message)s")
+    for chatty in () if level == "DEBUG" else ("absl", "jax", "orbax", "matplotlib"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    try:
+        status = main(sys.argv[1:])
+    except (ValueError, OSError) as error:
+        if level == "DEBUG":
+            raise
+        print(f"error: {error}", file=sys.stderr)
+        status = USER_ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        status = INTERRUPTED
+    sys.exit(status)
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled steps between runs in ~/.cache/wt_jax, unless JAX_COMPILATION_CACHE_DIR names a place."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax" / "jax"
+        jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+class Stop:
+    """Whether a signal has asked the run to stop, and which."""
+
+    caught: signal.Signals | None = None
+
+    @property
+    def status(self) -> int:
+        return TERMINATED if self.caught == signal.SIGTERM else INTERRUPTED
+
+
+@contextmanager
+def catch_stop() -> Iterator[Stop]:
+    """Notes the first SIGINT or SIGTERM for the loop to act on; a second one interrupts at once."""
+    stop = Stop()
+
+    def note(number: int, _: object) -> None:
+        if stop.caught is not None:
+            raise KeyboardInterrupt
+        stop.caught = signal.Signals(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,290 @@
+"""Every option of a run: typed, with its default, checked once after parsing and fixed from then on."""
+
+import dataclasses
+import difflib
+import math
+import re
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from wt_jax.skeleton import CLASSES, NO_EXERCISE, canonical_class
+
+
+class _Section:
+    """A group of options that can be assigned until `fix` is called (config_flags assigns overrides)."""
+
+    _fixed = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._fixed:
+            raise dataclasses.FrozenInstanceError(f"the config is fixed: cannot set {name} after it was checked")
+        if name not in {field.name for field in dataclasses.fields(self)}:  # type: ignore[arg-type]
+            raise AttributeError(f"unknown key {name}{_nearest(name, self)}")
+        object.__setattr__(self, name, value)
+
+    def fix(self) -> None:
+        object.__setattr__(self, "_fixed", True)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Data(_Section):
+    root: str = "data"  # holds raw/, landmarks/, labels/ (data/README.md)
+    recordings: str = ""  # folder of built recordings; "": root/recordings, or in workdir if root is read-only
+    classes: tuple[str, ...] = CLASSES  # the order of the classifier's outputs
+    window_frames: int = 30  # at 30 fps
+    stride_frames: int = 1  # between training windows of a recording
+    eval_stride_frames: int = 15  # between validation and test windows
+    positive_ratio: float = 0.2  # share of a batch's windows that contain a repetition start
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Labels(_Section):
+    kernel: str = "gaussian"  # shape of the soft target around a start: gaussian or lorentzian
+    width_frames: float = 4.0  # half width at half height
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Model(_Section):
+    filters: int = 128
+    blocks: int = 8
+    kernel_size: int = 3
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)  # block i uses dilations[i % len(dilations)]
+    heads: int = 4
+    dropout: float = 0.25
+    dense_units: tuple[int, ...] = (128, 64, 32)  # hidden layers of each of the two heads
+    causal: bool = False  # True: a frame's convolutions see only earlier frames
+    compute_dtype: str = "float32"  # float32 or bfloat16; weights are float32 either way
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Loss(_Section):
+    segmentation_weight: float = 5.0
+    focal_gamma: float = 1.0
+    focal_alpha: float = 0.5
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Optimizer(_Section):
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-4  # not on biases and norms
+    plateau_factor: float = 0.5  # learning rate x this ...
+    plateau_patience: int = 10  # ... after so many epochs without a better validation segmentation loss
+    minimum_learning_rate: float = 1e-6
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Train(_Section):
+    epochs: int = 250
+    batch_size: int = 32  # of all devices and processes together
+    patience: int = 20  # epochs without a better validation segmentation loss before the run stops
+    windows_per_epoch: int = 8192
+    steps_per_dispatch: int = 8  # training steps in one call to the device
+    accumulate: int = 1  # parts in which a batch goes through the device, when memory is short
+    eval_batch_size: int = 512
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Config(_Section):
+    workdir: str = "checkpoints/main"
+    seed: int = 0
+    overwrite: bool = False  # True: delete what workdir holds and start over
+    data: Data = dataclasses.field(default_factory=Data)
+    labels: Labels = dataclasses.field(default_factory=Labels)
+    model: Model = dataclasses.field(default_factory=Model)
+    loss: Loss = dataclasses.field(default_factory=Loss)
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    train: Train = dataclasses.field(default_factory=Train)
+
+
+def _keys(config: Any, prefix: str = "") -> Iterator[str]:
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        yield from _keys(value, f"{prefix}{field.name}.") if isinstance(value, _Section) else (prefix + field.name,)
+
+
+def _nearest(key: str, config: Any) -> str:
+    keys = list(_keys(config))
+    leaf = {known.rsplit(".", 1)[-1]: known for known in keys}
+    near = difflib.get_close_matches(key, keys, 1, 0.6)
+    near = near or [leaf[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], leaf, 1, 0.6)]
+    return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(keys)}"
+
+
+def flatten(config: Config) -> dict[str, Any]:
+    """All options as {"train.batch_size": 32, ...}."""
+    flat = {}
+    for key in _keys(config):
+        value: Any = config
+        for part in key.split("."):
+            value = getattr(value, part)
+        flat[key] = value
+    return flat
+
+
+def unflatten(flat: dict[str, Any]) -> Config:
+    """The checked config of `flatten`'s dict (lists become tuples, so that JSON can lie between).
+
+    Raises ValueError for unknown keys and bad values.
+    """
+    config = Config()
+    for key, value in flat.items():
+        *sections, name = key.split(".")
+        if key not in set(_keys(config)):
+            raise ValueError(f"unknown key {key}{_nearest(key, config)}")
+        section: Any = config
+        for part in sections:
+            section = getattr(section, part)
+        setattr(section, name, tuple(value) if isinstance(value, list) else value)
+    return check(config)
+
+
+# What each value must satisfy beside its type: (test, what is allowed).
+_Rule = tuple[Callable[[Any], bool], str]
+_POSITIVE: _Rule = (lambda v: v > 0, "must be greater than 0")
+_COUNT: _Rule = (lambda v: v >= 1, "must be at least 1")
+_NOT_NEGATIVE: _Rule = (lambda v: v >= 0, "must be at least 0")
+_COUNTS: _Rule = (lambda v: len(v) > 0 and min(v) >= 1, "must be one or more numbers of at least 1")
+_RULES: dict[str, _Rule] = {
+    "workdir": (bool, "must name a folder"),
+    "seed": (lambda v: 0 <= v < 2**32, "must be in [0, 2**32)"),
+    "data.root": (bool, "must name a folder"),
+    "data.classes": (lambda v: len(v) >= 2 and all(re.fullmatch(r"[\w .-]*\w", c) for c in v)
+                     and len({canonical_class(c) for c in v}) == len(v),
+                     "must be two or more different folder names"),
+    "data.window_frames": (lambda v: v >= 2, "must be at least 2"),
+    "data.stride_frames": _COUNT,
+    "data.eval_stride_frames": _COUNT,
+    "data.positive_ratio": (lambda v: 0 < v < 1, "must be between 0 and 1, both excluded"),
+    "labels.kernel": (lambda v: v in ("gaussian", "lorentzian"), "must be gaussian or lorentzian"),
+    "labels.width_frames": _POSITIVE,
+    "model.filters": _COUNT,
+    "model.blocks": _COUNT,
+    "model.kernel_size": (lambda v: v >= 1 and v % 2 == 1, "must be odd, so that a centred kernel has a middle"),
+    "model.dilations": _COUNTS,
+    "model.heads": _COUNT,
+    "model.dropout": (lambda v: 0 <= v <= 0.9, "must be in [0, 0.9]"),
+    "model.dense_units": _COUNTS,
+    "model.compute_dtype": (lambda v: v in ("float32", "bfloat16"), "must be float32 or bfloat16"),
+    "loss.segmentation_weight": _NOT_NEGATIVE,
+    "loss.focal_gamma": _NOT_NEGATIVE,
+    "loss.focal_alpha": _POSITIVE,
+    "optimizer.learning_rate": _POSITIVE,
+    "optimizer.weight_decay": _NOT_NEGATIVE,
+    "optimizer.plateau_factor": (lambda v: 0 < v < 1, "must be between 0 and 1, both excluded"),
+    "optimizer.plateau_patience": _COUNT,
+    "optimizer.minimum_learning_rate": _NOT_NEGATIVE,
+    "train.epochs": _COUNT,
+    "train.batch_size": _COUNT,
+    "train.patience": _COUNT,
+    "train.windows_per_epoch": _COUNT,
+    "train.steps_per_dispatch": _COUNT,
+    "train.accumulate": _COUNT,
+    "train.eval_batch_size": _COUNT,
+}  # fmt: skip
+
+
+def _typed(key: str, value: Any, hint: Any) -> Any:
+    """`value` as the option's type; raises ValueError where it is of another."""
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, (tuple, list)):
+            raise ValueError(f"{key}={value!r}: must be a tuple, like \"(1, 2)\"")
+        return tuple(_typed(key, item, typing.get_args(hint)[0]) for item in value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
+        raise ValueError(f"{key}={value!r}: must be of type {hint.__name__}")
+    if hint is float and not math.isfinite(value):
+        raise ValueError(f"{key}={value!r}: must be a finite number")
+    return value
+
+
+def check(config: Config) -> Config:
+    """Checks every value, normalises class names and fixes the config; returns it.
+
+    Raises ValueError naming the key, its value and what is allowed.
+    """
+    if not isinstance(config, Config):
+        raise ValueError(f"get_config() must return a wt_jax.config.Config, not {type(config).__name__}")
+    for prefix, section in [("", config), *((f"{f.name}.", getattr(config, f.name)) for f in
+                                            dataclasses.fields(config) if f.name in _SECTIONS)]:  # fmt: skip
+        hints = typing.get_type_hints(type(section))
+        for field in dataclasses.fields(section):
+            key = prefix + field.name
+            if key in _SECTIONS:
+                continue
+            value = _typed(key, getattr(section, field.name), hints[field.name])
+            allowed, what = _RULES.get(key, (lambda _: True, ""))
+            if not allowed(value):
+                raise ValueError(f"{key}={value!r}: {what}")
+            setattr(section, field.name, value)
+    _check_together(config)
+    config.data.classes = tuple(canonical_class(name) for name in config.data.classes)
+    for section in (*(getattr(config, name) for name in _SECTIONS), config):
+        section.fix()
+    return config
+
+
+_SECTIONS = ("data", "labels", "model", "loss", "optimizer", "train")
+
+
+def _check_together(config: Config) -> None:
+    model, train = config.model, config.train
+    if model.filters % model.heads:
+        raise ValueError(f"model.heads={model.heads}: must divide model.filters={model.filters}")
+    if train.batch_size % train.accumulate:
+        raise ValueError(f"train.accumulate={train.accumulate}: must divide train.batch_size={train.batch_size}")
+    if all(canonical_class(name) == NO_EXERCISE for name in config.data.classes):
+        raise ValueError(f"data.classes={config.data.classes!r}: must hold an exercise")
+
+
+def parse(argv: Sequence[str]) -> Config:
+    """The checked config of a command line `--config FILE [--config.section.key=value ...]`.
+
+    Raises ValueError for a missing file, an unknown key (naming the nearest) and a bad value.
+    """
+    values = flags.FlagValues()
+    args = ["wt_jax", *argv]
+    config_flags.DEFINE_config_file("config", None, "experiment file", flag_values=values, sys_argv=args)
+    file = _config_file(argv)
+    overridable = _load_experiment(file)
+    for arg in argv:
+        if match := re.match(r"--?(?:no)?config\.([^=]+)", arg):
+            key = match.group(1)
+            if key not in set(_keys(overridable)):
+                raise ValueError(f"unknown key {key}{_nearest(key, overridable)}")
+    try:
+        rest = values(args)
+        config = values["config"].value
+    except flags.Error as error:
+        raise ValueError(str(error).replace("flag --config.", "")) from error
+    if len(rest) > 1:
+        raise ValueError(f"{rest[1]!r}: not understood; options are written --config.section.key=value")
+    return check(config)
+
+
+def _config_file(argv: Sequence[str]) -> Path:
+    for i, arg in enumerate(argv):
+        if match := re.match(r"--?config(?:=(.*))?$", arg):
+            name = match.group(1) if match.group(1) is not None else next(iter(argv[i + 1 :]), "")
+            path = Path(name.split(":", 1)[0])
+            if not path.is_file():
+                raise ValueError(f"--config {name}: no such file; experiments/main.py is the default experiment")
+            return path
+    raise ValueError("no experiment given: add --config experiments/main.py")
+
+
+def _load_experiment(path: Path) -> Config:
+    namespace: dict[str, Any] = {"__name__": "experiment", "__file__": str(path)}
+    try:
+        exec(compile(path.read_text(), str(path), "exec"), namespace)
+        return namespace["get_config"]()
+    except KeyError as error:
+        raise ValueError(f"{path}: must define get_config() returning a wt_jax.config.Config") from error
+    except (SyntaxError, AttributeError, TypeError, NameError, ImportError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise ValueError(f"{path}{line}: {error}") from error

@@ -1,0 +1,59 @@
+"""AdamW, and what validation decides once an epoch: the learning rate and when to stop."""
+
+import dataclasses
+import math
+from typing import Any
+
+import jax
+import optax
+
+from wt_jax import config
+
+
+def make_optimizer(options: config.Optimizer) -> optax.GradientTransformation:
+    """AdamW (Loshchilov and Hutter 2019) with decay on kernels alone, not on biases and norms.
+
+    The learning rate is an input, kept in the optimizer state: `set_learning_rate`.
+    """
+
+    def on_kernels(params: Any) -> Any:
+        return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
+
+    return optax.inject_hyperparams(optax.adamw, static_args=("mask",))(
+        learning_rate=options.learning_rate, weight_decay=options.weight_decay, mask=on_kernels
+    )
+
+
+def set_learning_rate(opt_state: Any, learning_rate: float) -> Any:
+    """The optimizer state with another learning rate of the same type and placement."""
+    old = opt_state.hyperparams["learning_rate"]
+    new = jax.device_put(jax.numpy.asarray(learning_rate, old.dtype), old.sharding)
+    return opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": new})
+
+
+@dataclasses.dataclass
+class Monitor:
+    """Plateau scaling and early stop by the validation segmentation loss; part of every checkpoint."""
+
+    learning_rate: float
+    best: float = math.inf
+    epochs_since_best: int = 0
+    epochs_since_change: int = 0  # since the best, or the last change of the learning rate
+
+    def update(self, loss: float, options: config.Optimizer) -> bool:
+        """Takes an epoch's validation segmentation loss; returns whether it is the best so far."""
+        if loss < self.best:
+            self.best, self.epochs_since_best, self.epochs_since_change = loss, 0, 0
+            return True
+        self.epochs_since_best += 1
+        self.epochs_since_change += 1
+        if self.epochs_since_change >= options.plateau_patience:
+            self.epochs_since_change = 0
+            self.learning_rate = max(
+                self.learning_rate * options.plateau_factor,
+                min(self.learning_rate, options.minimum_learning_rate),
+            )
+        return False
+
+    def should_stop(self, patience: int) -> bool:
+        return self.epochs_since_best >= patience

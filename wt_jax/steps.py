@@ -1,0 +1,197 @@
+"""The training and evaluation steps: the only file that says pmap, or jit for training.
+
+Letters: D devices of this process, K steps a dispatch, A parts of an accumulated batch, B windows of a
+device's share. Losses are divided by counts summed over all devices, so that the number of devices
+changes nothing but rounding.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from wt_jax import config
+from wt_jax.losses import focal_losses, segmentation_losses
+from wt_jax.metrics import Sums, batch_sums
+from wt_jax.model import draw_bits, init_params, make_model
+from wt_jax.optimizer import make_optimizer
+from wt_jax.windows import Sequences, gather
+
+_AXIS = "data"
+
+
+class TrainState(flax.struct.PyTreeNode):
+    """All that a step changes, and all that a checkpoint must hold of it."""
+
+    step: Any  # int32, steps done
+    params: Any
+    opt_state: Any
+    sums: Sums  # of the epoch so far
+
+
+def replicated(devices: Sequence[jax.Device]) -> NamedSharding:
+    """The placement of what every device holds whole."""
+    return NamedSharding(Mesh(np.asarray(devices), (_AXIS,)), PartitionSpec())
+
+
+def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainState:
+    params = init_params(options)
+    state = TrainState(
+        step=np.zeros((), np.int32),
+        params=params,
+        opt_state=make_optimizer(options.optimizer).init(params),
+        sums=Sums.zeros(len(options.data.classes)),
+    )
+    return jax.device_put(state, replicated(devices))
+
+
+def state_template(options: config.Config, devices: Sequence[jax.Device]) -> TrainState:
+    """Shapes, types and placement of `init_state`: what a checkpoint is restored to, on these devices."""
+    where = replicated(devices)
+    return jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=where),
+        jax.eval_shape(lambda: init_state(options, devices)),
+    )
+
+
+def reset_sums(state: TrainState) -> TrainState:
+    """The state at the start of an epoch."""
+    zeros = Sums.zeros(state.sums.confusion_CxC.shape[0])
+    return state.replace(sums=jax.device_put(zeros, state.step.sharding))
+
+
+def put_sequences(sequences: Sequences, devices: Sequence[jax.Device]) -> dict[str, jax.Array]:
+    """The sequences on every device: windows are gathered there, only indices travel."""
+    return jax.device_put(sequences.arrays(), replicated(devices))
+
+
+def check_devices(options: config.Config, n_devices: int) -> None:
+    """Raises ValueError for a batch that the devices, in its accumulated parts, do not divide."""
+    train = options.train
+    if train.batch_size % (n_devices * train.accumulate):
+        parts = f" x train.accumulate={train.accumulate}" if train.accumulate > 1 else ""
+        raise ValueError(
+            f"train.batch_size={train.batch_size}: must be a multiple of the {n_devices} devices{parts}; "
+            f"the nearest above is {-(-train.batch_size // (n_devices * train.accumulate)) * n_devices * train.accumulate}"
+        )
+
+
+def _losses_and_sums(options: config.Config, params: Any, batch: dict, bits: jax.Array | None) -> tuple:
+    """Summed class and frame losses of a batch, and its metric sums."""
+    logits_BxC, logits_BxT = make_model(options).apply(
+        {"params": params}, batch["angles_BxTxJ"], batch["mask_BxT"], bits
+    )
+    loss = options.loss
+    class_losses_B = focal_losses(logits_BxC, batch["labels_B"], loss.focal_gamma, loss.focal_alpha)
+    frame_losses_BxT = segmentation_losses(logits_BxT, batch["targets_BxT"])
+    sums = batch_sums(
+        logits_BxC, batch["labels_B"], batch["labelled_B"], class_losses_B,
+        logits_BxT, batch["targets_BxT"], batch["counted_BxT"], frame_losses_BxT,
+    )  # fmt: skip
+    return sums.classification_loss, sums.segmentation_loss, lax.stop_gradient(sums)
+
+
+def _train_step(
+    options: config.Config, state: TrainState, sequences: dict, firsts_B: jax.Array
+) -> tuple[TrainState, jax.Array]:
+    """One optimizer step on this device's share of a batch, in `train.accumulate` parts; its loss."""
+    batch = gather(sequences, firsts_B, options.data.window_frames)
+    # What one window and one frame weigh, known before any part is computed.
+    per_window, per_frame = (
+        1 / jnp.maximum(lax.psum(batch[mask].sum(), _AXIS), 1).astype(jnp.float32)
+        for mask in ("labelled_B", "counted_BxT")
+    )
+    key = jax.random.fold_in(jax.random.key(options.seed), state.step)
+    share = firsts_B.shape[0]
+    batch["samples_B"] = lax.axis_index(_AXIS) * share + jnp.arange(share)
+
+    def part_loss(params: Any, part: dict) -> tuple[jax.Array, Sums]:
+        bits = None
+        if options.model.dropout > 0:
+            bits = draw_bits(options.model, key, part["samples_B"], options.data.window_frames)
+        class_loss, frame_loss, sums = _losses_and_sums(options, params, part, bits)
+        return class_loss * per_window + options.loss.segmentation_weight * frame_loss * per_frame, sums
+
+    def accumulate(carry: tuple, part: dict) -> tuple[tuple, None]:
+        (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, part)
+        return jax.tree.map(jnp.add, carry, (loss, sums, grads)), None
+
+    parts = options.train.accumulate
+    if parts == 1:
+        (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, batch)
+    else:
+        batch = jax.tree.map(lambda x: x.reshape(parts, share // parts, *x.shape[1:]), batch)
+        zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), state.sums, state.params))
+        (loss, sums, grads), _ = lax.scan(accumulate, zeros, batch)
+    loss, sums, grads = lax.psum((loss, sums, grads), _AXIS)
+    updates, opt_state = make_optimizer(options.optimizer).update(grads, state.opt_state, state.params)
+    after = TrainState(
+        step=state.step + 1,
+        params=optax.apply_updates(state.params, updates),
+        opt_state=opt_state,
+        sums=jax.tree.map(jnp.add, state.sums, sums),
+    )
+    return after, loss
+
+
+Dispatch = Callable[[TrainState, dict, np.ndarray], tuple[TrainState, jax.Array]]
+
+
+def make_train_dispatch(options: config.Config, devices: Sequence[jax.Device]) -> Dispatch:
+    """Returns dispatch(state, sequences, firsts_KxB) -> (state, losses_K): K steps in one call.
+
+    `firsts_KxB` is this process's share of K batches; it is split over `devices`. `state` is donated.
+    """
+
+    def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
+        return lax.scan(lambda s, firsts_B: _train_step(options, s, sequences, firsts_B), state, firsts_KxB)
+
+    pmapped = jax.pmap(
+        steps, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0, devices=devices
+    )
+    return lambda state, sequences, firsts_KxB: pmapped(
+        state, sequences, _put_shares(np.moveaxis(_shares(firsts_KxB, len(devices)), 1, 0), devices)
+    )
+
+
+def make_eval_batch(options: config.Config, devices: Sequence[jax.Device]) -> Callable[[Any, dict, np.ndarray], Sums]:
+    """Returns eval_batch(params, sequences, firsts_B) -> Sums; first frames of -1 are padding."""
+
+    def sums(params: Any, sequences: dict, firsts_B: jax.Array) -> Sums:
+        batch = gather(sequences, firsts_B, options.data.window_frames)
+        return lax.psum(_losses_and_sums(options, params, batch, None)[2], _AXIS)
+
+    pmapped = jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)
+    return lambda params, sequences, firsts_B: pmapped(
+        params, sequences, _put_shares(_shares(firsts_B, len(devices)), devices)
+    )
+
+
+def _shares(firsts: np.ndarray, n_devices: int) -> np.ndarray:
+    """(..., B) to (..., D, B / D)."""
+    return firsts.reshape(*firsts.shape[:-1], n_devices, -1)
+
+
+def _put_shares(firsts: np.ndarray, devices: Sequence[jax.Device]) -> jax.Array:
+    """Puts row d on device d, named as a transfer, so that the loop can forbid all others."""
+    mesh = Mesh(np.asarray(devices), (_AXIS,))
+    return jax.device_put(np.ascontiguousarray(firsts), NamedSharding(mesh, PartitionSpec(_AXIS)))
+
+
+def explain_out_of_memory(error: Exception, options: config.Config) -> ValueError | None:
+    """What to change when the device's memory did not suffice; None for any other error."""
+    if "RESOURCE_EXHAUSTED" not in str(error) and "out of memory" not in str(error).lower():
+        return None
+    train = options.train
+    return ValueError(
+        f"out of memory on {jax.devices()[0].device_kind} at train.batch_size={train.batch_size}, "
+        f"train.accumulate={train.accumulate}, model.compute_dtype={options.model.compute_dtype}: "
+        f"set --config.train.accumulate={train.accumulate * 2} (same result, less memory), "
+        "--config.model.compute_dtype=bfloat16, or a smaller train.batch_size or train.eval_batch_size"
+    )

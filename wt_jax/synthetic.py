@@ -1,0 +1,450 @@
+"""Recordings for a user with no data yet: a skeleton moved in 3-D and filmed by a pinhole camera.
+
+A pose says where pelvis, hands and feet are and how trunk and head are turned; knees and elbows follow by
+two-bone inverse kinematics, so no limb changes its length, and hands and feet that are fixed in an exercise
+stay put. A motion is a list of keyframes. Its landmarks then take the road of real ones.
+
+World axes: x where the person faces, y to their left, z up; metres, seconds, radians. Limb lengths are shares of
+body height: Drillis and Contini (1966), as in Winter, Biomechanics and Motor Control of Human Movement, figure
+4.1; hips, face, hands and feet are where MediaPipe puts its landmarks.
+"""
+
+import hashlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from wt_jax.angles import angle_sequence, to_frame
+from wt_jax.recordings import Recording
+from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
+
+Rng = np.random.Generator
+Keyframes = list[tuple[float, np.ndarray]]  # (seconds since the one before, pose)
+# A pose is (17, 3): pelvis position, turn of trunk and head (pitch, roll, yaw); left and right: ankle position,
+# foot turn, knee direction, wrist position, elbow direction, grip (added to the forearm: the hand), thumb.
+PELVIS, TRUNK, HEAD = 0, 1, 2
+ANKLES, FEET, KNEES, WRISTS, ELBOWS, GRIPS, THUMBS = (slice(i, i + 2) for i in range(3, 17, 2))
+SIDES = np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])  # left, right
+FACE = np.array(  # landmarks 0-10 from the middle of the shoulders, in body heights
+    [[0.075, 0, 0.095], [0.062, 0.010, 0.118], [0.060, 0.018, 0.119], [0.055, 0.026, 0.118],
+     [0.062, -0.010, 0.118], [0.060, -0.018, 0.119], [0.055, -0.026, 0.118],
+     [0.005, 0.043, 0.105], [0.005, -0.043, 0.105], [0.062, 0.014, 0.075], [0.062, -0.014, 0.075]]
+)  # fmt: skip
+HEEL, TOE = np.array([-0.022, 0, -0.034]), np.array([0.110, 0, -0.034])  # from the ankle, in body heights
+FRAME_SIZES_PX = ((1280, 720), (1920, 1080), (640, 480), (320, 240), (720, 1280), (1080, 1920))
+FRAME_RATES_HZ = (24.0, 25.0, 30000 / 1001, 30.0, 60.0)
+
+
+@dataclass(frozen=True, eq=False)
+class SyntheticMotion:
+    """One filmed motion at its own frame rate.
+
+    `landmarks_FxLx4`: x, y in [0, 1] of the image, z in units of x (hips at 0, nearer is smaller), visibility;
+    NaN where the person is lost. `points_FxLx3`: the true skeleton. `starts`: frames where a repetition leaves
+    the extended position. `class_known_F` is False before and after the set.
+    """
+
+    landmarks_FxLx4: np.ndarray
+    points_FxLx3: np.ndarray
+    fps: float
+    width_px: int
+    height_px: int
+    starts: np.ndarray
+    class_known_F: np.ndarray
+
+
+class Body:
+    """Limb lengths of one person."""
+
+    def __init__(self, rng: Rng):
+        self.height = float(np.clip(rng.normal(1.72, 0.09), 1.5, 1.98))
+        shares = np.array([0.245, 0.246, 0.288, 0.186, 0.146, 0.058, 0.100])
+        lengths = (self.height * shares * np.clip(rng.normal(1, 0.035, 7), 0.9, 1.1)).tolist()
+        self.thigh, self.shank, self.trunk, self.upper_arm, self.forearm, self.hip, self.shoulder = lengths
+        self.leg, self.arm, self.sole = (
+            self.thigh + self.shank,
+            self.upper_arm + self.forearm,
+            0.039 * self.height,
+        )
+
+    def legs(self, thigh: float, knee: float) -> np.ndarray:
+        """Hip to ankle: the thigh forwards of straight down by `thigh`, the shank bent back by `knee`."""
+        x, z = np.sin([thigh, thigh - knee]), -np.cos([thigh, thigh - knee])
+        return np.array([x @ [self.thigh, self.shank], 0, z @ [self.thigh, self.shank]])
+
+    def reach(self, elbow_deg: float, apart: float) -> float:
+        """Shoulder to wrist in the plane of movement, the hands `apart` outside the shoulders."""
+        cos = np.cos(np.radians(elbow_deg))
+        square = self.upper_arm**2 + self.forearm**2 - 2 * self.upper_arm * self.forearm * cos - apart**2
+        return float(np.sqrt(max(square, 0.01)))
+
+    def neck(self, pose: np.ndarray) -> np.ndarray:
+        """Middle of the shoulders."""
+        return pose[..., PELVIS, :] + _rotation(pose[..., TRUNK, :])[..., 2] * self.trunk
+
+    def points(self, pose_Fx17x3: np.ndarray) -> np.ndarray:
+        """The 33 landmarks of a pose, (F, 33, 3)."""
+        pose, trunk = pose_Fx17x3, _rotation(pose_Fx17x3[:, TRUNK])
+        neck, side = self.neck(pose)[:, None], trunk[:, None, :, 1] * SIDES[:, 1:2]
+        hips, shoulders = pose[:, PELVIS, None] + side * self.hip, neck + side * self.shoulder
+        face = neck + FACE * self.height @ (trunk @ _rotation(pose[:, HEAD])).swapaxes(1, 2)
+        knees, ankles = _bend(hips, pose[:, ANKLES], self.thigh, self.shank, pose[:, KNEES])
+        elbows, wrists = _bend(shoulders, pose[:, WRISTS], self.upper_arm, self.forearm, pose[:, ELBOWS])
+        hand = _unit(_unit(wrists - elbows) + pose[:, GRIPS])
+        thumb = _unit(pose[:, THUMBS] - (pose[:, THUMBS] * hand).sum(-1, keepdims=True) * hand)
+        spread = ((0.052, -0.02), (0.058, 0.012), (0.03, 0.022))  # pinky, index, thumb
+        fingers = [wrists + self.height * (along * hand + across * thumb) for along, across in spread]
+        feet = [ankles + _rotation(pose[:, FEET]) @ (self.height * end) for end in (HEEL, TOE)]
+        return np.concatenate([face, shoulders, elbows, wrists, *fingers, hips, knees, ankles, *feet], 1)
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
+
+
+def _rotation(turn: np.ndarray) -> np.ndarray:
+    """(..., 3) pitch (forwards is positive), roll, yaw -> (..., 3, 3): Rz(yaw) Ry(pitch) Rx(roll)."""
+    (cp, cr, cy), (sp, sr, sy) = np.moveaxis(np.cos(turn), -1, 0), np.moveaxis(np.sin(turn), -1, 0)
+    rows = [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr,
+            sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr,
+            -sp, cp * sr, cp * cr]  # fmt: skip
+    return np.stack(rows, -1).reshape(*turn.shape[:-1], 3, 3)
+
+
+def _bend(root, target, upper: float, lower: float, towards) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse kinematics: the middle joint, bent `towards`, and the end, at `target` where within reach."""
+    line, distance = _unit(target - root), np.linalg.norm(target - root, axis=-1, keepdims=True)
+    distance = np.clip(distance, abs(upper - lower) + 0.02, 0.9995 * (upper + lower))
+    along = (upper**2 - lower**2 + distance**2) / (2 * distance)
+    away = _unit(towards - (towards * line).sum(-1, keepdims=True) * line)
+    return root + along * line + np.sqrt(upper**2 - along**2) * away, root + distance * line
+
+
+def _stand(rng: Rng, body: Body) -> np.ndarray:
+    pose, width = np.zeros((17, 3)), body.hip * rng.uniform(0.8, 1.6)
+    pose[PELVIS] = [rng.normal(0, 0.01), rng.normal(0, 0.02), 0.993 * body.leg + body.sole]
+    pose[HEAD] = rng.normal(0, 1, 3) * [0.1, 0.04, 0.2]
+    pose[ANKLES] = SIDES * width + [0, 0, body.sole]
+    pose[FEET, 2] = SIDES[:, 1] * rng.uniform(0, 0.5)
+    pose[KNEES], pose[ELBOWS] = SIDES * 0.3 + [1, 0, 0], SIDES * 0.5 + [-1, 0, -0.3]
+    pose[GRIPS], pose[THUMBS] = rng.normal(0, 0.12, (2, 3)), SIDES * -0.5 + [1, 0, 0]
+    pose[WRISTS] = body.neck(pose) + SIDES * (body.shoulder + 0.07) + [0.04, 0, -0.96 * body.arm]
+    return pose
+
+
+def _squat(rng: Rng, body: Body) -> np.ndarray:
+    """The extended and the flexed pose, (2, 17, 3); the feet stay on the floor."""
+    poses, wide, toes_out = np.stack([_stand(rng, body)] * 2), rng.uniform(0.09, 0.24), rng.uniform(0.05, 0.6)
+    poses[:, ANKLES], poses[:, FEET] = SIDES * wide + [0, 0, body.sole], SIDES[:, [0, 2, 1]] * toes_out
+    poses[:, KNEES] = SIDES * np.sin(toes_out) + [np.cos(toes_out), 0, 0]
+    style, apart, lift = int(rng.integers(5)), rng.uniform(0.02, 0.15), rng.uniform([0.0, 1.2], [0.2, 1.6])
+    knee, shank = np.radians(rng.uniform([4, 75], [13, 122])), rng.uniform([0.02, 0.3], [0.04, 0.6])
+    for i, pose in enumerate(poses):
+        pose[PELVIS] = [0, 0, body.sole] - body.legs(knee[i] - min(shank[i], knee[i] / 2), knee[i])
+        balance = rng.uniform(0, 0.12) * i - pose[PELVIS, 0]  # the shoulders stay above the feet
+        pose[TRUNK, 0] = np.arcsin(min(balance / body.trunk, 0.95))
+        pose[HEAD, 0] -= 0.5 * pose[TRUNK, 0]
+        angle = lift[1 if style == 0 else i]  # style 0: straight arms held forwards; 1: raised on the way down
+        hands, elbows = (
+            (
+                SIDES * body.shoulder + 0.96 * body.arm * np.array([np.sin(angle), 0, -np.cos(angle)]),
+                [0, 0, -1],
+            ),
+            (SIDES * apart + [0.22, 0, -0.08], SIDES * 0.6 - [0, 0, 1]),  # before the chest
+            (SIDES * 0.07 + [-0.05, 0, 0.13], SIDES + [0.2, 0, 0]),  # behind the head
+            (SIDES * (body.shoulder + 0.1 + apart) + [-0.04, 0, 0.02], [-0.4, 0, -1]),  # on a barbell
+        )[max(style - 1, 0)]
+        turn = np.eye(3) if style < 2 else _rotation(pose[TRUNK]).T
+        pose[WRISTS], pose[ELBOWS] = body.neck(pose) + hands @ turn, elbows @ turn
+    return poses
+
+
+def _push_up(rng: Rng, body: Body) -> np.ndarray:
+    """The hands stay on the floor or a bench; the body, built upright on its toes, tips around them."""
+    poses, apart = np.stack([_stand(rng, body)] * 2), rng.uniform(-0.02, 0.16)
+    elbow_deg, sag = rng.uniform([164, 58], [176, 100]), rng.uniform([-0.17, -0.15], [0.1, 0.12])
+    foot, knee, lead = rng.uniform(-0.55, -0.25), rng.uniform(0.05, 0.2), rng.uniform(-0.04, 0.08)
+    hand = np.array([0, 0, 0.04 + (rng.uniform(0.1, 0.5) if rng.random() < 0.2 else 0)])
+    for i, pose in enumerate(poses):
+        pose[ANKLES] = SIDES * body.hip - _rotation(np.array([foot, 0, 0])) @ TOE * body.height
+        pose[PELVIS] = pose[ANKLES].mean(0) - body.legs(knee / 2, knee)
+        pose[TRUNK, 0], pose[FEET] = -sag[i], [foot, 0, 0]
+        neck, reach = body.neck(pose), body.reach(elbow_deg[i], apart)
+        length = np.linalg.norm(neck)
+        if i == 0:
+            hand[0] = np.sqrt(length**2 - (hand[2] + reach) ** 2) + lead
+        apex = (length**2 + hand @ hand - reach**2) / (2 * length * np.linalg.norm(hand))
+        tip = np.arctan2(neck[2], neck[0]) - np.arctan2(hand[2], hand[0]) - np.arccos(min(apex, 1))
+        pose[[PELVIS, 3, 4]] = pose[[PELVIS, 3, 4]] @ _rotation(np.array([tip, 0, 0])).T
+        pose[[TRUNK, 5, 6], 0] += tip
+    poses[:, HEAD, 0] -= rng.uniform(0.1, 0.8)
+    poses[:, WRISTS] = SIDES * (body.shoulder + apart) + hand
+    poses[:, KNEES], poses[:, ELBOWS] = [0, 0, -1], SIDES * rng.uniform(0.1, 1.2) + [-1, 0, 0.2]
+    poses[:, GRIPS], poses[:, THUMBS] = [rng.uniform(0.8, 1.5), 0, 0], -SIDES
+    return poses
+
+
+def _hanging(rng: Rng, body: Body, pull: bool) -> np.ndarray:
+    """Pull-up: the hands stay on a bar overhead. Dip: on bars beside the hips. The legs hang."""
+    low, high = (  # elbow in degrees, shoulders before the hands, lean: extended, flexed; hands apart
+        ([164, 30, -0.05, -0.8, -0.02, -0.3, -0.03], [176, 75, 0.0, -0.3, 0.05, 0.0, 0.16])
+        if pull
+        else ([164, 60, 0.0, 0.15, 0.0, 0.15, 0.0], [176, 100, 0.1, 0.5, 0.15, 0.7, 0.1])
+    )
+    poses, (*draws, apart) = np.stack([_stand(rng, body)] * 2), rng.uniform(low, high)
+    thigh, knee, kick = (
+        rng.uniform(-0.1, 0.45),
+        rng.choice([0.08, rng.uniform(0.2, 1.8)]),
+        rng.normal(0, 0.15),
+    )
+    up = -1 if pull else 1
+    hand = np.array([0, 0, body.leg + body.trunk - up * body.arm + rng.uniform(0.1, 0.4)])
+    for i, pose in enumerate(poses):
+        elbow_deg, before, pose[TRUNK, 0] = draws[i::2]
+        pose[PELVIS] = hand + body.reach(elbow_deg, apart) * np.array(
+            [np.sin(before), 0, up * np.cos(before)]
+        )
+        pose[PELVIS] -= _rotation(pose[TRUNK])[:, 2] * body.trunk
+        pose[ANKLES] = SIDES * body.hip + pose[PELVIS] + body.legs(thigh + kick * i, knee)
+        pose[FEET] = [knee - thigh - kick * i + 0.4, 0, 0]
+        pose[HEAD, 0] -= 0.5 * pose[TRUNK, 0] if up > 0 else 0.25 * i
+    poses[:, WRISTS], poses[:, KNEES] = SIDES * (body.shoulder + apart) + hand, [1, 0, 0]
+    poses[:, ELBOWS] = SIDES * rng.uniform(0.1, 0.9) + ([0.7, 0, -0.5] if pull else [-1, 0, 0.2])
+    poses[:, GRIPS] = [rng.uniform(0, 0.4), 0, 0.3 if pull else -0.2]
+    poses[:, THUMBS] = SIDES * rng.choice([-1, -1, 1]) if pull else [1, 0, 0]
+    return poses
+
+
+EXERCISES = {
+    "push-ups": _push_up,
+    "squats": _squat,
+    "pull-ups": partial(_hanging, pull=True),
+    "dips": partial(_hanging, pull=False),
+}
+
+
+def _arms(rng: Rng, body: Body, seconds: float) -> Keyframes:
+    """Standing and gesturing, or waving."""
+    pose, arms = _stand(rng, body), ([0], [1], [0, 1])[rng.integers(3)]
+    centre, size, beat_s = (
+        ([0.15, 0, 0.25], [0.03, 0.12, 0.05], rng.uniform(0.3, 0.8))
+        if rng.random() < 0.5
+        else ([0.28, 0, -0.25], [0.07, 0.05, 0.1], rng.uniform(0.5, 1.4))
+    )
+    pose[ELBOWS] = SIDES * 0.8 + [-0.3, 0, -0.8]
+    keyframes = [(1.0, pose)]
+    for beat in range(int(seconds / beat_s)):
+        key = pose.copy()
+        hands = body.neck(pose) + SIDES * 0.25 + centre + size * ((-1) ** beat + rng.normal(0, 0.7, (2, 3)))
+        key[WRISTS][arms] = hands[arms]
+        key[HEAD] += rng.normal(0, 1, 3) * [0.06, 0.03, 0.15]
+        keyframes.append((beat_s * rng.uniform(0.8, 1.25), key))
+    return keyframes
+
+
+def _stretch(rng: Rng, body: Body, seconds: float) -> Keyframes:
+    """Side bends with the arms overhead, or reaching for the toes."""
+    pose, sideways = _stand(rng, body), rng.random() < 0.5
+    keyframes = [(1.0, pose)]
+    for turn in range(max(2, int(seconds / 3))):
+        key, hands = pose.copy(), SIDES * 0.12 + [0.05, 0, 0.93 * body.arm * (1 if sideways else -1)]
+        key[TRUNK, 1 if sideways else 0] = (
+            (-1) ** turn * rng.uniform(0.2, 0.45) if sideways else rng.uniform(1.1, 1.7)
+        )
+        key[PELVIS] += [0, 0, 0] if sideways else [-0.14, 0, -0.015]
+        key[WRISTS] = body.neck(key) + (hands @ _rotation(key[TRUNK]).T if sideways else hands)
+        key[ELBOWS] = SIDES + [0.3, 0, 0]
+        keyframes += [(rng.uniform(0.8, 1.8), key), (rng.uniform(0.4, 2), key)]
+        keyframes += [] if sideways else [(rng.uniform(0.8, 1.8), pose)]
+    return keyframes
+
+
+def _sit(rng: Rng, body: Body, seconds: float) -> Keyframes:
+    standing, seated = _squat(rng, body)
+    return [
+        (1, standing),
+        (rng.uniform(1.2, 3), seated),
+        (seconds / 2, seated),
+        (rng.uniform(1.2, 3), standing),
+    ]
+
+
+def _walk(rng: Rng, body: Body, seconds: float) -> Keyframes:
+    """Walking beside a camera that moves along: the feet travel under the pelvis."""
+    pose, stride, quarter_s, swing = _stand(rng, body), *rng.uniform([0.3, 0.22, 0.1], [0.65, 0.38, 0.25])
+    pose[PELVIS, 2] = body.sole + 0.985 * np.sqrt(body.leg**2 - stride**2 / 4)
+    pose[WRISTS, 2] -= 0.01
+    keyframes = []
+    for quarter in range(int(seconds / quarter_s)):
+        key, phase = pose.copy(), np.pi / 2 * quarter + np.array([0, np.pi])
+        forwards = np.cos(phase)
+        key[ANKLES] += np.stack([stride / 2 * forwards, 0 * phase, 0.12 * np.maximum(-np.sin(phase), 0)], -1)
+        key[FEET, 0] = np.where(forwards < 0, -0.6, -0.25) * forwards
+        key[WRISTS, 0] -= swing * forwards
+        key[TRUNK, 2] = 0.08 * forwards[0]
+        keyframes.append((quarter_s, key))
+    return keyframes
+
+
+def _repetitions(rng: Rng, poses: np.ndarray) -> tuple[Keyframes, np.ndarray]:
+    """One set of 11 to 17 s at 1.2 to 4.5 s a repetition, and its starts in seconds after the first keyframe."""
+    period_s, tiring, seconds = (
+        np.exp(rng.uniform(np.log(1.2), np.log(3.6))),
+        rng.uniform(0, 0.3),
+        rng.uniform(11, 17),
+    )
+    down, low, high = rng.uniform([0.3, 0.02, 0.02], [0.5, 0.12, 0.2])
+    keys, t, starts_s = [(rng.uniform(0.8, 1.6), 0.0), (rng.uniform(0.2, 1.2), 0.0)], 0.0, []
+    t = keys[1][0]
+    while t < seconds:
+        length_s = np.clip(period_s * (1 + tiring * t / seconds) * rng.normal(1, 0.08), 1.2, 4.5)
+        pause_s = rng.uniform(0.5, 2) if rng.random() < 0.12 else 0.0
+        bottom, top = rng.uniform([0.85, 0.0], [1.0, 0.05])
+        starts_s.append(t)
+        keys += [
+            (down * length_s, bottom),
+            (low * length_s, bottom),
+            ((1 - down - low - high) * length_s, top),
+        ]
+        keys += [(high * length_s + pause_s, top)]
+        t += length_s + pause_s
+    return [(s, poses[0] + depth * (poses[1] - poses[0])) for s, depth in keys], np.array(starts_s)
+
+
+def _play(keyframes: Keyframes, t_F: np.ndarray) -> np.ndarray:
+    """Poses between keyframes, (F, 17, 3): monotone cubic Hermite (Fritsch and Butland, 1984), no overshoot."""
+    times_s, poses = (
+        np.cumsum([s for s, _ in keyframes]) - keyframes[0][0],
+        np.stack([pose for _, pose in keyframes]),
+    )
+    step = np.diff(times_s)[:, None, None]
+    slope = np.diff(poses, axis=0) / step
+    rising, tangent = slope[1:] * slope[:-1], np.zeros_like(poses)
+    np.divide(2 * rising, slope[1:] + slope[:-1], out=tangent[1:-1], where=rising > 0)
+    k = np.clip(np.searchsorted(times_s, t_F, side="right") - 1, 0, len(step) - 1)
+    u, h = (t_F - times_s[k])[:, None, None] / step[k], step[k]
+    bow = h * u * (1 - u) * ((1 - u) * tangent[k] - u * tangent[k + 1])
+    return poses[k] + u**2 * (3 - 2 * u) * (poses[k + 1] - poses[k]) + bow
+
+
+def _drift(rng: Rng, t_F: np.ndarray, *size: int, period_s: float = 3.0) -> np.ndarray:
+    """Slow wandering of standard deviation 1, (F, *size): three random sinusoids each."""
+    rate, phase = rng.uniform(0.4, 1.6, (3, *size)) / period_s, rng.uniform(0, 2 * np.pi, (3, *size))
+    time = t_F.reshape(-1, *[1] * (len(size) + 1))
+    return np.sqrt(2 / 3) * np.sin(2 * np.pi * rate * time + phase).sum(1)
+
+
+def _film(rng: Rng, points_FxLx3: np.ndarray, t_F: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
+    """Landmarks (F, L, 4) as a pose estimator gives them, filmed from anywhere around, with its mistakes."""
+    yaw, pitch, roll, distance = rng.uniform([0, -0.05, -0.05, 2.2], [2 * np.pi, 0.4, 0.05, 6.0])
+    low, high = points_FxLx3.min((0, 1)), points_FxLx3.max((0, 1))
+    view = (
+        (points_FxLx3 - (low + high) / 2)
+        @ _rotation(np.array([0, 0, yaw]))
+        @ _rotation(np.array([-pitch, roll, 0]))
+    )
+    depth = distance + view[..., 0].max() - view[..., 0]  # the camera looks along -x
+    flat = np.stack([view[..., 1], -view[..., 2]], -1) / depth[..., None]
+    frame, extent = np.array([width_px, height_px]), np.ptp(flat, (0, 1))
+    focal_px = rng.uniform(0.5, 0.92) * (frame / extent).min()
+    corner = 0.04 * frame + rng.uniform(0, 1, 2) * (0.92 * frame - focal_px * extent)
+    xy_px = (flat - flat.min((0, 1))) * focal_px + corner
+
+    hip_depth = depth[:, 23:25].mean(1, keepdims=True)
+    hidden = 1 / (
+        1 + np.exp(-(depth - depth.mean(1, keepdims=True)) / 0.08)
+    )  # 1: on the far side of the body
+    unsure = (1 + hidden) * np.where(np.isin(np.arange(33), [*range(17, 23), *range(27, 33)]), 1.5, 1.0)
+    torso_px = 0.5 * focal_px / hip_depth.mean()
+    shake, wander = rng.uniform([0.001, 0.004], [0.006, 0.02])
+    error = shake * rng.normal(size=xy_px.shape) + wander * _drift(rng, t_F, 33, 2, period_s=2.0)
+    for first in rng.integers(0, len(t_F), rng.poisson(2)):  # a limb is misplaced for some frames
+        error[first : first + rng.integers(1, 5), rng.choice([13, 15, 25, 27]) + rng.integers(2)] += (
+            rng.normal(0, 0.15, 2)
+        )
+    xy = np.clip((xy_px + unsure[..., None] * torso_px * error) / frame, 0, 1)
+    z = (depth - hip_depth) * focal_px / hip_depth / width_px
+    landmarks = np.concatenate([xy, z[..., None], (0.99 - 0.5 * hidden)[..., None]], -1).astype(np.float32)
+    for first in rng.integers(0, len(t_F), rng.poisson(0.7)):
+        landmarks[first : first + rng.integers(1, 12)] = np.nan
+    return landmarks
+
+
+def synthetic_motion(class_name: str, rng: Rng, body: Body | None = None) -> SyntheticMotion:
+    """Films one person: a set of an exercise, or about 20 s of no-exercise. Raises KeyError for another class."""
+    body = Body(rng) if body is None else body
+    activities = [
+        make(rng, body, rng.uniform(4, 6)) for make in rng.permutation([_arms, _stretch, _sit, _walk])
+    ]
+    keyframes: Keyframes = []
+    starts_s, known_s = np.zeros(0), (0.0, np.inf)
+    if class_name == NO_EXERCISE:
+        for activity in activities:
+            keyframes += [(rng.uniform(0.6, 1.2), activity[0][1]), *activity[1:]]
+    else:
+        repetitions, starts_s = _repetitions(rng, EXERCISES[class_name](rng, body))
+        before, after = (part[:3] if rng.random() < 0.5 else [] for part in activities[:2])
+        keyframes = [*before, *repetitions, *after]
+        first_s = sum(s for s, _ in before[1:]) + (repetitions[0][0] if before else 0)
+        known_s = (first_s, first_s + sum(s for s, _ in repetitions[1:]))
+        starts_s = starts_s + first_s
+    fps = float(rng.choice(FRAME_RATES_HZ))
+    width_px, height_px = FRAME_SIZES_PX[rng.integers(len(FRAME_SIZES_PX))]
+    t_F = np.arange(int(sum(s for s, _ in keyframes[1:]) * fps)) / fps
+    poses = _play(keyframes, t_F)
+    sway = np.zeros((17, 3))
+    sway[[PELVIS, TRUNK, HEAD]] = [[0.005] * 3, [0.02, 0.015, 0.03], [0.08, 0.03, 0.12]]
+    sway[ELBOWS], sway[KNEES], sway[GRIPS] = 0.08, 0.04, 0.08
+    points = body.points(poses + sway * _drift(rng, t_F, 17, 3))
+    landmarks = _film(rng, points, t_F, width_px, height_px)
+    starts = np.floor(starts_s * fps + 0.5).astype(np.int32)
+    known_F = (t_F >= known_s[0]) & (t_F <= known_s[1])
+    return SyntheticMotion(landmarks, points, fps, width_px, height_px, starts, known_F)
+
+
+def make_recordings(classes: Sequence[str], seed: int, people: int = 16) -> list[Recording]:
+    """One recording of each person in each class: the same arguments give the same bits in any process.
+
+    A class without a synthetic exercise is left out. The same people do every exercise, and a person is in one
+    split only: about 3 of 16 in val, 3 in test, the others in train; needs at least 3 people.
+    """
+    if people < 3:
+        raise ValueError(f"people={people}: at least 3, one each for train, val and test")
+    held_out, recordings = max(1, round(people * 3 / 16)), []
+    for class_name in dict.fromkeys(map(canonical_class, classes)):
+        if class_name not in EXERCISES and class_name != NO_EXERCISE:
+            continue
+        for person in range(people):
+            body = Body(np.random.default_rng([seed, person]))
+            rng = np.random.default_rng([seed, person, zlib.crc32(class_name.encode())])
+            motion, group = synthetic_motion(class_name, rng, body), f"person{person:02}"
+            n_frames = len(motion.landmarks_FxLx4)
+            times_s = np.arange(n_frames) / motion.fps
+            angles_FxJ, valid_F = angle_sequence(
+                motion.landmarks_FxLx4, times_s, motion.width_px, motion.height_px
+            )
+            source_F = np.floor(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * motion.fps + 0.5).astype(
+                np.int64
+            )
+            recordings.append(
+                Recording(
+                    name=f"{class_name}/{group}",
+                    class_name=class_name,
+                    group=group,
+                    split="test"
+                    if person >= people - held_out
+                    else "val"
+                    if person >= people - 2 * held_out
+                    else "train",
+                    angles_FxJ=angles_FxJ,
+                    valid_F=valid_F,
+                    class_known_F=motion.class_known_F[np.minimum(source_F, n_frames - 1)],
+                    starts=to_frame(motion.starts, motion.fps, n_frames),
+                    source_fps=motion.fps,
+                    digest=hashlib.sha256(motion.landmarks_FxLx4.tobytes()).hexdigest(),
+                )
+            )
+    return recordings
