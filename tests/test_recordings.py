@@ -126,7 +126,7 @@ def test_load_all_of_the_classes_sorted_by_name(tmp_path):
     (tmp_path / "dips" / ".v.npz.12.tmp").write_text("an interrupted write")
     names = [r.name for r in load_recordings(tmp_path, ["squats", "dips", "no_exercise"])]
     assert names == ["dips/a", "dips/c", "squats/b"]
-    with pytest.raises(ValueError, match="no recordings of pull-ups: .*build_dataset"):
+    with pytest.raises(ValueError, match=r"no recordings of pull-ups: .*build_dataset"):
         load_recordings(tmp_path, ["pull-ups"])
     (tmp_path / "dips" / "a.npz").rename(tmp_path / "squats" / "a.npz")
     with pytest.raises(ValueError, match=r"squats/a\.npz: holds the recording dips/a"):

@@ -1,13 +1,14 @@
 """Landmarks and labels -> recordings: python -m wt_jax.build_dataset --data ROOT [--output DIR]."""
 
 import argparse
+from collections.abc import Sequence
 
 from wt_jax.commands import run
 from wt_jax.dataset import build, recordings_folder
 from wt_jax.skeleton import CLASSES
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m wt_jax.build_dataset", description=__doc__)
     parser.add_argument(
         "--data", default="data", metavar="ROOT", help="holds landmarks/ and labels/ (default: data)"

@@ -35,7 +35,9 @@ class Checkpoints:
                 preservation_policy=AnyPreservationPolicy(
                     [
                         LatestN(1),
-                        BestN(get_metric_fn=_metric, reverse=True, n=1, keep_checkpoints_without_metrics=False),
+                        BestN(
+                            get_metric_fn=_metric, reverse=True, n=1, keep_checkpoints_without_metrics=False
+                        ),
                     ]
                 ),
                 enable_async_checkpointing=False,
@@ -84,7 +86,9 @@ class Checkpoints:
         """Raises ValueError for a checkpoint that cannot be read, or of other angles or another rate."""
         meta = self._restore(step, meta=ocp.args.JsonRestore())["meta"]
         if meta.get("version") != _VERSION:
-            raise ValueError(f"{self.folder / str(step)}: version {meta.get('version')}, this wt_jax reads {_VERSION}")
+            raise ValueError(
+                f"{self.folder / str(step)}: version {meta.get('version')}, this wt_jax reads {_VERSION}"
+            )
         if tuple(meta["angles"]) != ANGLE_NAMES or meta["frame_rate_hz"] != FRAME_RATE_HZ:
             raise ValueError(
                 f"{self.folder / str(step)}: trained on other joint angles or another frame rate than this "
@@ -139,7 +143,7 @@ def check_resumable(meta: dict[str, Any], options: config.Config, fingerprint: s
         if key not in _FREE and saved.get(key) != as_saved.get(key)
     ]
     if meta["fingerprint"] != fingerprint:
-        differing.append("the training data (recordings were added, removed, changed, or moved to another split)")
+        differing.append("the data (recordings added, removed, changed or moved to another split)")
     if differing:
         raise ValueError(
             f"{where} holds a run with another config: {'; '.join(differing)}. Set --config.overwrite=True to "

@@ -43,7 +43,7 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
 
 
 def use_compilation_cache() -> None:
-    """Keeps compiled steps between runs in ~/.cache/wt_jax, unless JAX_COMPILATION_CACHE_DIR names a place."""
+    """Keeps compiled steps between runs in ~/.cache/wt_jax, or in JAX_COMPILATION_CACHE_DIR."""
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax" / "jax"
         jax.config.update("jax_compilation_cache_dir", str(cache))

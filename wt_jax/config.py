@@ -22,7 +22,9 @@ class _Section:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self._fixed:
-            raise dataclasses.FrozenInstanceError(f"the config is fixed: cannot set {name} after it was checked")
+            raise dataclasses.FrozenInstanceError(
+                f"the config is fixed: cannot set {name} after it was checked"
+            )
         if name not in {field.name for field in dataclasses.fields(self)}:  # type: ignore[arg-type]
             raise AttributeError(f"unknown key {name}{_nearest(name, self)}")
         object.__setattr__(self, name, value)
@@ -34,7 +36,9 @@ class _Section:
 @dataclasses.dataclass(unsafe_hash=True)
 class Data(_Section):
     root: str = "data"  # holds raw/, landmarks/, labels/ (data/README.md)
-    recordings: str = ""  # folder of built recordings; "": root/recordings, or in workdir if root is read-only
+    recordings: str = (
+        ""  # folder of built recordings; "": root/recordings, or in workdir if root is read-only
+    )
     classes: tuple[str, ...] = CLASSES  # the order of the classifier's outputs
     window_frames: int = 30  # at 30 fps
     stride_frames: int = 1  # between training windows of a recording
@@ -104,7 +108,9 @@ class Config(_Section):
 def _keys(config: Any, prefix: str = "") -> Iterator[str]:
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
-        yield from _keys(value, f"{prefix}{field.name}.") if isinstance(value, _Section) else (prefix + field.name,)
+        yield from (
+            _keys(value, f"{prefix}{field.name}.") if isinstance(value, _Section) else (prefix + field.name,)
+        )
 
 
 def _nearest(key: str, config: Any) -> str:
@@ -164,7 +170,7 @@ _RULES: dict[str, _Rule] = {
     "labels.width_frames": _POSITIVE,
     "model.filters": _COUNT,
     "model.blocks": _COUNT,
-    "model.kernel_size": (lambda v: v >= 1 and v % 2 == 1, "must be odd, so that a centred kernel has a middle"),
+    "model.kernel_size": (lambda v: v >= 1 and v % 2 == 1, "must be odd: a centred kernel has a middle"),
     "model.dilations": _COUNTS,
     "model.heads": _COUNT,
     "model.dropout": (lambda v: 0 <= v <= 0.9, "must be in [0, 0.9]"),
@@ -192,7 +198,7 @@ def _typed(key: str, value: Any, hint: Any) -> Any:
     """`value` as the option's type; raises ValueError where it is of another."""
     if typing.get_origin(hint) is tuple:
         if not isinstance(value, (tuple, list)):
-            raise ValueError(f"{key}={value!r}: must be a tuple, like \"(1, 2)\"")
+            raise ValueError(f'{key}={value!r}: must be a tuple, like "(1, 2)"')
         return tuple(_typed(key, item, typing.get_args(hint)[0]) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
@@ -237,7 +243,9 @@ def _check_together(config: Config) -> None:
     if model.filters % model.heads:
         raise ValueError(f"model.heads={model.heads}: must divide model.filters={model.filters}")
     if train.batch_size % train.accumulate:
-        raise ValueError(f"train.accumulate={train.accumulate}: must divide train.batch_size={train.batch_size}")
+        raise ValueError(
+            f"train.accumulate={train.accumulate}: must divide train.batch_size={train.batch_size}"
+        )
     if all(canonical_class(name) == NO_EXERCISE for name in config.data.classes):
         raise ValueError(f"data.classes={config.data.classes!r}: must hold an exercise")
 
@@ -245,46 +253,34 @@ def _check_together(config: Config) -> None:
 def parse(argv: Sequence[str]) -> Config:
     """The checked config of a command line `--config FILE [--config.section.key=value ...]`.
 
-    Raises ValueError for a missing file, an unknown key (naming the nearest) and a bad value.
+    Raises ValueError for a missing or broken file, an unknown key (naming the nearest) and a bad value.
     """
-    values = flags.FlagValues()
-    args = ["wt_jax", *argv]
-    config_flags.DEFINE_config_file("config", None, "experiment file", flag_values=values, sys_argv=args)
-    file = _config_file(argv)
-    overridable = _load_experiment(file)
+    file = _experiment(argv)
     for arg in argv:
-        if match := re.match(r"--?(?:no)?config\.([^=]+)", arg):
-            key = match.group(1)
-            if key not in set(_keys(overridable)):
-                raise ValueError(f"unknown key {key}{_nearest(key, overridable)}")
+        match = re.match(r"--?(?:no)?config\.([^=]+)", arg)
+        if match and match.group(1) not in set(_keys(Config())):
+            raise ValueError(f"unknown key {match.group(1)}{_nearest(match.group(1), Config())}")
+    values, args = flags.FlagValues(), ["wt_jax", *argv]
+    config_flags.DEFINE_config_file("config", None, "experiment file", flag_values=values, sys_argv=args)
     try:
         rest = values(args)
-        config = values["config"].value
     except flags.Error as error:
         raise ValueError(str(error).replace("flag --config.", "")) from error
+    except Exception as error:  # whatever the experiment file's own code raises
+        raise ValueError(f"{file}: {str(error).strip().splitlines()[-1]}") from error
     if len(rest) > 1:
         raise ValueError(f"{rest[1]!r}: not understood; options are written --config.section.key=value")
-    return check(config)
+    return check(values["config"].value)  # type: ignore[arg-type]
 
 
-def _config_file(argv: Sequence[str]) -> Path:
+def _experiment(argv: Sequence[str]) -> Path:
     for i, arg in enumerate(argv):
         if match := re.match(r"--?config(?:=(.*))?$", arg):
-            name = match.group(1) if match.group(1) is not None else next(iter(argv[i + 1 :]), "")
+            name = match.group(1) or next(iter(argv[i + 1 :]), "")
             path = Path(name.split(":", 1)[0])
             if not path.is_file():
-                raise ValueError(f"--config {name}: no such file; experiments/main.py is the default experiment")
+                raise ValueError(
+                    f"--config {name}: no such file; experiments/main.py is the default experiment"
+                )
             return path
     raise ValueError("no experiment given: add --config experiments/main.py")
-
-
-def _load_experiment(path: Path) -> Config:
-    namespace: dict[str, Any] = {"__name__": "experiment", "__file__": str(path)}
-    try:
-        exec(compile(path.read_text(), str(path), "exec"), namespace)
-        return namespace["get_config"]()
-    except KeyError as error:
-        raise ValueError(f"{path}: must define get_config() returning a wt_jax.config.Config") from error
-    except (SyntaxError, AttributeError, TypeError, NameError, ImportError) as error:
-        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
-        raise ValueError(f"{path}{line}: {error}") from error

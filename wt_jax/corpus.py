@@ -33,7 +33,7 @@ def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Pa
     if not has_data(root, recordings or None):
         if not Path(root).is_dir() and root != "data":
             raise ValueError(f"data.root={root}: no such folder")
-        print(f"data: {SYNTHETIC} (nothing under {root}/: people made of sticks; data/README.md says how to add yours)")
+        print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
         made = make_recordings(classes, _SYNTHETIC_SEED)
         return Corpus(SYNTHETIC, made, fingerprint(made))
     folder = recordings_folder(root, recordings, fallback)

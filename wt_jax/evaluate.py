@@ -32,7 +32,9 @@ def make_evaluation(
     sequences = make_sequences(recordings, options.data.classes, options.labels)
     windows = cut_windows(recordings, sequences, options.data.window_frames, options.data.eval_stride_frames)
     if not len(windows.firsts_N):
-        raise ValueError(f"no usable window of {options.data.window_frames} frames in {len(recordings)} recordings")
+        raise ValueError(
+            f"no usable window of {options.data.window_frames} frames in {len(recordings)} recordings"
+        )
     per_device = -(-min(options.train.eval_batch_size, len(windows.firsts_N)) // len(devices))
     batches = padded_batches(windows.firsts_N, per_device * len(devices))
     on_devices = put_sequences(sequences, devices)
@@ -56,7 +58,9 @@ def _finite_or_null(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def make_report(options: config.Config, corpus: Corpus, split: str, n_recordings: int, sums: Sums) -> dict[str, Any]:
+def make_report(
+    options: config.Config, corpus: Corpus, split: str, n_recordings: int, sums: Sums
+) -> dict[str, Any]:
     """The report's JSON: scores that cannot be computed (nothing to count) are null."""
     values = scores(sums, options.loss.segmentation_weight)
     confusion = np.asarray(sums.confusion_CxC)
@@ -75,7 +79,8 @@ def make_report(options: config.Config, corpus: Corpus, split: str, n_recordings
             "confusion": confusion.tolist(),
         },
         "segmentation": {
-            name: values[f"segmentation_{name}"] for name in ("loss", "accuracy", "precision", "recall", "auc")
+            name: values[f"segmentation_{name}"]
+            for name in ("loss", "accuracy", "precision", "recall", "auc")
         },
     }
     return _finite_or_null(report)
@@ -91,8 +96,9 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         f"data: {report['data']}   split: {report['split']}   recordings: {report['recordings']}   "
         f"windows of known class: {report['windows']:,}   frames of known repetitions: {report['frames']:,}",
-        f"exercise       accuracy {number(exercise['accuracy_window'])}   macro-F1 {number(exercise['macro_f1_window'])}"
-        f"   loss {number(exercise['loss'])}   (always the largest class: {number(exercise['majority_accuracy_window'])})",
+        f"exercise       accuracy {number(exercise['accuracy_window'])}   "
+        f"macro-F1 {number(exercise['macro_f1_window'])}   loss {number(exercise['loss'])}   "
+        f"(always the largest class: accuracy {number(exercise['majority_accuracy_window'])})",
         "repetition     " + "   ".join(f"{name} {number(value)}" for name, value in segmentation.items()),
         "confusion of windows (rows: true, columns: predicted)",
         f"{'':<16}" + "".join(f"{name[:12]:>13}" for name in exercise["classes"]),
@@ -117,7 +123,7 @@ def evaluate(checkpoint: Path, root: str | None, recordings: str, split: str) ->
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")
     chosen = corpus.split(*(SPLITS if split == "all" else (split,)))
     if not chosen:
-        raise ValueError(f"--split {split}: no recording of {root} is in it; see its manifest.csv, or --split all")
+        raise ValueError(f"--split {split}: no recording of {root} is in it; try --split all")
     trained_on = set(meta["trained_on"])
     seen = [recording.name for recording in chosen if recording.content in trained_on]
     if seen and split in ("val", "test"):
@@ -139,7 +145,9 @@ def evaluate(checkpoint: Path, root: str | None, recordings: str, split: str) ->
 
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m wt_jax.evaluate", description=__doc__)
-    parser.add_argument("--checkpoint", required=True, type=Path, metavar="DIR", help="workdir of a training run")
+    parser.add_argument(
+        "--checkpoint", required=True, type=Path, metavar="DIR", help="workdir of a training run"
+    )
     parser.add_argument("--data", metavar="ROOT", help="data root; default: the one it was trained on")
     parser.add_argument("--recordings", default="", metavar="DIR", help="where built recordings are kept")
     parser.add_argument("--split", default="test", choices=(*SPLITS, "all"))

@@ -46,8 +46,14 @@ class History:
             ("loss", ("loss", "classification_loss"), "loss"),
             ("segmentation loss (best: circle)", ("segmentation_loss",), "binary cross-entropy per frame"),
             ("exercise", ("classification_accuracy",), "share of windows right"),
-            ("repetition starts", ("segmentation_precision", "segmentation_recall", "segmentation_auc"), "score"),
+            (
+                "repetition starts",
+                ("segmentation_precision", "segmentation_recall", "segmentation_auc"),
+                "score",
+            ),
         )
+        from matplotlib.ticker import MaxNLocator
+
         figure, axes = plt.subplots(2, 3, figsize=(15, 8), layout="constrained")
         epochs = np.arange(1, len(self) + 1)
         for axis, (name, keys, unit) in zip(axes.flat, panels, strict=False):
@@ -61,11 +67,15 @@ class History:
         if len(self):
             best = int(np.nanargmin([*self.values["val_segmentation_loss"], np.inf]))
             if best < len(self):
-                axes.flat[1].plot(best + 1, self.values["val_segmentation_loss"][best], "ko", fillstyle="none")
+                axes.flat[1].plot(
+                    best + 1, self.values["val_segmentation_loss"][best], "ko", fillstyle="none"
+                )
         axes.flat[4].step(epochs, self.values["learning_rate"], where="mid")
         axes.flat[4].set(title="learning rate", xlabel="epoch", yscale="log")
         axes.flat[5].plot(epochs, self.values["windows_per_second"])
         axes.flat[5].set(title="speed", xlabel="epoch", ylabel="windows a second", ylim=(0, None))
+        for axis in axes.flat:
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.suptitle(title)
         beside = path.with_suffix(".tmp.png")
         figure.savefig(beside, dpi=100)

@@ -21,7 +21,9 @@ _EPSILON = 1e-6  # of LayerNorm; Flax's default
 
 def tap_shifts(kernel_size: int, dilation: int, causal: bool) -> list[int]:
     """For each tap of a convolution, how many frames before (> 0) or after (< 0) its output it reads."""
-    return [(kernel_size - 1 - tap if causal else kernel_size // 2 - tap) * dilation for tap in range(kernel_size)]
+    return [
+        (kernel_size - 1 - tap if causal else kernel_size // 2 - tap) * dilation for tap in range(kernel_size)
+    ]
 
 
 class DilatedConv(nn.Module):

@@ -27,17 +27,20 @@ class Pools:
         self._seed = seed
         self._positive_parts = round(positive_ratio * _PARTS)
         self._decks = [
-            [np.flatnonzero(at) for at in self._by_class(windows, positive) if at.any()] for positive in (False, True)
+            [windows.firsts_N[at] for at in self._by_class(windows, positive) if at.any()]
+            for positive in (False, True)
         ]
-        self._firsts_N = windows.firsts_N
         if not self._decks[1]:
             raise ValueError(
-                "no training window holds a repetition start: the repetition head would learn nothing; add label "
-                "files (data/README.md) for recordings of the train split"
+                "no training window holds a repetition start: the repetition head would learn nothing; add "
+                "label files (data/README.md) for recordings of the train split"
             )
         if not self._decks[0]:
-            raise ValueError("every training window holds a repetition start: add recordings with rest or no-exercise")
-        self._shuffled = functools.lru_cache(maxsize=64)(self._shuffle)
+            raise ValueError(
+                "every training window holds a repetition start: add recordings with rest or no-exercise"
+            )
+        n_decks = sum(map(len, self._decks))
+        self._shuffled = functools.lru_cache(n_decks + 1)(self._shuffle)  # one order of each is in use
 
     @staticmethod
     def _by_class(windows: Windows, positive: bool) -> Iterator[np.ndarray]:
@@ -52,7 +55,7 @@ class Pools:
         before = positions * self._positive_parts // _PARTS  # positives among the earlier positions
         positive = (positions + 1) * self._positive_parts // _PARTS > before
         drawn = np.where(positive, before, positions - before)
-        window = np.empty(len(positions), np.int64)
+        firsts = np.empty(len(positions), np.int32)
         for pool in (0, 1):
             n_decks = len(self._decks[pool])
             deck, card = drawn % n_decks, drawn // n_decks
@@ -60,8 +63,8 @@ class Pools:
                 at = np.flatnonzero((positive == pool) & (deck == d))
                 turn, place = np.divmod(card[at], len(self._decks[pool][d]))
                 for t in np.unique(turn):
-                    window[at[turn == t]] = self._shuffled(pool, int(d), int(t))[place[turn == t]]
-        return self._firsts_N[window]
+                    firsts[at[turn == t]] = self._shuffled(pool, int(d), int(t))[place[turn == t]]
+        return firsts
 
 
 class Batches(grain.RandomAccessDataSource):

@@ -74,19 +74,20 @@ def put_sequences(sequences: Sequences, devices: Sequence[jax.Device]) -> dict[s
 def check_devices(options: config.Config, n_devices: int) -> None:
     """Raises ValueError for a batch that the devices, in its accumulated parts, do not divide."""
     train = options.train
-    if train.batch_size % (n_devices * train.accumulate):
+    multiple = n_devices * train.accumulate
+    if train.batch_size % multiple:
         parts = f" x train.accumulate={train.accumulate}" if train.accumulate > 1 else ""
         raise ValueError(
             f"train.batch_size={train.batch_size}: must be a multiple of the {n_devices} devices{parts}; "
-            f"the nearest above is {-(-train.batch_size // (n_devices * train.accumulate)) * n_devices * train.accumulate}"
+            f"the nearest above is {-(-train.batch_size // multiple) * multiple}"
         )
 
 
 def _losses_and_sums(options: config.Config, params: Any, batch: dict, bits: jax.Array | None) -> tuple:
     """Summed class and frame losses of a batch, and its metric sums."""
-    logits_BxC, logits_BxT = make_model(options).apply(
-        {"params": params}, batch["angles_BxTxJ"], batch["mask_BxT"], bits
-    )
+    model = make_model(options)
+    logits: Any = model.apply({"params": params}, batch["angles_BxTxJ"], batch["mask_BxT"], bits)
+    logits_BxC, logits_BxT = logits
     loss = options.loss
     class_losses_B = focal_losses(logits_BxC, batch["labels_B"], loss.focal_gamma, loss.focal_alpha)
     frame_losses_BxT = segmentation_losses(logits_BxT, batch["targets_BxT"])
@@ -160,7 +161,9 @@ def make_train_dispatch(options: config.Config, devices: Sequence[jax.Device]) -
     )
 
 
-def make_eval_batch(options: config.Config, devices: Sequence[jax.Device]) -> Callable[[Any, dict, np.ndarray], Sums]:
+def make_eval_batch(
+    options: config.Config, devices: Sequence[jax.Device]
+) -> Callable[[Any, dict, np.ndarray], Sums]:
     """Returns eval_batch(params, sequences, firsts_B) -> Sums; first frames of -1 are padding."""
 
     def sums(params: Any, sequences: dict, firsts_B: jax.Array) -> Sums:

@@ -1,5 +1,7 @@
 """What a model is made of: layers, shapes, parameters, receptive field, floating-point operations."""
 
+import itertools
+
 import jax
 
 from wt_jax import config
@@ -8,7 +10,7 @@ from wt_jax.skeleton import N_ANGLES
 
 
 def _dense_flops(rows: int, widths: list[int]) -> int:
-    return sum(2 * rows * a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    return sum(2 * rows * a * b for a, b in itertools.pairwise(widths))
 
 
 def window_flops(options: config.Config) -> dict[str, int]:
@@ -32,7 +34,9 @@ def window_flops(options: config.Config) -> dict[str, int]:
 
 def receptive_field(model: config.Model) -> int:
     """Frames that the convolutions of one output frame reach over; attention sees the whole window."""
-    reach = (model.kernel_size - 1) * sum(model.dilations[i % len(model.dilations)] for i in range(model.blocks))
+    reach = (model.kernel_size - 1) * sum(
+        model.dilations[i % len(model.dilations)] for i in range(model.blocks)
+    )
     return 1 + 2 * reach
 
 
@@ -55,7 +59,7 @@ def summary(options: config.Config) -> str:
     lines.append(f"{'all':<34}{'':>12}{n_params:>12,}{sum(flops.values()) / 1e6:>9.2f}")
     kind = "causal" if model.causal else "centred"
     lines.append(
-        f"{kind} convolutions reach over {receptive_field(model)} frames, a window has {frames}; attention sees "
-        f"{'earlier frames' if model.causal else 'all of it'}; computed in {model.compute_dtype}"
+        f"{kind} convolutions reach over {receptive_field(model)} frames, a window has {frames}; attention "
+        f"sees {'earlier frames' if model.causal else 'all of it'}; computed in {model.compute_dtype}"
     )
     return "\n".join(lines)

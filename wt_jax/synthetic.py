@@ -4,14 +4,14 @@ A pose says where pelvis, hands and feet are and how trunk and head are turned; 
 two-bone inverse kinematics, so no limb changes its length, and hands and feet that are fixed in an exercise
 stay put. A motion is a list of keyframes. Its landmarks then take the road of real ones.
 
-World axes: x where the person faces, y to their left, z up; metres, seconds, radians. Limb lengths are shares of
-body height: Drillis and Contini (1966), as in Winter, Biomechanics and Motor Control of Human Movement, figure
-4.1; hips, face, hands and feet are where MediaPipe puts its landmarks.
+World axes: x where the person faces, y to their left, z up; metres, seconds, radians. Limb lengths are shares
+of body height: Drillis and Contini (1966), as in Winter, Biomechanics and Motor Control of Human Movement,
+figure 4.1; hips, face, hands and feet are where MediaPipe puts its landmarks.
 """
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,8 +23,8 @@ from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 
 Rng = np.random.Generator
 Keyframes = list[tuple[float, np.ndarray]]  # (seconds since the one before, pose)
-# A pose is (17, 3): pelvis position, turn of trunk and head (pitch, roll, yaw); left and right: ankle position,
-# foot turn, knee direction, wrist position, elbow direction, grip (added to the forearm: the hand), thumb.
+# A pose is (17, 3): pelvis position, turn of trunk and head (pitch, roll, yaw); left and right: ankle
+# position, foot turn, knee direction, wrist position, elbow direction, grip (forearm + grip: hand), thumb.
 PELVIS, TRUNK, HEAD = 0, 1, 2
 ANKLES, FEET, KNEES, WRISTS, ELBOWS, GRIPS, THUMBS = (slice(i, i + 2) for i in range(3, 17, 2))
 SIDES = np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])  # left, right
@@ -42,9 +42,9 @@ FRAME_RATES_HZ = (24.0, 25.0, 30000 / 1001, 30.0, 60.0)
 class SyntheticMotion:
     """One filmed motion at its own frame rate.
 
-    `landmarks_FxLx4`: x, y in [0, 1] of the image, z in units of x (hips at 0, nearer is smaller), visibility;
-    NaN where the person is lost. `points_FxLx3`: the true skeleton. `starts`: frames where a repetition leaves
-    the extended position. `class_known_F` is False before and after the set.
+    `landmarks_FxLx4`: x, y in [0, 1] of the image, z in units of x (hips at 0, nearer is smaller),
+    visibility; NaN where the person is lost. `points_FxLx3`: the true skeleton, metres. `starts`: frames
+    where a repetition leaves the extended position. `class_known_F` is False before and after the set.
     """
 
     landmarks_FxLx4: np.ndarray
@@ -140,24 +140,27 @@ def _squat(rng: Rng, body: Body) -> np.ndarray:
     poses, wide, toes_out = np.stack([_stand(rng, body)] * 2), rng.uniform(0.09, 0.24), rng.uniform(0.05, 0.6)
     poses[:, ANKLES], poses[:, FEET] = SIDES * wide + [0, 0, body.sole], SIDES[:, [0, 2, 1]] * toes_out
     poses[:, KNEES] = SIDES * np.sin(toes_out) + [np.cos(toes_out), 0, 0]
-    style, apart, lift = int(rng.integers(5)), rng.uniform(0.02, 0.15), rng.uniform([0.0, 1.2], [0.2, 1.6])
+    apart, lift, style = rng.uniform(0.02, 0.15), rng.uniform([0.0, 1.2], [0.2, 1.6]), int(rng.integers(5))
     knee, shank = np.radians(rng.uniform([4, 75], [13, 122])), rng.uniform([0.02, 0.3], [0.04, 0.6])
     for i, pose in enumerate(poses):
         pose[PELVIS] = [0, 0, body.sole] - body.legs(knee[i] - min(shank[i], knee[i] / 2), knee[i])
         balance = rng.uniform(0, 0.12) * i - pose[PELVIS, 0]  # the shoulders stay above the feet
         pose[TRUNK, 0] = np.arcsin(min(balance / body.trunk, 0.95))
         pose[HEAD, 0] -= 0.5 * pose[TRUNK, 0]
-        angle = lift[1 if style == 0 else i]  # style 0: straight arms held forwards; 1: raised on the way down
+        if style < 2:  # straight arms, held forwards or raised on the way down
+            angle = lift[1 if style == 0 else i]
+            arm = 0.96 * body.arm * np.array([np.sin(angle), 0, -np.cos(angle)])
+            pose[WRISTS], pose[ELBOWS] = body.neck(pose) + SIDES * body.shoulder + arm, [0, 0, -1]
+            continue
         hands, elbows = (
+            (SIDES * apart + [0.22, 0, -0.08], SIDES * 0.6 + [0, 0, -1.0]),  # before the chest
+            (SIDES * 0.07 + [-0.05, 0, 0.13], SIDES * 0.9 + [0.2, 0, 0]),  # behind the head
             (
-                SIDES * body.shoulder + 0.96 * body.arm * np.array([np.sin(angle), 0, -np.cos(angle)]),
-                [0, 0, -1],
-            ),
-            (SIDES * apart + [0.22, 0, -0.08], SIDES * 0.6 - [0, 0, 1]),  # before the chest
-            (SIDES * 0.07 + [-0.05, 0, 0.13], SIDES + [0.2, 0, 0]),  # behind the head
-            (SIDES * (body.shoulder + 0.1 + apart) + [-0.04, 0, 0.02], [-0.4, 0, -1]),  # on a barbell
-        )[max(style - 1, 0)]
-        turn = np.eye(3) if style < 2 else _rotation(pose[TRUNK]).T
+                SIDES * (body.shoulder + 0.1 + apart) + [-0.04, 0, 0.02],
+                SIDES * 0.2 + [-0.4, 0, -1],
+            ),  # barbell
+        )[style - 2]
+        turn = _rotation(pose[TRUNK]).T
         pose[WRISTS], pose[ELBOWS] = body.neck(pose) + hands @ turn, elbows @ turn
     return poses
 
@@ -165,8 +168,8 @@ def _squat(rng: Rng, body: Body) -> np.ndarray:
 def _push_up(rng: Rng, body: Body) -> np.ndarray:
     """The hands stay on the floor or a bench; the body, built upright on its toes, tips around them."""
     poses, apart = np.stack([_stand(rng, body)] * 2), rng.uniform(-0.02, 0.16)
-    elbow_deg, sag = rng.uniform([164, 58], [176, 100]), rng.uniform([-0.17, -0.15], [0.1, 0.12])
-    foot, knee, lead = rng.uniform(-0.55, -0.25), rng.uniform(0.05, 0.2), rng.uniform(-0.04, 0.08)
+    elbow_deg, sag = rng.uniform([160, 58], [172, 100]), rng.uniform([-0.17, -0.15], [0.1, 0.12])
+    foot, knee, lead = rng.uniform([-0.35, 0.05, -0.04], [-0.05, 0.2, 0.06])
     hand = np.array([0, 0, 0.04 + (rng.uniform(0.1, 0.5) if rng.random() < 0.2 else 0)])
     for i, pose in enumerate(poses):
         pose[ANKLES] = SIDES * body.hip - _rotation(np.array([foot, 0, 0])) @ TOE * body.height
@@ -189,28 +192,22 @@ def _push_up(rng: Rng, body: Body) -> np.ndarray:
 
 def _hanging(rng: Rng, body: Body, pull: bool) -> np.ndarray:
     """Pull-up: the hands stay on a bar overhead. Dip: on bars beside the hips. The legs hang."""
-    low, high = (  # elbow in degrees, shoulders before the hands, lean: extended, flexed; hands apart
-        ([164, 30, -0.05, -0.8, -0.02, -0.3, -0.03], [176, 75, 0.0, -0.3, 0.05, 0.0, 0.16])
+    low, high = (  # elbow in degrees, shoulders in front of the hands, lean: extended, flexed; hands apart
+        ([160, 22, -0.05, -0.8, -0.02, -0.3, -0.03], [172, 65, 0.0, -0.3, 0.05, 0.0, 0.16])
         if pull
-        else ([164, 60, 0.0, 0.15, 0.0, 0.15, 0.0], [176, 100, 0.1, 0.5, 0.15, 0.7, 0.1])
+        else ([160, 50, 0.0, 0.15, 0.0, 0.15, 0.0], [172, 95, 0.1, 0.5, 0.15, 0.7, 0.1])
     )
-    poses, (*draws, apart) = np.stack([_stand(rng, body)] * 2), rng.uniform(low, high)
-    thigh, knee, kick = (
-        rng.uniform(-0.1, 0.45),
-        rng.choice([0.08, rng.uniform(0.2, 1.8)]),
-        rng.normal(0, 0.15),
-    )
-    up = -1 if pull else 1
+    poses, (*draws, apart), up = np.stack([_stand(rng, body)] * 2), rng.uniform(low, high), -1 if pull else 1
+    knee = rng.choice([0.08, rng.uniform(0.2, 1.8)])
+    thigh = rng.uniform(-0.05, 0.2) + 0.15 * knee + rng.normal(0, 0.15) * np.arange(2)
     hand = np.array([0, 0, body.leg + body.trunk - up * body.arm + rng.uniform(0.1, 0.4)])
     for i, pose in enumerate(poses):
-        elbow_deg, before, pose[TRUNK, 0] = draws[i::2]
-        pose[PELVIS] = hand + body.reach(elbow_deg, apart) * np.array(
-            [np.sin(before), 0, up * np.cos(before)]
-        )
-        pose[PELVIS] -= _rotation(pose[TRUNK])[:, 2] * body.trunk
-        pose[ANKLES] = SIDES * body.hip + pose[PELVIS] + body.legs(thigh + kick * i, knee)
-        pose[FEET] = [knee - thigh - kick * i + 0.4, 0, 0]
-        pose[HEAD, 0] -= 0.5 * pose[TRUNK, 0] if up > 0 else 0.25 * i
+        elbow_deg, front, pose[TRUNK, 0] = draws[i::2]
+        pose[PELVIS] = body.reach(elbow_deg, apart) * np.array([np.sin(front), 0, up * np.cos(front)])
+        pose[PELVIS] += hand - _rotation(pose[TRUNK])[:, 2] * body.trunk
+        pose[ANKLES] = SIDES * body.hip + pose[PELVIS] + body.legs(thigh[i], knee)
+        pose[FEET] = [knee - thigh[i] + 0.4, 0, 0]
+        pose[HEAD, 0] -= 0.25 * i if pull else 0.5 * pose[TRUNK, 0]
     poses[:, WRISTS], poses[:, KNEES] = SIDES * (body.shoulder + apart) + hand, [1, 0, 0]
     poses[:, ELBOWS] = SIDES * rng.uniform(0.1, 0.9) + ([0.7, 0, -0.5] if pull else [-1, 0, 0.2])
     poses[:, GRIPS] = [rng.uniform(0, 0.4), 0, 0.3 if pull else -0.2]
@@ -218,7 +215,7 @@ def _hanging(rng: Rng, body: Body, pull: bool) -> np.ndarray:
     return poses
 
 
-EXERCISES = {
+EXERCISES: dict[str, Callable[[Rng, Body], np.ndarray]] = {
     "push-ups": _push_up,
     "squats": _squat,
     "pull-ups": partial(_hanging, pull=True),
@@ -245,206 +242,204 @@ def _arms(rng: Rng, body: Body, seconds: float) -> Keyframes:
     return keyframes
 
 
-def _stretch(rng: Rng, body: Body, seconds: float) -> Keyframes:
-    """Side bends with the arms overhead, or reaching for the toes."""
-    pose, sideways = _stand(rng, body), rng.random() < 0.5
+def _side_bends(rng: Rng, body: Body, seconds: float) -> Keyframes:
+    """Bending to the left and right, the arms overhead."""
+    pose = _stand(rng, body)
     keyframes = [(1.0, pose)]
-    for turn in range(max(2, int(seconds / 3))):
-        key, hands = pose.copy(), SIDES * 0.12 + [0.05, 0, 0.93 * body.arm * (1 if sideways else -1)]
-        key[TRUNK, 1 if sideways else 0] = (
-            (-1) ** turn * rng.uniform(0.2, 0.45) if sideways else rng.uniform(1.1, 1.7)
+    for turn in range(max(2, int(seconds / 2.5))):
+        key = pose.copy()
+        key[TRUNK, 1] = (-1) ** turn * rng.uniform(0.2, 0.45)
+        overhead = SIDES * 0.12 + [0.05, 0, 0.93 * body.arm]
+        key[WRISTS], key[ELBOWS] = (
+            body.neck(key) + overhead @ _rotation(key[TRUNK]).T,
+            SIDES * 0.8 + [0.3, 0, 0],
         )
-        key[PELVIS] += [0, 0, 0] if sideways else [-0.14, 0, -0.015]
-        key[WRISTS] = body.neck(key) + (hands @ _rotation(key[TRUNK]).T if sideways else hands)
-        key[ELBOWS] = SIDES + [0.3, 0, 0]
         keyframes += [(rng.uniform(0.8, 1.8), key), (rng.uniform(0.4, 2), key)]
-        keyframes += [] if sideways else [(rng.uniform(0.8, 1.8), pose)]
+    return keyframes
+
+
+def _toe_touches(rng: Rng, body: Body, seconds: float) -> Keyframes:
+    pose = _stand(rng, body)
+    keyframes = [(1.0, pose)]
+    for _ in range(max(1, int(seconds / 4))):
+        key = pose.copy()
+        key[TRUNK, 0] = rng.uniform(1.1, 1.7)
+        key[PELVIS] += [-0.14, 0, -0.015]
+        key[WRISTS] = body.neck(key) + SIDES * 0.12 + [0.05, 0, -0.93 * body.arm]
+        down_s, stay_s, up_s = rng.uniform([0.8, 0.4, 0.8], [1.8, 2.0, 1.8])
+        keyframes += [(down_s, key), (stay_s, key), (up_s, pose)]
     return keyframes
 
 
 def _sit(rng: Rng, body: Body, seconds: float) -> Keyframes:
+    """Sitting down slowly, staying, standing up."""
     standing, seated = _squat(rng, body)
-    return [
-        (1, standing),
-        (rng.uniform(1.2, 3), seated),
-        (seconds / 2, seated),
-        (rng.uniform(1.2, 3), standing),
-    ]
+    down_s, up_s = rng.uniform(1.2, 3, 2)
+    return [(1.0, standing), (down_s, seated), (seconds / 2, seated), (up_s, standing)]
 
 
 def _walk(rng: Rng, body: Body, seconds: float) -> Keyframes:
     """Walking beside a camera that moves along: the feet travel under the pelvis."""
-    pose, stride, quarter_s, swing = _stand(rng, body), *rng.uniform([0.3, 0.22, 0.1], [0.65, 0.38, 0.25])
+    pose, (stride, quarter_s, swing) = _stand(rng, body), rng.uniform([0.3, 0.22, 0.1], [0.65, 0.38, 0.25])
     pose[PELVIS, 2] = body.sole + 0.985 * np.sqrt(body.leg**2 - stride**2 / 4)
-    pose[WRISTS, 2] -= 0.01
     keyframes = []
     for quarter in range(int(seconds / quarter_s)):
         key, phase = pose.copy(), np.pi / 2 * quarter + np.array([0, np.pi])
-        forwards = np.cos(phase)
-        key[ANKLES] += np.stack([stride / 2 * forwards, 0 * phase, 0.12 * np.maximum(-np.sin(phase), 0)], -1)
-        key[FEET, 0] = np.where(forwards < 0, -0.6, -0.25) * forwards
+        forwards, behind = np.cos(phase), np.maximum(-np.cos(phase), 0)
+        key[ANKLES, 0] += stride / 2 * forwards
+        key[ANKLES, 2] += 0.12 * np.maximum(-np.sin(phase), 0) + 0.09 * behind  # lifted; heel off the floor
+        key[FEET, 0] = 0.55 * behind - 0.25 * np.maximum(forwards, 0)
         key[WRISTS, 0] -= swing * forwards
         key[TRUNK, 2] = 0.08 * forwards[0]
         keyframes.append((quarter_s, key))
     return keyframes
 
 
-def _repetitions(rng: Rng, poses: np.ndarray) -> tuple[Keyframes, np.ndarray]:
-    """One set of 11 to 17 s at 1.2 to 4.5 s a repetition, and its starts in seconds after the first keyframe."""
-    period_s, tiring, seconds = (
-        np.exp(rng.uniform(np.log(1.2), np.log(3.6))),
-        rng.uniform(0, 0.3),
-        rng.uniform(11, 17),
-    )
-    down, low, high = rng.uniform([0.3, 0.02, 0.02], [0.5, 0.12, 0.2])
-    keys, t, starts_s = [(rng.uniform(0.8, 1.6), 0.0), (rng.uniform(0.2, 1.2), 0.0)], 0.0, []
-    t = keys[1][0]
+ACTIVITIES = (_arms, _side_bends, _toe_touches, _sit, _walk)
+
+
+def _repetitions(rng: Rng, poses: np.ndarray) -> tuple[Keyframes, list[float]]:
+    """A set of 13 to 19 s, 1.2 to 4.5 s a repetition, and its starts in seconds after the first keyframe."""
+    log_period, tiring, seconds = rng.uniform([np.log(1.2), 0.0, 13.0], [np.log(3.4), 0.3, 19.0])
+    down, low, high = rng.uniform([0.3, 0.02, 0.02], [0.5, 0.12, 0.2])  # shares of a repetition
+    depths, starts_s = [(rng.uniform(0.8, 1.6), 0.0), (rng.uniform(0.3, 1.2), 0.0)], []
+    t = depths[1][0]
     while t < seconds:
-        length_s = np.clip(period_s * (1 + tiring * t / seconds) * rng.normal(1, 0.08), 1.2, 4.5)
+        period_s = np.exp(log_period) * (1 + tiring * t / seconds) * rng.normal(1, 0.08)
+        period_s, (bottom, top) = np.clip(period_s, 1.2, 4.5), rng.uniform([0.85, 0.0], [1.0, 0.05])
         pause_s = rng.uniform(0.5, 2) if rng.random() < 0.12 else 0.0
-        bottom, top = rng.uniform([0.85, 0.0], [1.0, 0.05])
+        depths += [(down * period_s, bottom), (low * period_s, bottom)]
+        depths += [((1 - down - low - high) * period_s, top), (high * period_s + pause_s, top)]
         starts_s.append(t)
-        keys += [
-            (down * length_s, bottom),
-            (low * length_s, bottom),
-            ((1 - down - low - high) * length_s, top),
-        ]
-        keys += [(high * length_s + pause_s, top)]
-        t += length_s + pause_s
-    return [(s, poses[0] + depth * (poses[1] - poses[0])) for s, depth in keys], np.array(starts_s)
+        t += period_s + pause_s
+    return [(s, poses[0] + depth * (poses[1] - poses[0])) for s, depth in depths], starts_s
+
+
+def _over(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Half way between two poses, with the hands in front of the body and not through it."""
+    pose = (one + other) / 2
+    pose[WRISTS, 0] += 0.3
+    return pose
 
 
 def _play(keyframes: Keyframes, t_F: np.ndarray) -> np.ndarray:
-    """Poses between keyframes, (F, 17, 3): monotone cubic Hermite (Fritsch and Butland, 1984), no overshoot."""
-    times_s, poses = (
-        np.cumsum([s for s, _ in keyframes]) - keyframes[0][0],
-        np.stack([pose for _, pose in keyframes]),
-    )
+    """Poses between keyframes, (F, 17, 3): monotone cubics without overshoot (Fritsch and Butland, 1984)."""
+    poses = np.stack([pose for _, pose in keyframes])
+    times_s = np.cumsum([s for s, _ in keyframes]) - keyframes[0][0]
     step = np.diff(times_s)[:, None, None]
-    slope = np.diff(poses, axis=0) / step
-    rising, tangent = slope[1:] * slope[:-1], np.zeros_like(poses)
-    np.divide(2 * rising, slope[1:] + slope[:-1], out=tangent[1:-1], where=rising > 0)
+    slope, tangent = np.diff(poses, axis=0) / step, np.zeros_like(poses)
+    product = slope[1:] * slope[:-1]
+    np.divide(2 * product, slope[1:] + slope[:-1], out=tangent[1:-1], where=product > 0)
     k = np.clip(np.searchsorted(times_s, t_F, side="right") - 1, 0, len(step) - 1)
-    u, h = (t_F - times_s[k])[:, None, None] / step[k], step[k]
-    bow = h * u * (1 - u) * ((1 - u) * tangent[k] - u * tangent[k + 1])
+    u = (t_F - times_s[k])[:, None, None] / step[k]
+    bow = step[k] * u * (1 - u) * ((1 - u) * tangent[k] - u * tangent[k + 1])
     return poses[k] + u**2 * (3 - 2 * u) * (poses[k + 1] - poses[k]) + bow
 
 
-def _drift(rng: Rng, t_F: np.ndarray, *size: int, period_s: float = 3.0) -> np.ndarray:
-    """Slow wandering of standard deviation 1, (F, *size): three random sinusoids each."""
-    rate, phase = rng.uniform(0.4, 1.6, (3, *size)) / period_s, rng.uniform(0, 2 * np.pi, (3, *size))
-    time = t_F.reshape(-1, *[1] * (len(size) + 1))
-    return np.sqrt(2 / 3) * np.sin(2 * np.pi * rate * time + phase).sum(1)
+def _drift(rng: Rng, t_F: np.ndarray, *size: int) -> np.ndarray:
+    """Slow wandering of standard deviation 1, (F, *size): three sinusoids of 1.5 to 7 s each."""
+    rate_hz, phase = rng.uniform(0.14, 0.65, (3, *size)), rng.uniform(0, 2 * np.pi, (3, *size))
+    time_s = t_F.reshape(-1, *[1] * (len(size) + 1))
+    return np.sqrt(2 / 3) * np.sin(2 * np.pi * rate_hz * time_s + phase).sum(1)
 
 
 def _film(rng: Rng, points_FxLx3: np.ndarray, t_F: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
     """Landmarks (F, L, 4) as a pose estimator gives them, filmed from anywhere around, with its mistakes."""
     yaw, pitch, roll, distance = rng.uniform([0, -0.05, -0.05, 2.2], [2 * np.pi, 0.4, 0.05, 6.0])
-    low, high = points_FxLx3.min((0, 1)), points_FxLx3.max((0, 1))
-    view = (
-        (points_FxLx3 - (low + high) / 2)
-        @ _rotation(np.array([0, 0, yaw]))
-        @ _rotation(np.array([-pitch, roll, 0]))
-    )
-    depth = distance + view[..., 0].max() - view[..., 0]  # the camera looks along -x
+    middle = (points_FxLx3.min((0, 1)) + points_FxLx3.max((0, 1))) / 2
+    turn = _rotation(np.array([0, 0, yaw])) @ _rotation(np.array([-pitch, roll, 0]))
+    view = (points_FxLx3 - middle) @ turn  # the camera looks along -x
+    depth = distance + view[..., 0].max() - view[..., 0]
     flat = np.stack([view[..., 1], -view[..., 2]], -1) / depth[..., None]
-    frame, extent = np.array([width_px, height_px]), np.ptp(flat, (0, 1))
-    focal_px = rng.uniform(0.5, 0.92) * (frame / extent).min()
-    corner = 0.04 * frame + rng.uniform(0, 1, 2) * (0.92 * frame - focal_px * extent)
-    xy_px = (flat - flat.min((0, 1))) * focal_px + corner
+    frame_px, extent = np.array([width_px, height_px]), np.ptp(flat, (0, 1))
+    focal_px = rng.uniform(0.5, 0.92) * (frame_px / extent).min()
+    corner_px = 0.04 * frame_px + rng.uniform(0, 1, 2) * (0.92 * frame_px - focal_px * extent)
 
     hip_depth = depth[:, 23:25].mean(1, keepdims=True)
-    hidden = 1 / (
-        1 + np.exp(-(depth - depth.mean(1, keepdims=True)) / 0.08)
-    )  # 1: on the far side of the body
+    hidden = 1 / (1 + np.exp((depth.mean(1, keepdims=True) - depth) / 0.08))  # 1: the far side of the body
     unsure = (1 + hidden) * np.where(np.isin(np.arange(33), [*range(17, 23), *range(27, 33)]), 1.5, 1.0)
-    torso_px = 0.5 * focal_px / hip_depth.mean()
-    shake, wander = rng.uniform([0.001, 0.004], [0.006, 0.02])
-    error = shake * rng.normal(size=xy_px.shape) + wander * _drift(rng, t_F, 33, 2, period_s=2.0)
-    for first in rng.integers(0, len(t_F), rng.poisson(2)):  # a limb is misplaced for some frames
-        error[first : first + rng.integers(1, 5), rng.choice([13, 15, 25, 27]) + rng.integers(2)] += (
-            rng.normal(0, 0.15, 2)
-        )
-    xy = np.clip((xy_px + unsure[..., None] * torso_px * error) / frame, 0, 1)
+    shake, wander = rng.uniform([0.0005, 0.002], [0.003, 0.01])  # metres, of a landmark in plain view
+    error = shake * rng.normal(size=flat.shape) + wander * _drift(rng, t_F, 33, 2)
+    for first in rng.integers(0, len(t_F), rng.poisson(2)):  # an elbow, wrist, knee or ankle is misplaced
+        limb, frames = rng.choice([13, 14, 15, 16, 25, 26, 27, 28]), rng.integers(1, 5)
+        error[first : first + frames, limb] += rng.normal(0, 0.08, 2)
+    error_px = unsure[..., None] * error * focal_px / hip_depth.mean()
+    xy = np.clip(((flat - flat.min((0, 1))) * focal_px + corner_px + error_px) / frame_px, 0, 1)
     z = (depth - hip_depth) * focal_px / hip_depth / width_px
     landmarks = np.concatenate([xy, z[..., None], (0.99 - 0.5 * hidden)[..., None]], -1).astype(np.float32)
-    for first in rng.integers(0, len(t_F), rng.poisson(0.7)):
-        landmarks[first : first + rng.integers(1, 12)] = np.nan
+    for first in rng.integers(0, len(t_F), rng.poisson(0.7)):  # somebody walks through the picture
+        landmarks[first : first + rng.integers(1, 13)] = np.nan
     return landmarks
 
 
 def synthetic_motion(class_name: str, rng: Rng, body: Body | None = None) -> SyntheticMotion:
-    """Films one person: a set of an exercise, or about 20 s of no-exercise. Raises KeyError for another class."""
+    """Films a set of an exercise, or about 25 s of no-exercise.
+
+    Raises KeyError for a class that is neither.
+    """
     body = Body(rng) if body is None else body
     activities = [
-        make(rng, body, rng.uniform(4, 6)) for make in rng.permutation([_arms, _stretch, _sit, _walk])
+        ACTIVITIES[i](rng, body, rng.uniform(3.5, 5.5)) for i in rng.permutation(len(ACTIVITIES))[:4]
     ]
-    keyframes: Keyframes = []
     starts_s, known_s = np.zeros(0), (0.0, np.inf)
     if class_name == NO_EXERCISE:
-        for activity in activities:
-            keyframes += [(rng.uniform(0.6, 1.2), activity[0][1]), *activity[1:]]
+        keyframes = [keyframe for activity in activities for keyframe in activity]
     else:
-        repetitions, starts_s = _repetitions(rng, EXERCISES[class_name](rng, body))
-        before, after = (part[:3] if rng.random() < 0.5 else [] for part in activities[:2])
+        repetitions, after_first_s = _repetitions(rng, EXERCISES[class_name](rng, body))
+        before, after = (activity[:4] if rng.random() < 0.4 else [] for activity in activities[:2])
+        if before:
+            before.append((0.8, _over(before[-1][1], repetitions[0][1])))
+        if after:
+            after.insert(0, (0.8, _over(repetitions[-1][1], after[0][1])))
         keyframes = [*before, *repetitions, *after]
-        first_s = sum(s for s, _ in before[1:]) + (repetitions[0][0] if before else 0)
-        known_s = (first_s, first_s + sum(s for s, _ in repetitions[1:]))
-        starts_s = starts_s + first_s
-    fps = float(rng.choice(FRAME_RATES_HZ))
-    width_px, height_px = FRAME_SIZES_PX[rng.integers(len(FRAME_SIZES_PX))]
+        first_s = sum(s for s, _ in [*before[1:], *repetitions[:1]]) if before else 0.0
+        starts_s = first_s + np.array(after_first_s)
+        known_s = first_s, first_s + sum(s for s, _ in repetitions[1:])
+
+    fps, (width_px, height_px) = float(rng.choice(FRAME_RATES_HZ)), rng.choice(FRAME_SIZES_PX).tolist()
     t_F = np.arange(int(sum(s for s, _ in keyframes[1:]) * fps)) / fps
-    poses = _play(keyframes, t_F)
     sway = np.zeros((17, 3))
-    sway[[PELVIS, TRUNK, HEAD]] = [[0.005] * 3, [0.02, 0.015, 0.03], [0.08, 0.03, 0.12]]
+    sway[[PELVIS, TRUNK, HEAD]] = [[0.004, 0.004, 0.002], [0.01, 0.012, 0.03], [0.08, 0.03, 0.12]]
     sway[ELBOWS], sway[KNEES], sway[GRIPS] = 0.08, 0.04, 0.08
-    points = body.points(poses + sway * _drift(rng, t_F, 17, 3))
+    points = body.points(_play(keyframes, t_F) + sway * _drift(rng, t_F, 17, 3))
     landmarks = _film(rng, points, t_F, width_px, height_px)
-    starts = np.floor(starts_s * fps + 0.5).astype(np.int32)
-    known_F = (t_F >= known_s[0]) & (t_F <= known_s[1])
+    starts, known_F = np.rint(starts_s * fps).astype(np.int32), (t_F >= known_s[0]) & (t_F <= known_s[1])
     return SyntheticMotion(landmarks, points, fps, width_px, height_px, starts, known_F)
 
 
 def make_recordings(classes: Sequence[str], seed: int, people: int = 16) -> list[Recording]:
     """One recording of each person in each class: the same arguments give the same bits in any process.
 
-    A class without a synthetic exercise is left out. The same people do every exercise, and a person is in one
-    split only: about 3 of 16 in val, 3 in test, the others in train; needs at least 3 people.
+    A class without a synthetic exercise is left out. The same people do every exercise, and a person is in
+    one split: of 16 people 10 in train, 3 in val and 3 in test. Raises ValueError for fewer than 3 people.
     """
     if people < 3:
-        raise ValueError(f"people={people}: at least 3, one each for train, val and test")
-    held_out, recordings = max(1, round(people * 3 / 16)), []
-    for class_name in dict.fromkeys(map(canonical_class, classes)):
-        if class_name not in EXERCISES and class_name != NO_EXERCISE:
-            continue
-        for person in range(people):
-            body = Body(np.random.default_rng([seed, person]))
-            rng = np.random.default_rng([seed, person, zlib.crc32(class_name.encode())])
-            motion, group = synthetic_motion(class_name, rng, body), f"person{person:02}"
-            n_frames = len(motion.landmarks_FxLx4)
-            times_s = np.arange(n_frames) / motion.fps
-            angles_FxJ, valid_F = angle_sequence(
-                motion.landmarks_FxLx4, times_s, motion.width_px, motion.height_px
-            )
-            source_F = np.floor(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * motion.fps + 0.5).astype(
-                np.int64
-            )
-            recordings.append(
-                Recording(
-                    name=f"{class_name}/{group}",
-                    class_name=class_name,
-                    group=group,
-                    split="test"
-                    if person >= people - held_out
-                    else "val"
-                    if person >= people - 2 * held_out
-                    else "train",
-                    angles_FxJ=angles_FxJ,
-                    valid_F=valid_F,
-                    class_known_F=motion.class_known_F[np.minimum(source_F, n_frames - 1)],
-                    starts=to_frame(motion.starts, motion.fps, n_frames),
-                    source_fps=motion.fps,
-                    digest=hashlib.sha256(motion.landmarks_FxLx4.tobytes()).hexdigest(),
-                )
-            )
-    return recordings
+        raise ValueError(f"people={people}: must be at least 3, one each for train, val and test")
+    held_out = max(1, round(people * 3 / 16))
+    splits = ["train"] * (people - 2 * held_out) + ["val"] * held_out + ["test"] * held_out
+    names = [
+        name for name in dict.fromkeys(map(canonical_class, classes)) if name in (*EXERCISES, NO_EXERCISE)
+    ]
+    return [_recording(name, seed, person, splits[person]) for name in names for person in range(people)]
+
+
+def _recording(class_name: str, seed: int, person: int, split: str) -> Recording:
+    body = Body(np.random.default_rng([seed, person]))
+    rng = np.random.default_rng([seed, person, zlib.crc32(class_name.encode())])
+    motion = synthetic_motion(class_name, rng, body)
+    landmarks, fps = motion.landmarks_FxLx4, motion.fps
+    times_s = np.arange(len(landmarks)) / fps
+    angles_FxJ, valid_F = angle_sequence(landmarks, times_s, motion.width_px, motion.height_px)
+    source = np.rint(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * fps).astype(int)
+    return Recording(
+        name=f"{class_name}/person{person:02}",
+        class_name=class_name,
+        group=f"person{person:02}",
+        split=split,
+        angles_FxJ=angles_FxJ,
+        valid_F=valid_F,
+        class_known_F=motion.class_known_F[np.minimum(source, len(landmarks) - 1)],
+        starts=to_frame(motion.starts, fps, len(landmarks)),
+        source_fps=fps,
+        digest=hashlib.sha256(landmarks.tobytes()).hexdigest(),
+    )

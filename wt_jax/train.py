@@ -34,6 +34,7 @@ from wt_jax.steps import (
 from wt_jax.summary import summary
 from wt_jax.windows import Windows, cut_windows, make_sequences
 
+
 @dataclasses.dataclass
 class Run:
     """A training run and where it stands."""
@@ -124,7 +125,9 @@ def fit(run: Run, board: TensorBoard, stop: commands.Stop) -> None:
             raise _not_finite(run, "validation segmentation loss", loss, run.step)
         learning_rate = run.monitor.learning_rate
         is_best = run.monitor.update(loss, run.options.optimizer)
-        epoch |= {f"val_{name}": value for name, value in validation.items()} | {"learning_rate": learning_rate}
+        epoch |= {f"val_{name}": value for name, value in validation.items()} | {
+            "learning_rate": learning_rate
+        }
         run.history.append(epoch)
         if run.monitor.learning_rate != learning_rate:
             opt_state = set_learning_rate(run.state.opt_state, run.monitor.learning_rate)
@@ -160,8 +163,8 @@ def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
     line = (
         f"epoch {len(run.history):>3}/{n_epochs}  loss {epoch['loss']:.3f}  "
         f"class {epoch['classification_accuracy']:.3f}  starts {epoch['segmentation_loss']:.4f}  |  "
-        f"validation class {epoch['val_classification_accuracy']:.3f}  starts {epoch['val_segmentation_loss']:.4f}"
-        f"{'*' if is_best else ' '} auc {epoch['val_segmentation_auc']:.3f}  |  "
+        f"validation class {epoch['val_classification_accuracy']:.3f}  "
+        f"starts {epoch['val_segmentation_loss']:.4f}{'*' if is_best else ' '} auc {epoch['val_segmentation_auc']:.3f}  |  "
         f"{epoch['windows_per_second']:,.0f} windows/s, waiting {100 * epoch['data_wait_share']:.1f} %, "
         f"{epoch['epoch_seconds']:.1f} s, at most {left_s / 60:.0f} min left"
     )
@@ -178,7 +181,9 @@ def start(options: config.Config) -> Run:
     workdir = Path(options.workdir)
     if options.overwrite:
         delete_run(workdir)
-    corpus = load_corpus(options.data.root, options.data.recordings, options.data.classes, workdir / "recordings")
+    corpus = load_corpus(
+        options.data.root, options.data.recordings, options.data.classes, workdir / "recordings"
+    )
     train_recordings, val_recordings = corpus.split("train"), corpus.split("val")
     if not train_recordings or not val_recordings:
         missing = "val" if train_recordings else "train"
@@ -208,8 +213,8 @@ def start(options: config.Config) -> Run:
         print(f"resumed: {workdir}, step {latest}, {len(run.history)} epochs done")
     print(summary(options))
     print(
-        f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) of "
-        f"{len(train_recordings)} recordings, {len(val_recordings)} for validation; "
+        f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) "
+        f"of {len(train_recordings)} recordings, {len(val_recordings)} for validation; "
         f"{len(devices)} x {devices[0].device_kind}, batch {options.train.batch_size}"
     )
     return run
@@ -222,7 +227,9 @@ def _warn_of_gaps(windows: Windows, classes: Sequence[str]) -> None:
         if not (windows.classes_N == index).any():
             print(f"warning: no training window of class {name}: the model cannot learn it")
         elif name != NO_EXERCISE and not windows.positive_N[windows.classes_N == index].any():
-            print(f"warning: no repetition start of class {name} in training: add label files to count it well")
+            print(
+                f"warning: no repetition start of class {name} in training: add label files to count it well"
+            )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -240,9 +247,13 @@ def main(argv: Sequence[str]) -> int:
             run.checkpoints.close()
             if len(run.history):
                 run.history.save(run.workdir / "training_history.npy")
-                run.history.draw(run.workdir / "training_curves.png", f"{run.workdir}   data: {run.corpus.data}")
+                run.history.draw(
+                    run.workdir / "training_curves.png", f"{run.workdir}   data: {run.corpus.data}"
+                )
     if stop.caught:
-        print(f"{stop.caught.name}: saved step {run.step} in {run.workdir}; the same command goes on from there")
+        print(
+            f"{stop.caught.name}: saved step {run.step} in {run.workdir}; the same command goes on from there"
+        )
         return stop.status
     best = int(np.argmin(run.history.values["val_segmentation_loss"]))
     why = "last epoch" if len(run.history) >= options.train.epochs else "early stop"

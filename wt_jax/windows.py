@@ -4,6 +4,7 @@ Letters: N windows, F frames of all recordings together, T frames of a window, J
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import jax.numpy as jnp
@@ -42,7 +43,9 @@ class Windows:
     too_short: tuple[str, ...]  # recordings with fewer frames than a window
 
 
-def make_sequences(recordings: Sequence[Recording], classes: Sequence[str], labels: config.Labels) -> Sequences:
+def make_sequences(
+    recordings: Sequence[Recording], classes: Sequence[str], labels: config.Labels
+) -> Sequences:
     """Lays recordings end to end, with soft targets drawn on each whole recording."""
     n_frames = sum(len(r.valid_F) for r in recordings)
     first = next(iter(recordings))
@@ -55,7 +58,9 @@ def make_sequences(recordings: Sequence[Recording], classes: Sequence[str], labe
     )
     for recording, at in zip(recordings, _spans(recordings), strict=True):
         sequences.angles_FxJ[at] = recording.angles_FxJ
-        sequences.classes_F[at] = np.where(recording.class_known_F, classes.index(recording.class_name), UNKNOWN)
+        sequences.classes_F[at] = np.where(
+            recording.class_known_F, classes.index(recording.class_name), UNKNOWN
+        )
         sequences.real_F[at] = recording.valid_F
         sequences.counted_F[at] = recording.valid_F & (recording.starts is not None)
         if recording.starts is not None:
@@ -67,7 +72,7 @@ def make_sequences(recordings: Sequence[Recording], classes: Sequence[str], labe
 
 def _spans(recordings: Sequence[Recording]) -> list[slice]:
     ends = np.cumsum([0, *(len(r.valid_F) for r in recordings)])
-    return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    return [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]
 
 
 def cut_windows(
