@@ -4,7 +4,8 @@
 
 Every contender of a batch size and dtype has a process of its own (worker.py); one at a time trains for
 `--seconds`, all in turn, `--rounds` times. A cell is the median over rounds (least to most); a ratio is the
-median over rounds of ours / theirs in the same round, so that a machine that slows down cancels out.
+median over rounds of ours / theirs in the same round, so that a machine that slows down cancels out. A run
+beside which other processes used the CPU is repeated, for `--wait_s` in all; what remains disturbed is said.
 """
 
 import argparse
@@ -12,18 +13,17 @@ import dataclasses
 import datetime
 import importlib.metadata
 import importlib.util
-import json
 import os
 import platform
 import shlex
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-_WORKER = Path(__file__).with_name("worker.py")
+from worker import Entry, Worker, WorkerFailed
+
 _MODULES = {"keras": "keras", "keras-fit": "keras", "torch": "torch", "torch-compile": "torch"}
 _TITLES = {
     "ours": "wt_jax",
@@ -35,110 +35,39 @@ _TITLES = {
 _WARM_UP_S = 1.0
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """What one worker runs; PyTorch has one step a dispatch, and stands beside every row."""
-
-    name: str
-    batch_size: int
-    dtype: str
-    steps_per_dispatch: int
-
-    def __str__(self) -> str:
-        return f"{self.name} batch {self.batch_size} {self.dtype} x{self.steps_per_dispatch}"
-
-
-class WorkerFailed(Exception):
-    pass
-
-
-class Worker:
-    """A process that holds one contender; `first_step_s` counts from its start to its first dispatch's end.
-
-    `cache` is the folder of JAX's persistent compilation cache; without one, nothing is cached.
-    """
-
-    def __init__(self, entry: Entry, cache: str = "") -> None:
-        environment = {
-            **os.environ,
-            "JAX_ENABLE_COMPILATION_CACHE": str(bool(cache)).lower(),
-            "JAX_COMPILATION_CACHE_DIR": cache,
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # contenders share a GPU's memory
-        }
-        self._entry = entry
-        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        command = [sys.executable, str(_WORKER), *(str(value) for value in dataclasses.astuple(entry))]
-        start = time.perf_counter()
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._stderr,
-            text=True,
-            env=environment,
-        )
-        self.device = self._answer()["device"]
-        self.first_step_s = time.perf_counter() - start
-
-    def _answer(self) -> dict:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            status = self._process.wait()
-            self._stderr.seek(0)
-            last = self._stderr.read().strip().splitlines()[-1:]
-            raise WorkerFailed(f"{self._entry}: left with status {status}: {''.join(last)[:300]}")
-        return json.loads(line)
-
-    def windows_per_second(self, seconds: float) -> float:
-        assert self._process.stdin
-        try:
-            self._process.stdin.write(f"{seconds}\n")
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # _answer says why
-        answer = self._answer()
-        return answer["windows"] / answer["seconds"]
-
-    def close(self) -> None:
-        self._process.communicate()
-        self._stderr.close()
-
-
 def alternate(
-    entries: list[Entry], rounds: int, seconds: float
+    entries: list[Entry], rounds: int, seconds: float, wait_s: float
 ) -> tuple[dict[Entry, list[float]], list[str]]:
-    """Windows/s of each entry in each round, and what failed (an entry that fails once is left out)."""
+    """Windows/s of each entry in each round, and remarks on what failed (it is left out) or was disturbed."""
     workers: dict[Entry, Worker] = {}
     rates: dict[Entry, list[float]] = {}
-    failures: list[str] = []
-
-    def attempt(entry: Entry, seconds: float) -> float | None:
-        try:
-            workers.setdefault(entry, workers.get(entry) or Worker(entry))
-            return workers[entry].windows_per_second(seconds)
-        except WorkerFailed as failure:
-            failures.append(str(failure))
-            return None
-
+    remarks: list[str] = []
     for entry in entries:
-        if attempt(entry, _WARM_UP_S) is not None:
+        try:
+            workers[entry] = Worker(entry)
+            workers[entry].windows_per_second(_WARM_UP_S)
             rates[entry] = []
+        except WorkerFailed as failure:
+            remarks.append(str(failure))
+    deadline = time.monotonic() + wait_s
     for _ in range(rounds):
         for entry in list(rates):
-            if (rate := attempt(entry, seconds)) is None:
+            try:
+                rates[entry].append(workers[entry].windows_per_second(seconds, deadline))
+            except WorkerFailed as failure:
                 del rates[entry]
-            else:
-                rates[entry].append(rate)
-    for worker in workers.values():
+                remarks.append(str(failure))
+    for entry, worker in workers.items():
         worker.close()
-    return rates, failures
+        if worker.disturbed:
+            share = f"{worker.disturbed} of {rounds} rounds"
+            remarks.append(f"{entry}: {share} beside other work on up to {worker.others:.1f} cores")
+    return rates, remarks
 
 
 def first_steps(entries: list[Entry]) -> list[str]:
     """Markdown rows: seconds from the start of a fresh process to the end of its first dispatch."""
-    rows = ["| contender | cold | compilation cached |", "|---|---|---|"]
+    rows = ["| contender | device | cold | compilation cached |", "|---|---|---|---|"]
     for entry in entries:
         with tempfile.TemporaryDirectory() as cache:
             try:
@@ -147,13 +76,13 @@ def first_steps(entries: list[Entry]) -> list[str]:
                     worker = Worker(entry, cache)
                     times.append(f"{worker.first_step_s:.1f} s")
                     worker.close()
-                rows.append(f"| {entry} | {' | '.join([*times, '-'][:2])} |")
+                rows.append(f"| {entry} | {worker.device} | {' | '.join([*times, '-'][:2])} |")
             except WorkerFailed as failure:
-                rows.append(f"| {entry} | {failure} | |")
+                rows.append(f"| {entry} | - | {failure} | - |")
     return rows
 
 
-def table_rows(entry: Entry, rates: dict[Entry, list[float]], rivals: list[str]) -> str:
+def table_row(entry: Entry, rates: dict[Entry, list[float]], rivals: list[str]) -> str:
     """One markdown row: ours at `entry`, each rival at the same batch, dtype and K, and the ratios."""
     ours = rates.get(entry, [])
     cells, ratios = [_cell(ours)], []
@@ -202,6 +131,9 @@ def main() -> None:
     parser.add_argument("--steps_per_dispatch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of one contender in one round")
+    parser.add_argument(
+        "--wait_s", type=float, default=60.0, help="of a batch and dtype, for other work to end"
+    )
     parser.add_argument("--rivals", nargs="+", choices=[*_MODULES, "none"], default=["keras", "torch"])
     arguments = parser.parse_args()
     print(f"machine: {machine()}\nversions: {versions()}\ndate: {datetime.datetime.now():%Y-%m-%d %H:%M}")
@@ -218,7 +150,7 @@ def main() -> None:
         for dtype in arguments.dtypes
         for steps in arguments.steps_per_dispatch
     ]
-    firsts = list(dict.fromkeys([ours[0], *(_rival(ours[0], name) for name in rivals)]))
+    firsts = [*ours[: len(arguments.steps_per_dispatch)], *(_rival(ours[0], name) for name in rivals)]
     print("\nTime to the first step, process start included\n")
     print("\n".join(first_steps(firsts)), flush=True)
 
@@ -228,15 +160,15 @@ def main() -> None:
         f"\nWindows a second, median (least to most), {arguments.rounds} rounds of {arguments.seconds:g} s\n"
     )
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
-    failures: list[str] = []
-    for group in sorted({(entry.batch_size, entry.dtype) for entry in ours}, key=str):
+    remarks: list[str] = []
+    for group in dict.fromkeys((entry.batch_size, entry.dtype) for entry in ours):
         mine = [entry for entry in ours if (entry.batch_size, entry.dtype) == group]
         entries = dict.fromkeys([*mine, *(_rival(entry, name) for entry in mine for name in rivals)])
-        rates, failed = alternate(list(entries), arguments.rounds, arguments.seconds)
-        failures += failed
+        rates, more = alternate(list(entries), arguments.rounds, arguments.seconds, arguments.wait_s)
+        remarks += more
         for entry in mine:
-            print(table_rows(entry, rates, rivals), flush=True)
-    print("\n".join(["", *(f"failed: {failure}" for failure in failures)]))
+            print(table_row(entry, rates, rivals), flush=True)
+    print("\n".join(["", *remarks]))
 
 
 if __name__ == "__main__":

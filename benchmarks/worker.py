@@ -1,100 +1,116 @@
-"""One contender in a process of its own, driven over stdin and stdout by train_throughput.py.
+"""One contender in a process of its own: `Worker` is the caller's side, `main` what the process does.
 
-Answers `{"device": ...}` after its first dispatch, then to each line SECONDS trains for about that long and
-answers `{"windows": ..., "seconds": ...}`.
+The process answers `{"device": ...}` after its first dispatch, then to each line SECONDS trains for about
+that long and answers `{"windows": ..., "seconds": ..., "others": ...}`, the last in cores.
 """
 
+import contextlib
+import dataclasses
 import json
 import os
+import subprocess
 import sys
+import tempfile
 import time
-from typing import Protocol
+from pathlib import Path
 
-import numpy as np
+from contender import make
+
+_QUIET_CORES = 0.2  # other processes' use of the CPU beside which a run still counts
 
 
-class Contender(Protocol):
-    """What is timed. `run` is asked for whole dispatches: a multiple of `steps_per_dispatch` steps."""
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What one worker runs; PyTorch has one step a dispatch, and stands beside every row."""
 
     name: str
-    device: str
     batch_size: int
+    dtype: str
     steps_per_dispatch: int
 
-    def run(self, steps: int) -> float:
-        """Seconds that `steps` training steps took, until their results are there."""
-        ...
+    def __str__(self) -> str:
+        return f"{self.name} batch {self.batch_size} {self.dtype} x{self.steps_per_dispatch}"
 
 
-class _Ours:
-    """The project's own step, sequences and Grain pipeline, as wt_jax.train puts them together."""
-
-    name = "wt_jax"
-
-    def __init__(self, batch_size: int, dtype: str, steps_per_dispatch: int) -> None:
-        import jax
-
-        from wt_jax import config, pipeline, steps, windows
-
-        devices = jax.local_devices()
-        self.device = devices[0].device_kind
-        self.batch_size, self.steps_per_dispatch = batch_size, steps_per_dispatch
-        options = config.Config()
-        options.model.compute_dtype = dtype
-        options.train.batch_size, options.train.steps_per_dispatch = batch_size, steps_per_dispatch
-        config.check(options)
-        steps.check_devices(options, len(devices))
-        recordings = _random_recordings(options.data.classes)
-        sequences = windows.make_sequences(recordings, options.data.classes, options.labels)
-        index = windows.cut_windows(recordings, sequences, options.data.window_frames, 1)
-        self._batches = pipeline.make_train_batches(index, options)
-        self._sequences = steps.put_sequences(sequences, devices)
-        self._state = steps.init_state(options, devices)
-        self._dispatch = steps.make_train_dispatch(options, devices)
-        self._wait = jax.block_until_ready
-
-    def run(self, steps: int) -> float:
-        start = time.perf_counter()
-        for _ in range(steps // self.steps_per_dispatch):
-            self._state, losses_K = self._dispatch(self._state, self._sequences, next(self._batches))
-        self._wait((self._state, losses_K))
-        return time.perf_counter() - start
+class WorkerFailed(Exception):
+    """A worker that ended by itself; the message is its last line."""
 
 
-def _random_recordings(classes: tuple[str, ...], count: int = 40, frames: int = 900) -> list:
-    """Recordings of random angles, half a minute each, with a repetition every 90 frames."""
-    from wt_jax.recordings import Recording
-    from wt_jax.skeleton import N_ANGLES, NO_EXERCISE
+class Worker:
+    """A process that holds one contender; `first_step_s` counts from its start to its first dispatch's end.
 
-    rng = np.random.default_rng(0)
-    recordings = []
-    for i in range(count):
-        class_name = classes[i % len(classes)]
-        starts = np.arange(0 if class_name == NO_EXERCISE else frames, dtype=np.int32)[45::90]
-        real = np.ones(frames, bool)
-        angles = rng.random((frames, N_ANGLES), np.float32)
-        name = f"{class_name}/{i}"
-        recordings.append(Recording(name, class_name, name, "train", angles, real, real, starts, 30.0, name))
-    return recordings
+    `cache` is the folder of JAX's persistent compilation cache; without one, nothing is cached.
+    """
 
-
-def make_ours(batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender:
-    return _Ours(batch_size, dtype, steps_per_dispatch)
-
-
-def make(name: str, batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender:
-    """The contender of one name of train_throughput.py's table; PyTorch has one step a dispatch."""
-    from rivals import make_keras, make_torch
-
-    if name == "ours":
-        return make_ours(batch_size, dtype, steps_per_dispatch)
-    if name in ("keras", "keras-fit"):
-        return make_keras(
-            batch_size, dtype, steps_per_dispatch, "fit" if name == "keras-fit" else "stateless"
+    def __init__(self, entry: Entry, cache: str = "") -> None:
+        environment = {
+            **os.environ,
+            "JAX_ENABLE_COMPILATION_CACHE": str(bool(cache)).lower(),
+            "JAX_COMPILATION_CACHE_DIR": cache,
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # contenders share a GPU's memory
+        }
+        self._entry, self.disturbed, self.others = entry, 0, 0.0
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
+        command = [sys.executable, __file__, *(str(value) for value in dataclasses.astuple(entry))]
+        pipe, start = subprocess.PIPE, time.perf_counter()
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True, env=environment
         )
-    if name in ("torch", "torch-compile"):
-        return make_torch(batch_size, dtype, compile=name == "torch-compile")
-    raise ValueError(f"{name!r}: must be ours, keras, keras-fit, torch or torch-compile")
+        self.device = self._answer()["device"]
+        self.first_step_s = time.perf_counter() - start
+
+    def _answer(self) -> dict:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            status = self._process.wait()
+            self._stderr.seek(0)
+            last = self._stderr.read().strip().splitlines()[-1:]
+            raise WorkerFailed(f"{self._entry}: left with status {status}: {''.join(last)[:300]}")
+        return json.loads(line)
+
+    def windows_per_second(self, seconds: float, deadline: float = 0.0) -> float:
+        """Of a run of about `seconds`, begun and repeated when others leave the CPU, until `deadline`."""
+        while True:
+            _await_quiet(deadline)
+            answer = self._run(seconds)
+            if answer["others"] <= _QUIET_CORES or time.monotonic() > deadline:
+                break
+        if deadline and answer["others"] > _QUIET_CORES:
+            self.disturbed += 1
+            self.others = max(self.others, answer["others"])
+        return answer["windows"] / answer["seconds"]
+
+    def _run(self, seconds: float) -> dict:
+        assert self._process.stdin
+        with contextlib.suppress(BrokenPipeError):  # _answer says why
+            self._process.stdin.write(f"{seconds}\n")
+            self._process.stdin.flush()
+        return self._answer()
+
+    def close(self) -> None:
+        self._process.communicate()
+        self._stderr.close()
+
+
+def _cpu_s() -> tuple[float, float]:
+    """Processor seconds used by all processes and by this one; zeros where the first is not known."""
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0, 0.0
+    user, nice, system, _idle, _wait, *rest = (int(n) for n in stat.read_text().split("\n")[0].split()[1:9])
+    mine = os.times()
+    return (user + nice + system + sum(rest)) / os.sysconf("SC_CLK_TCK"), mine.user + mine.system
+
+
+def _await_quiet(deadline: float) -> None:
+    """Sleeps until the CPU is idle, or time.monotonic() reaches `deadline`."""
+    while time.monotonic() < deadline:
+        before_s = _cpu_s()[0]
+        time.sleep(0.5)
+        if _cpu_s()[0] - before_s <= 0.5 * _QUIET_CORES:
+            break
 
 
 def main(name: str, batch_size: str, dtype: str, steps_per_dispatch: str) -> None:
@@ -108,10 +124,12 @@ def main(name: str, batch_size: str, dtype: str, steps_per_dispatch: str) -> Non
     seconds_per_dispatch = contender.run(size)
     for line in sys.stdin:
         count = max(1, round(float(line) / seconds_per_dispatch))
+        before_s = _cpu_s()
         seconds = contender.run(count * size)
+        all_s, mine_s = (after - before for after, before in zip(_cpu_s(), before_s, strict=True))
         seconds_per_dispatch = seconds / count
-        windows = count * size * contender.batch_size
-        print(json.dumps({"windows": windows, "seconds": seconds}), file=answers)
+        windows, others = count * size * contender.batch_size, max(0.0, all_s - mine_s) / seconds
+        print(json.dumps({"windows": windows, "seconds": seconds, "others": others}), file=answers)
 
 
 if __name__ == "__main__":

@@ -146,8 +146,8 @@ def check_resumable(meta: dict[str, Any], options: config.Config, fingerprint: s
         differing.append("the data (recordings added, removed, changed or moved to another split)")
     if differing:
         raise ValueError(
-            f"{where} holds a run with another config: {'; '.join(differing)}. Set --config.overwrite=True to "
-            "start over, or another --config.workdir"
+            f"{where} holds a run with another config: {'; '.join(differing)}. Set "
+            "--config.overwrite=True to start over, or another --config.workdir"
         )
 
 

@@ -3,7 +3,6 @@
 import argparse
 import json
 import math
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from wt_jax import commands, config
 from wt_jax.checkpoint import open_best
 from wt_jax.corpus import SYNTHETIC, Corpus, load_corpus
+from wt_jax.files import written_beside
 from wt_jax.metrics import Sums, macro_f1, scores
 from wt_jax.pipeline import padded_batches
 from wt_jax.splits import SPLITS
@@ -128,8 +128,8 @@ def evaluate(checkpoint: Path, root: str | None, recordings: str, split: str) ->
     seen = [recording.name for recording in chosen if recording.content in trained_on]
     if seen and split in ("val", "test"):
         raise ValueError(
-            f"--split {split}: {len(seen)} of its recordings were trained on ({', '.join(seen[:3])}); a score on "
-            "them says nothing of new people; use --split train or all"
+            f"--split {split}: {len(seen)} of its recordings were trained on ({', '.join(seen[:3])}): a "
+            "score on them says nothing of new people; use --split train or all"
         )
     devices = jax.local_devices()
     print(f"checkpoint: {checkpoint}, step {step}, trained on data: {meta['data']}")
@@ -159,9 +159,8 @@ def main(argv: Sequence[str]) -> None:
     report = evaluate(args.checkpoint, args.data, args.recordings, args.split)
     print(table(report))
     if args.output:
-        beside = args.output.with_name(args.output.name + ".tmp")
-        beside.write_text(json.dumps(report, indent=2) + "\n")
-        os.replace(beside, args.output)
+        with written_beside(args.output) as beside:
+            beside.write_text(json.dumps(report, indent=2) + "\n")
         print(f"report: {args.output}")
 
 

@@ -1,10 +1,10 @@
 """The scores of every epoch: kept as lists, written as .npy, TensorBoard events and a picture."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 
+from wt_jax.files import written_beside
 from wt_jax.metrics import METRICS
 
 KEYS = (
@@ -31,9 +31,8 @@ class History:
 
     def save(self, path: Path) -> None:
         """Read back with `np.load(path, allow_pickle=True).item()`."""
-        beside = path.with_suffix(".tmp.npy")
-        np.save(beside, np.array(self.values, dtype=object), allow_pickle=True)
-        os.replace(beside, path)
+        with written_beside(path) as beside:
+            np.save(beside, np.array(self.values, dtype=object), allow_pickle=True)
 
     def draw(self, path: Path, title: str) -> None:
         """Losses, accuracies, repetition-start scores and the learning rate over epochs, as a PNG."""
@@ -77,10 +76,9 @@ class History:
         for axis in axes.flat:
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.suptitle(title)
-        beside = path.with_suffix(".tmp.png")
-        figure.savefig(beside, dpi=100)
+        with written_beside(path) as beside:
+            figure.savefig(beside, dpi=100)
         plt.close(figure)
-        os.replace(beside, path)
 
 
 class TensorBoard:
@@ -93,6 +91,8 @@ class TensorBoard:
 
     def write(self, epoch: int, values: dict[str, float]) -> None:
         for key, value in values.items():
+            if not np.isfinite(value):  # nothing to count, such as no start predicted
+                continue
             tag = f"validation/{key.removeprefix('val_')}" if key.startswith("val_") else f"train/{key}"
             self._writer.add_scalar(tag, value, epoch)
         self._writer.flush()

@@ -2,12 +2,12 @@
 
 import csv
 import math
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from wt_jax.files import written_beside
 from wt_jax.skeleton import FRAME_RATE_HZ, canonical_class
 
 KERNELS = ("gaussian", "lorentzian")
@@ -54,14 +54,8 @@ def write_starts(path: Path | str, starts: np.ndarray, n_frames: int) -> None:
         raise ValueError(f"{path}: starts {starts.min()}..{starts.max()}: must lie in 0..{n_frames - 1}")
     labels = np.zeros(n_frames, np.int64)
     labels[starts] = 1
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with written_beside(path) as beside:
         beside.write_text("frame,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def read_segments(root: Path | str) -> dict[str, list[Span]]:

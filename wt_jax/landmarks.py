@@ -1,27 +1,15 @@
 """Landmark files: what a pose estimator saw in one video, `data/landmarks/<class>/<video>.npz`."""
 
 import math
-import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from wt_jax.files import UNREADABLE, written_beside
 from wt_jax.skeleton import N_LANDMARKS
 
 _KEYS = ("landmarks", "fps", "width", "height")
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +38,7 @@ def load_landmarks(path: Path | str) -> Landmarks:
             missing = [key for key in _KEYS if key not in archive.files]
             arrays = {key: archive[key] for key in _KEYS if key not in missing}
             found = ", ".join(archive.files)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         if "allow_pickle" in str(error):
             raise ValueError(
                 f"{path}: holds pickled objects, refused: save plain arrays with np.savez"
@@ -87,21 +75,14 @@ def load_landmarks(path: Path | str) -> Landmarks:
 
 def save_landmarks(path: Path | str, landmarks: Landmarks) -> None:
     """Writes one landmark file, beside `path` first and then renamed: whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            np.savez_compressed(
-                file,
-                landmarks=np.asarray(landmarks.landmarks_FxLx4, np.float32),
-                fps=np.float64(landmarks.fps),
-                width=np.int64(landmarks.width_px),
-                height=np.int64(landmarks.height_px),
-            )
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_beside(path) as beside, beside.open("wb") as file:
+        np.savez_compressed(
+            file,
+            landmarks=np.asarray(landmarks.landmarks_FxLx4, np.float32),
+            fps=np.float64(landmarks.fps),
+            width=np.int64(landmarks.width_px),
+            height=np.int64(landmarks.height_px),
+        )
 
 
 def _positive(value: np.ndarray, path: Path | str, key: str, unit: str) -> float:

@@ -115,13 +115,17 @@ class SelfAttention(nn.Module):
         options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
         size = options.filters // options.heads
         queries, keys, values = (
-            nn.DenseGeneral((options.heads, size), dtype=dtype, name=name)(x_TxBxD)
+            nn.DenseGeneral((options.heads, size), use_bias=name != "key", dtype=dtype, name=name)(x_TxBxD)
             for name in ("query", "key", "value")
         )
+        # A key's bias moves all scores of a query alike, and softmax ignores that: its gradient is zero.
+        # Said so here, because AdamW would turn the rounding of a zero into a random walk.
+        bias = self.param("key_bias", nn.initializers.zeros, (1, 1, options.heads, size), jnp.float32)
+        keys += lax.stop_gradient(bias).astype(dtype)
         scores_BxHxTxS = jnp.einsum("tbhd,sbhd->bhts", queries, keys) / jnp.sqrt(size).astype(dtype)
         seen = mask_BxT[:, None, None, :]
         if options.causal:
-            seen = seen & jnp.tril(jnp.ones((x_TxBxD.shape[0],) * 2, bool))
+            seen = seen & jnp.tril(jnp.ones((1, 1, *(x_TxBxD.shape[0],) * 2), bool))
         scores_BxHxTxS = jnp.where(seen, scores_BxHxTxS.astype(jnp.float32), jnp.finfo(jnp.float32).min)
         weights_BxHxTxS = nn.softmax(scores_BxHxTxS).astype(dtype)
         mixed_TxBxHxd = jnp.einsum("bhts,sbhd->tbhd", weights_BxHxTxS, values)

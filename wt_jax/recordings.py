@@ -4,7 +4,6 @@ import hashlib
 import os
 import stat
 import zipfile
-import zlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,20 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
+from wt_jax.files import UNREADABLE, written_beside
 from wt_jax.skeleton import N_ANGLES, NO_EXERCISE, canonical_class
 
 RECORDING_VERSION = 1  # one more whenever the same landmarks would give another recording
 _REBUILD = "remove it, or rebuild it with python -m wt_jax.build_dataset"
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 _ARRAYS = {"angles": np.float32, "valid": np.bool_, "class_known": np.bool_, "starts": np.int32}
 
 
@@ -83,29 +73,22 @@ class Recording:
 
 def save_recording(path: Path | str, recording: Recording) -> None:
     """Writes one recording, beside `path` first and then renamed: whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     has_starts = recording.starts is not None
-    try:
-        with beside.open("wb") as file:
-            np.savez(
-                file,
-                recording_version=np.int64(RECORDING_VERSION),
-                name=np.str_(recording.name),
-                group=np.str_(recording.group),
-                split=np.str_(recording.split),
-                digest=np.str_(recording.digest),
-                source_fps=np.float64(recording.source_fps),
-                angles=recording.angles_FxJ.astype(np.float32, copy=False),
-                valid=recording.valid_F.astype(np.bool_, copy=False),
-                class_known=recording.class_known_F.astype(np.bool_, copy=False),
-                starts=np.asarray(recording.starts if has_starts else [], np.int32),
-                starts_known=np.bool_(has_starts),
-            )
-        os.replace(beside, path)
-    finally:
-        beside.unlink(missing_ok=True)
+    with written_beside(path) as beside, beside.open("wb") as file:
+        np.savez(
+            file,
+            recording_version=np.int64(RECORDING_VERSION),
+            name=np.str_(recording.name),
+            group=np.str_(recording.group),
+            split=np.str_(recording.split),
+            digest=np.str_(recording.digest),
+            source_fps=np.float64(recording.source_fps),
+            angles=recording.angles_FxJ.astype(np.float32, copy=False),
+            valid=recording.valid_F.astype(np.bool_, copy=False),
+            class_known=recording.class_known_F.astype(np.bool_, copy=False),
+            starts=np.asarray(recording.starts if has_starts else [], np.int32),
+            starts_known=np.bool_(has_starts),
+        )
 
 
 def load_recording(path: Path | str) -> Recording:
@@ -129,7 +112,7 @@ def load_recording(path: Path | str) -> Recording:
                 starts=arrays["starts"] if archive["starts_known"] else None,
                 source_fps=float(archive["source_fps"]),
             )
-    except (*_UNREADABLE, AttributeError, TypeError, IndexError) as error:
+    except (*UNREADABLE, AttributeError, TypeError, IndexError) as error:
         raise ValueError(f"{path}: no usable recording ({error}): {_REBUILD}") from None
 
 

@@ -164,7 +164,8 @@ def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
         f"epoch {len(run.history):>3}/{n_epochs}  loss {epoch['loss']:.3f}  "
         f"class {epoch['classification_accuracy']:.3f}  starts {epoch['segmentation_loss']:.4f}  |  "
         f"validation class {epoch['val_classification_accuracy']:.3f}  "
-        f"starts {epoch['val_segmentation_loss']:.4f}{'*' if is_best else ' '} auc {epoch['val_segmentation_auc']:.3f}  |  "
+        f"starts {epoch['val_segmentation_loss']:.4f}{'*' if is_best else ' '} "
+        f"auc {epoch['val_segmentation_auc']:.3f}  |  "
         f"{epoch['windows_per_second']:,.0f} windows/s, waiting {100 * epoch['data_wait_share']:.1f} %, "
         f"{epoch['epoch_seconds']:.1f} s, at most {left_s / 60:.0f} min left"
     )

@@ -115,7 +115,7 @@ def gather(sequences: dict, firsts_B, window_frames: int) -> dict:
 
     Returns angles_BxTxJ, targets_BxT, mask_BxT (real), counted_BxT, labels_B and labelled_B (class known).
     """
-    frames_BxT = jnp.maximum(firsts_B, 0)[:, None] + jnp.arange(window_frames)
+    frames_BxT = jnp.maximum(firsts_B, 0)[:, None] + jnp.arange(window_frames)[None]
     padding_B = firsts_B < 0
     classes_BxT = sequences["classes_F"][frames_BxT]
     return {

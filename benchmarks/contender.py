@@ -1,0 +1,90 @@
+"""What is timed: the project's own training, and by name its rivals."""
+
+import time
+from typing import Protocol
+
+import numpy as np
+
+
+class Contender(Protocol):
+    """What is timed. `run` is asked for whole dispatches: a multiple of `steps_per_dispatch` steps."""
+
+    name: str
+    device: str
+    batch_size: int
+    steps_per_dispatch: int
+
+    def run(self, steps: int) -> float:
+        """Seconds that `steps` training steps took, until their results are there."""
+        ...
+
+
+class _Ours:
+    """The project's own step, sequences and Grain pipeline, as wt_jax.train puts them together."""
+
+    name = "wt_jax"
+
+    def __init__(self, batch_size: int, dtype: str, steps_per_dispatch: int) -> None:
+        import jax
+
+        from wt_jax import config, pipeline, steps, windows
+
+        devices = jax.local_devices()
+        self.device = devices[0].device_kind
+        self.batch_size, self.steps_per_dispatch = batch_size, steps_per_dispatch
+        options = config.Config()
+        options.model.compute_dtype = dtype
+        options.train.batch_size, options.train.steps_per_dispatch = batch_size, steps_per_dispatch
+        config.check(options)
+        steps.check_devices(options, len(devices))
+        recordings = _random_recordings(options.data.classes)
+        sequences = windows.make_sequences(recordings, options.data.classes, options.labels)
+        index = windows.cut_windows(recordings, sequences, options.data.window_frames, 1)
+        self._batches = pipeline.make_train_batches(index, options)
+        self._sequences = steps.put_sequences(sequences, devices)
+        self._state = steps.init_state(options, devices)
+        self._dispatch = steps.make_train_dispatch(options, devices)
+        self._wait = jax.block_until_ready
+
+    def run(self, steps: int) -> float:
+        start = time.perf_counter()
+        for _ in range(steps // self.steps_per_dispatch):
+            self._state, losses_K = self._dispatch(self._state, self._sequences, next(self._batches))
+        self._wait((self._state, losses_K))
+        return time.perf_counter() - start
+
+
+def _random_recordings(classes: tuple[str, ...], count: int = 40, frames: int = 900) -> list:
+    """Recordings of random angles, half a minute each, with a repetition every 90 frames."""
+    from wt_jax.recordings import Recording
+    from wt_jax.skeleton import N_ANGLES, NO_EXERCISE
+
+    rng = np.random.default_rng(0)
+    recordings = []
+    for i in range(count):
+        class_name = classes[i % len(classes)]
+        starts = np.arange(0 if class_name == NO_EXERCISE else frames, dtype=np.int32)[45::90]
+        real = np.ones(frames, bool)
+        angles = rng.random((frames, N_ANGLES), np.float32)
+        name = f"{class_name}/{i}"
+        recordings.append(Recording(name, class_name, name, "train", angles, real, real, starts, 30.0, name))
+    return recordings
+
+
+def make_ours(batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender:
+    return _Ours(batch_size, dtype, steps_per_dispatch)
+
+
+def make(name: str, batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender:
+    """The contender of one name of train_throughput.py's table; PyTorch has one step a dispatch."""
+    from rivals import make_keras, make_torch
+
+    if name == "ours":
+        return make_ours(batch_size, dtype, steps_per_dispatch)
+    if name in ("keras", "keras-fit"):
+        return make_keras(
+            batch_size, dtype, steps_per_dispatch, "fit" if name == "keras-fit" else "stateless"
+        )
+    if name in ("torch", "torch-compile"):
+        return make_torch(batch_size, dtype, compile=name == "torch-compile")
+    raise ValueError(f"{name!r}: must be ours, keras, keras-fit, torch or torch-compile")

@@ -1,0 +1,15 @@
+"""A look at the whole path in about a minute: a small model, few epochs. Its scores mean nothing.
+
+Command: python -m wt_jax.train --config experiments/quick.py
+"""
+
+from wt_jax.config import Config
+
+
+def get_config() -> Config:
+    config = Config(workdir="checkpoints/quick")
+    config.model.filters = 32
+    config.model.blocks = 5
+    config.train.epochs = 6
+    config.train.windows_per_epoch = 4096
+    return config

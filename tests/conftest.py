@@ -1,0 +1,45 @@
+import jax
+import numpy as np
+import pytest
+
+from wt_jax import config
+from wt_jax.recordings import Recording
+from wt_jax.skeleton import N_ANGLES
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def tiny_config():
+    """A checked config of a model that compiles in no time."""
+    return config.check(
+        config.Config(
+            model=config.Model(filters=8, blocks=2, dilations=(1, 2), heads=2, dense_units=(8,)),
+            train=config.Train(batch_size=8, steps_per_dispatch=2, windows_per_epoch=64, eval_batch_size=16),
+        )
+    )
+
+
+@pytest.fixture(scope="session")
+def make_recording():
+    """make(name, n_frames, starts, ...) -> Recording with random angles, other ones under every name."""
+
+    def make(name="squats/a", n_frames=60, starts=(), split="train", invalid=(), unknown=()):
+        valid_F, class_known_F = np.ones((2, n_frames), bool)
+        valid_F[list(invalid)] = False
+        class_known_F[list(unknown)] = False
+        angles_FxJ = np.random.default_rng(list(name.encode())).random((n_frames, N_ANGLES), np.float32)
+        return Recording(
+            name=name,
+            class_name=name.split("/")[0],
+            group=name,
+            split=split,
+            angles_FxJ=np.where(valid_F[:, None], angles_FxJ, np.float32(0)),
+            valid_F=valid_F,
+            class_known_F=class_known_F,
+            starts=None if starts is None else np.array(starts, np.int32),
+            source_fps=30.0,
+            digest=name,
+        )
+
+    return make

@@ -1,0 +1,216 @@
+import ast
+import dataclasses
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import wt_jax
+from wt_jax.config import Config, Data, Model, Train, check, flatten, parse, unflatten
+
+MAIN = ["--config", str(Path(__file__).parents[1] / "experiments" / "main.py")]
+
+# What config_flags itself does on Python 3.11.
+pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
+
+# The names that others call (issue 2), each with a value that is not its default.
+FIXED = {
+    "workdir": "elsewhere",
+    "seed": 7,
+    "data.root": "mine",
+    "data.positive_ratio": 0.25,
+    "data.classes": ("squats", "lunges", "no-exercise"),
+    "labels.kernel": "lorentzian",
+    "labels.width_frames": 3.5,
+    "model.filters": 64,
+    "model.blocks": 3,
+    "model.kernel_size": 5,
+    "model.dilations": (1, 3),
+    "model.heads": 2,
+    "model.dropout": 0.5,
+    "model.dense_units": (16,),
+    "model.causal": True,
+    "model.compute_dtype": "bfloat16",
+    "loss.segmentation_weight": 2.5,
+    "loss.focal_gamma": 2.0,
+    "loss.focal_alpha": 0.75,
+    "optimizer.learning_rate": 0.001,
+    "train.epochs": 3,
+    "train.batch_size": 64,
+    "train.patience": 4,
+    "train.steps_per_dispatch": 2,
+    "train.accumulate": 2,
+    "overwrite": True,
+}
+
+
+def test_main_experiment_is_the_defaults():
+    assert parse(MAIN) == Config()
+    assert flatten(parse(MAIN)) == flatten(Config())
+
+
+@pytest.mark.parametrize(("key", "value"), FIXED.items())
+def test_a_key_is_overridden_alone(key, value):
+    flat = flatten(parse([*MAIN, f"--config.{key}={value}"]))
+    defaults = flatten(Config())
+    assert flat == {**defaults, key: value} and type(flat[key]) is type(defaults[key])
+    assert flat != defaults
+
+
+def test_overrides_are_written_in_all_usual_forms():
+    args = ["--config.model.dilations=1,2,4", "--config.model.dense_units=8", "--config.seed", "3"]
+    config = parse(
+        [f"--config={MAIN[1]}", *args, "--config.model.causal", "--config.optimizer.weight_decay=0"]
+    )
+    assert config.model.dilations == (1, 2, 4) and config.model.dense_units == (8,)
+    assert config.seed == 3 and config.model.causal is True
+    assert config.optimizer.weight_decay == 0.0 and isinstance(config.optimizer.weight_decay, float)
+    assert parse([*MAIN, "--config.model.causal", "--noconfig.model.causal"]).model.causal is False
+
+
+@pytest.mark.parametrize(
+    ("arg", "message"),
+    [
+        ("train.batchsize=64", "unknown key train.batchsize; did you mean train.batch_size?"),
+        ("batch_size=64", "unknown key batch_size; did you mean train.batch_size?"),
+        ("model.kernal_size=3", "unknown key model.kernal_size; did you mean model.kernel_size?"),
+        ("zzz=1", "unknown key zzz; known keys: workdir, seed, "),
+        ("train=3", "unknown key train; known keys: "),
+        ("train.batch_size=abc", "train.batch_size=abc: invalid literal for int()"),
+        ("train.batch_size=1.5", "train.batch_size=1.5: invalid literal for int()"),
+        ("train.batch_size=0", "train.batch_size=0: must be at least 1"),
+        ("train.accumulate=5", "train.accumulate=5: must divide train.batch_size=32"),
+        ("train.epochs=-1", "train.epochs=-1: must be at least 1"),
+        ("model.kernel_size=4", "model.kernel_size=4: must be odd: a centred kernel has a middle"),
+        ("model.kernel_size=-1", "model.kernel_size=-1: must be odd"),
+        ("model.heads=3", "model.heads=3: must divide model.filters=128"),
+        ("model.dilations=()", "model.dilations=(): must be one or more numbers of at least 1"),
+        ("model.dilations=(1,0)", "model.dilations=(1, 0): must be one or more numbers of at least 1"),
+        ("model.dilations=(1,2.5)", "model.dilations=2.5: must be of type int"),
+        ("model.dense_units=()", "model.dense_units=(): must be one or more numbers of at least 1"),
+        ("model.dropout=0.95", "model.dropout=0.95: must be in [0, 0.9]"),
+        ("model.causal=maybe", "model.causal=maybe: "),
+        ("model.compute_dtype=float16", "model.compute_dtype='float16': must be float32 or bfloat16"),
+        ("labels.kernel=box", "labels.kernel='box': must be gaussian or lorentzian"),
+        ("labels.width_frames=0", "labels.width_frames=0.0: must be greater than 0"),
+        ("optimizer.learning_rate=nan", "optimizer.learning_rate=nan: must be a finite number"),
+        ("optimizer.learning_rate=-1", "optimizer.learning_rate=-1.0: must be greater than 0"),
+        ("loss.focal_gamma=-0.5", "loss.focal_gamma=-0.5: must be at least 0"),
+        ("data.positive_ratio=1", "data.positive_ratio=1.0: must be between 0 and 1, both excluded"),
+        ("data.window_frames=1", "data.window_frames=1: must be at least 2"),
+        ("data.classes=('a','a')", "data.classes=('a', 'a'): must be two or more different folder names"),
+        ("data.classes=('no-exercise','no_exercise')", "must be two or more different folder names"),
+        ("data.classes=('../a','b')", "data.classes=('../a', 'b'): must be two or more different folder"),
+        ("workdir=", "workdir='': must name a folder"),
+        ("seed=-1", "seed=-1: must be in [0, 2**32)"),
+        ("seed=4294967296", "seed=4294967296: must be in [0, 2**32)"),
+    ],
+)
+def test_bad_overrides_are_named(arg, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse([*MAIN, f"--config.{arg}"])
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "no experiment given: add --config experiments/main.py"),
+        (["--config", "nope.py"], "--config nope.py: no such file; experiments/main.py is the default"),
+        (["--config=nope.py"], "--config nope.py: no such file"),
+        ([*MAIN, "extra"], "'extra': not understood; options are written --config.section.key=value"),
+        ([*MAIN, "--batch_size=3"], "Unknown command line flag 'batch_size'"),
+        ([*MAIN, "--config.train.batch_size"], "Missing value for train.batch_size"),
+    ],
+)
+def test_bad_command_lines_are_answered(args, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        parse(args)
+
+
+USE = "from wt_jax.config import Config, Train\n\n\ndef get_config():\n    "
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def get_config(:\n    pass\n", "mine.py: invalid syntax (mine.py, line 1)"),
+        ("x = 1\n", "mine.py: module 'config_config' has no attribute 'get_config'"),
+        ("import nothing_like_it\n", "mine.py: No module named 'nothing_like_it'"),
+        ("def get_config():\n    return {}\n", "get_config() must return a wt_jax.config.Config, not dict"),
+        (USE + "raise RuntimeError('no disk')\n", "mine.py: no disk"),
+        (USE + "c = Config()\n    c.train.batchsize = 3\n    return c\n", "did you mean batch_size?"),
+        (USE + "return Config(train=Train(batch_size='3'))\n", "train.batch_size='3': must be of type int"),
+        (USE + "return Config(seed=True)\n", "seed=True: must be of type int"),
+        (USE + "return Config(overwrite=1)\n", "overwrite=1: must be of type bool"),
+        pytest.param(
+            USE + "return Config(train=Train(batchsize=3))\n",
+            "mine.py: ",
+            marks=pytest.mark.xfail(strict=True),
+        ),
+        pytest.param(
+            USE + "return Config(train=3)\n", "train=3: must be", marks=pytest.mark.xfail(strict=True)
+        ),
+    ],
+)
+def test_bad_experiment_files_are_named(tmp_path, monkeypatch, text, message):
+    monkeypatch.delitem(sys.modules, "config_config", raising=False)  # config_flags keeps the last file there
+    (tmp_path / "mine.py").write_text(text)
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        parse(["--config", str(tmp_path / "mine.py")])
+    assert "Traceback" not in str(error.value)
+
+
+def test_wrong_values_are_refused_without_a_command_line():
+    for config, message in (
+        (Config(model=Model(dilations=[1, "2"])), "model.dilations='2': must be of type int"),
+        (Config(model=Model(dilations=3)), 'model.dilations=3: must be a tuple, like "(1, 2)"'),
+        (Config(train=Train(patience=2.0)), "train.patience=2.0: must be of type int"),
+        (Config(data=Data(classes="squats")), "data.classes='squats': must be a tuple"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            check(config)
+
+
+def test_a_checked_config_is_fixed_and_hashable():
+    config = check(Config(model=Model(dilations=[1, 2])))
+    assert config.model.dilations == (1, 2)
+    assert hash(config) == hash(check(Config(model=Model(dilations=(1, 2))))) != hash(check(Config()))
+    for section, key in ((config, "seed"), (config.train, "epochs"), (config, "train")):
+        with pytest.raises(dataclasses.FrozenInstanceError, match=f"cannot set {key} after"):
+            setattr(section, key, getattr(section, key))
+    before = Config()
+    before.train.epochs = 3  # config_flags must be able to
+    with pytest.raises(AttributeError, match="unknown key epoch; did you mean epochs"):
+        before.train.epoch = 3
+
+
+def test_flatten_goes_through_json_and_back():
+    config = parse([*MAIN, *(f"--config.{key}={value}" for key, value in FIXED.items())])
+    flat = json.loads(json.dumps(flatten(config)))
+    assert unflatten(flat) == config and hash(unflatten(flat)) == hash(config)
+    assert flatten(config) == {**flatten(Config()), **FIXED}
+    assert unflatten({"seed": 7}) == check(Config(seed=7))
+    with pytest.raises(ValueError, match=r"unknown key train\.epoch; did you mean train\.epochs\?"):
+        unflatten({**flat, "train.epoch": 1})
+    with pytest.raises(ValueError, match=r"unknown key train;"):
+        unflatten({"train": 3})
+
+
+def test_no_exercise_has_an_alias():
+    config = parse([*MAIN, "--config.data.classes=('squats','no_exercise')"])
+    assert config.data.classes == ("squats", "no-exercise")
+    assert config == parse([*MAIN, "--config.data.classes=('squats','no-exercise')"])
+
+
+def test_every_option_is_read_somewhere():
+    """As an attribute, outside config.py: an option that nothing reads promises what is not there."""
+    files = [path for path in Path(wt_jax.__file__).parent.glob("*.py") if path.stem != "config"]
+    read = {
+        node.attr
+        for path in files
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load)
+    }
+    assert {key.split(".")[-1] for key in flatten(Config())} <= read

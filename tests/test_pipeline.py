@@ -1,0 +1,190 @@
+import dataclasses
+import itertools
+import tracemalloc
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from wt_jax import config
+from wt_jax.pipeline import Batches, Pools, make_train_batches, padded_batches
+from wt_jax.windows import UNKNOWN, Windows, cut_windows, make_sequences
+
+# (class, holds a start): how many windows. Firsts tell class and kind apart: see `kind`.
+COUNTS = {(UNKNOWN, False): 4, (0, False): 7, (1, False): 3, (2, False): 5, (0, True): 6, (1, True): 2}
+
+
+@pytest.fixture(scope="module")
+def windows():
+    kinds = [kind for kind, count in COUNTS.items() for _ in range(count)]
+    kinds = [kinds[i] for i in np.random.default_rng(0).permutation(len(kinds))]
+    classes, positive = zip(*kinds, strict=True)
+    firsts = 100 + 10 * np.arange(len(kinds), dtype=np.int32)
+    return Windows(firsts, np.array(classes, np.int8), np.array(positive), (), ())
+
+
+@pytest.fixture(scope="module")
+def kind(windows):
+    """First frame -> (class, holds a start)."""
+    return dict(
+        zip(
+            windows.firsts_N.tolist(),
+            zip(windows.classes_N.tolist(), windows.positive_N.tolist(), strict=True),
+            strict=True,
+        )
+    )
+
+
+def draw(windows, n, seed=0, ratio=0.2):
+    return Pools(windows, ratio, seed).firsts(np.arange(n, dtype=np.int64)).tolist()
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.5, 0.03])
+def test_share_of_positives_is_exact(windows, kind, ratio):
+    positive = np.array([kind[first][1] for first in draw(windows, 2000, ratio=ratio)])
+    assert positive.sum() == 2000 * ratio
+    for batch_size in (8, 32):
+        of_batches = positive[: 2000 // batch_size * batch_size].reshape(-1, batch_size).sum(1)
+        assert np.abs(of_batches - ratio * batch_size).max() < 1
+    running = positive.cumsum() - ratio * np.arange(1, 2001)
+    assert np.abs(running).max() < 1
+
+
+def test_share_of_positives_far_into_a_run(windows, kind):
+    """Billions of windows in, where 32-bit counting would be over."""
+    at = np.arange(10**10 + 3, 10**10 + 1003, dtype=np.int64)
+    assert sum(kind[first][1] for first in Pools(windows, 0.2, 0).firsts(at).tolist()) == 200
+
+
+def test_classes_take_turns_within_each_pool(windows, kind):
+    kinds = [kind[first] for first in draw(windows, 600)]
+    for positive, classes in ((False, [UNKNOWN, 0, 1, 2]), (True, [0, 1])):
+        turns = [label for label, holds_start in kinds if holds_start == positive]
+        assert turns == list(itertools.islice(itertools.cycle(classes), len(turns)))
+
+
+def test_every_window_is_seen_before_any_is_seen_again(windows, kind):
+    firsts = draw(windows, 1500)
+    for one_kind, count in COUNTS.items():
+        seen = [first for first in firsts if kind[first] == one_kind]
+        decks = [seen[i : i + count] for i in range(0, len(seen) - count + 1, count)]
+        assert len(decks) > 20
+        assert all(len(set(deck)) == count for deck in decks)
+        assert len({tuple(deck) for deck in decks}) > 1  # each time in another order
+
+
+def test_sequence_is_a_function_of_seed_and_position(windows):
+    whole = draw(windows, 400)
+    assert draw(windows, 400) == whole != draw(windows, 400, seed=1)
+    pools = Pools(windows, 0.2, 0)
+    at = np.random.default_rng(0).permutation(400)
+    assert pools.firsts(at).tolist() == [whole[i] for i in at]
+
+
+def test_shares_of_processes_make_up_the_batch(windows):
+    pools = Pools(windows, 0.2, 3)
+    whole = Batches(pools, 8, process=0, processes=1)
+    shares = [Batches(Pools(windows, 0.2, 3), 8, process, 2) for process in range(2)]
+    for i in (0, 1, 17, 2**31 - 2):
+        assert whole[i].shape == (8,) and whole[i].dtype == np.int32
+        np.testing.assert_array_equal(np.concatenate([share[i] for share in shares]), whole[i])
+    assert repr(whole) == repr(Batches(Pools(windows, 0.5, 9), 8, 0, 1)) != repr(shares[0])
+    assert "0x" not in repr(whole)
+
+
+def test_iterator_stacks_the_batches_of_a_dispatch(windows, tiny_config):
+    batches = make_train_batches(windows, tiny_config)
+    assert tiny_config.train.steps_per_dispatch == 2
+    whole = np.array(draw(windows, 5 * 2 * 8)).reshape(5, 2, 8)
+    for expected in whole:
+        firsts_KxB = next(batches)
+        assert firsts_KxB.dtype == np.int32
+        np.testing.assert_array_equal(firsts_KxB, expected)
+    for process in range(2):
+        share = next(make_train_batches(windows, tiny_config, process, 2))
+        np.testing.assert_array_equal(share, whole[0][:, 4 * process : 4 * process + 4])
+
+
+def test_iterator_goes_on_from_every_position(windows, tiny_config):
+    batches, states, drawn = make_train_batches(windows, tiny_config), [], []
+    for _ in range(34):
+        states.append(batches.get_state())
+        drawn.append(next(batches))
+    for position in range(31):
+        again = make_train_batches(windows, tiny_config)
+        again.set_state(states[position])
+        for expected in drawn[position : position + 4]:
+            np.testing.assert_array_equal(next(again), expected)
+
+
+def test_iterator_differs_by_seed(windows, tiny_config):
+    other = config.unflatten({**config.flatten(tiny_config), "seed": 1})
+    a, b, again = (
+        next(make_train_batches(windows, options)) for options in (tiny_config, other, tiny_config)
+    )
+    np.testing.assert_array_equal(a, again)
+    assert not np.array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    ("n", "batch_size", "expected"),
+    [
+        (5, 2, [[0, 1], [2, 3], [4, -1]]),
+        (4, 2, [[0, 1], [2, 3]]),
+        (2, 5, [[0, 1, -1, -1, -1]]),
+        (0, 3, []),
+    ],
+)
+def test_padded_batches_hold_every_window_once(n, batch_size, expected):
+    batches = padded_batches(np.arange(n, dtype=np.int32), batch_size)
+    assert [batch.tolist() for batch in batches] == expected
+    assert all(batch.dtype == np.int32 for batch in batches)
+
+
+@pytest.mark.parametrize(
+    ("positive", "message"),
+    [
+        (False, "no training window holds a repetition start.*add label files"),
+        (True, "every training window holds a repetition start: add recordings with rest"),
+    ],
+)
+def test_a_pool_without_windows_is_refused(windows, positive, message):
+    one_kind = dataclasses.replace(windows, positive_N=np.full(len(windows.firsts_N), positive))
+    with pytest.raises(ValueError, match=message):
+        Pools(one_kind, 0.2, 0)
+
+
+def test_a_batch_that_processes_do_not_divide_is_refused(windows, tiny_config):
+    with pytest.raises(ValueError, match=r"train\.batch_size=8: must be a multiple of the 3 processes"):
+        make_train_batches(windows, tiny_config, 0, 3)
+
+
+def test_classes_without_windows_take_no_turn(kind, windows):
+    few = np.isin(windows.classes_N, [0, 2])
+    some = Windows(windows.firsts_N[few], windows.classes_N[few], windows.positive_N[few], (), ())
+    assert Counter(kind[first] for first in draw(some, 1000)) == {
+        (0, True): 200,
+        (0, False): 400,
+        (2, False): 400,
+    }
+
+
+def test_memory_stays_near_that_of_the_sequences(make_recording, tiny_config):
+    """Sequences, window index and pools of stride-1 windows, measured after two rounds of every deck."""
+    recordings = [
+        make_recording(f"{name}/{i}", 5000, starts=range(0, 5000, 100) if name != "no-exercise" else ())
+        for name in ("squats", "dips", "no-exercise")
+        for i in range(3)
+    ]
+    tracemalloc.start()
+    sequences = make_sequences(recordings, tiny_config.data.classes, tiny_config.labels)
+    windows = cut_windows(recordings, sequences, 30, 1)
+    pools = Pools(windows, 0.2, 0)
+    for first in range(0, 150_000, 32):
+        pools.firsts(np.arange(first, first + 32, dtype=np.int64))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    of_sequences = sum(array.nbytes for array in sequences.arrays().values())
+    assert of_sequences == 107 * 45_000
+    assert len(windows.firsts_N) == 9 * 4971
+    assert of_sequences < held < 1.2 * of_sequences

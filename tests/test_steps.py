@@ -1,0 +1,211 @@
+"""The step: against plain arithmetic, in parts, on two devices, and restored on another number of them."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from wt_jax import config, steps
+from wt_jax.model import draw_bits, make_model
+from wt_jax.windows import Sequences
+
+N_FRAMES = 400
+
+
+def options_with(**overrides: object) -> config.Config:
+    options = config.Config()
+    values = {
+        "model.filters": 8, "model.blocks": 2, "model.heads": 2, "model.dense_units": (8,),
+        "train.batch_size": 8, "train.steps_per_dispatch": 3, **overrides,
+    }  # fmt: skip
+    return config.unflatten(config.flatten(options) | values)
+
+
+def random_sequences() -> Sequences:
+    rng = np.random.default_rng(1)
+    return Sequences(
+        rng.random((N_FRAMES, 25), np.float32),
+        rng.random(N_FRAMES, np.float32),
+        np.repeat(np.array([0, 1, -1, 2], np.int8), N_FRAMES // 4),
+        rng.random(N_FRAMES) > 0.1,
+        np.repeat([True, False, True, True], N_FRAMES // 4),
+    )
+
+
+def random_firsts(options: config.Config) -> np.ndarray:
+    shape = (options.train.steps_per_dispatch, options.train.batch_size)
+    return np.random.default_rng(2).integers(0, N_FRAMES - 30, shape).astype(np.int32)
+
+
+def run_steps(options: config.Config, n_devices: int = 1, firsts: np.ndarray | None = None) -> tuple:
+    devices = jax.devices()[:n_devices]
+    dispatch = steps.make_train_dispatch(options, devices)
+    sequences = steps.put_sequences(random_sequences(), devices)
+    state = steps.init_state(options, devices)
+    firsts = random_firsts(options) if firsts is None else firsts
+    return jax.device_get(dispatch(state, sequences, firsts))
+
+
+def assert_close(a: object, b: object, tolerance: float = 1e-5) -> None:
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=tolerance, atol=tolerance), a, b)
+
+
+def test_a_step_is_what_the_formulas_say():
+    """One step, written out again with plain sums and optax.adamw."""
+    options = options_with(**{"train.steps_per_dispatch": 1})
+    sequences, firsts = random_sequences(), random_firsts(options)[0]
+    firsts[3] = 210  # of unknown class
+    frames = firsts[:, None] + np.arange(30)
+    known = (sequences.classes_F[frames] >= 0).all(1)
+    labels = sequences.classes_F[firsts]
+    counted = sequences.counted_F[frames]
+    initial = steps.init_state(options, jax.devices()[:1])
+    key = jax.random.fold_in(jax.random.key(options.seed), 0)
+    bits = draw_bits(options.model, key, jnp.arange(8), 30)
+
+    def loss(params):
+        class_logits, frame_logits = make_model(options).apply(
+            {"params": params}, sequences.angles_FxJ[frames], sequences.real_F[frames], bits
+        )
+        p = jax.nn.softmax(class_logits)[np.arange(8), np.maximum(labels, 0)]
+        focal = -0.5 * (1 - p) * jnp.log(p)
+        q, target = jax.nn.sigmoid(frame_logits), sequences.targets_F[frames]
+        bce = -target * jnp.log(q) - (1 - target) * jnp.log(1 - q)
+        return focal[known].mean() + 5.0 * bce[counted].mean()
+
+    assert 0 < known.sum() < 8
+    params = jax.device_get(initial.params)
+    value, grads = jax.value_and_grad(loss)(params)
+    decayed = jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
+    optimizer = optax.adamw(5e-4, weight_decay=1e-4, mask=decayed)
+    expected = optax.apply_updates(params, optimizer.update(grads, optimizer.init(params), params)[0])
+    state, losses = run_steps(options, firsts=firsts[None])
+    np.testing.assert_allclose(losses, [value], rtol=1e-5)
+    assert_close(state.params, expected, 1e-5)
+    assert state.step == 1
+    assert state.sums.confusion_CxC.sum() == known.sum()
+    assert state.sums.histogram_2xN.sum() == counted.sum()
+
+
+def test_accumulated_parts_give_the_same_step():
+    whole, losses = run_steps(options_with())
+    parts, losses_in_parts = run_steps(options_with(**{"train.accumulate": 4}))
+    assert_close(losses, losses_in_parts)
+    assert_close(whole.params, parts.params)
+    np.testing.assert_array_equal(whole.sums.confusion_CxC, parts.sums.confusion_CxC)
+
+
+def test_several_steps_a_dispatch_are_the_same_steps():
+    options, one = options_with(), options_with(**{"train.steps_per_dispatch": 1})
+    together, losses = run_steps(options)
+    devices = jax.devices()[:1]
+    dispatch, state = steps.make_train_dispatch(one, devices), steps.init_state(one, devices)
+    sequences = steps.put_sequences(random_sequences(), devices)
+    for firsts, loss in zip(random_firsts(options), losses, strict=True):
+        state, loss_alone = dispatch(state, sequences, firsts[None])
+        np.testing.assert_allclose(loss_alone, [loss], rtol=1e-5)
+    assert_close(together.params, jax.device_get(state.params))
+
+
+def test_the_seed_decides_everything():
+    assert run_steps(options_with())[1].tolist() == run_steps(options_with())[1].tolist()
+    assert run_steps(options_with())[1].tolist() != run_steps(options_with(seed=1))[1].tolist()
+
+
+def test_the_step_only_takes_indices_from_the_host():
+    options, devices = options_with(), jax.devices()[:1]
+    dispatch = steps.make_train_dispatch(options, devices)
+    state, sequences = steps.init_state(options, devices), steps.put_sequences(random_sequences(), devices)
+    state, _ = dispatch(state, sequences, random_firsts(options))
+    with jax.transfer_guard("disallow"):
+        state, losses = dispatch(state, sequences, random_firsts(options))
+    assert np.isfinite(losses).all()
+
+
+def test_a_step_is_compiled_once(capfd):
+    options, devices = options_with(), jax.devices()[:1]
+    dispatch = steps.make_train_dispatch(options, devices)
+    state, sequences = steps.init_state(options, devices), steps.put_sequences(random_sequences(), devices)
+    with jax.log_compiles():
+        state, _ = dispatch(state, sequences, random_firsts(options))
+        capfd.readouterr()
+        for _ in range(3):
+            state, _ = dispatch(steps.reset_sums(state), sequences, random_firsts(options))
+    assert "Compiling" not in capfd.readouterr().err
+
+
+def test_bfloat16_learns_the_same_thing():
+    _, losses = run_steps(options_with())
+    state, losses_bf16 = run_steps(options_with(**{"model.compute_dtype": "bfloat16"}))
+    np.testing.assert_allclose(losses, losses_bf16, rtol=0.02)
+    assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(state.params))
+
+
+def test_padding_changes_no_sum():
+    options, devices = options_with(), jax.devices()[:1]
+    params = steps.init_state(options, devices).params
+    sequences = steps.put_sequences(random_sequences(), devices)
+    eval_batch = steps.make_eval_batch(options, devices)
+    firsts = random_firsts(options)[0]
+    padded = np.concatenate([firsts[:5], np.full(3, -1, np.int32)])
+    assert_close(
+        jax.device_get(eval_batch(params, sequences, firsts[:5])),
+        jax.device_get(eval_batch(params, sequences, padded)),
+        1e-6,
+    )
+
+
+@pytest.mark.parametrize(("n_devices", "accumulate"), [(3, 1), (4, 4)])
+def test_a_batch_that_the_devices_do_not_divide(n_devices: int, accumulate: int):
+    options = options_with(**{"train.accumulate": accumulate})
+    with pytest.raises(
+        ValueError, match=r"train.batch_size=8: must be a multiple of the \d devices.*above is"
+    ):
+        steps.check_devices(options, n_devices)
+
+
+TWO_DEVICES = """
+import sys, tempfile
+sys.path.insert(0, "tests")
+import jax, numpy as np, grain
+from pathlib import Path
+from test_steps import *
+from wt_jax.checkpoint import Checkpoints, make_meta
+assert jax.device_count() == 2
+for overrides in ({}, {"train.accumulate": 2}):
+    options = options_with(**overrides)
+    (one, losses_one), (two, losses_two) = run_steps(options, 1), run_steps(options, 2)
+    assert_close(losses_one, losses_two)
+    assert_close(one.params, two.params)
+    assert_close(one.sums, two.sums)
+with tempfile.TemporaryDirectory() as folder:
+    both, alone = jax.devices(), jax.devices()[1:]
+    state = jax.device_put(two, steps.replicated(both))
+    batches = iter(grain.MapDataset.range(10).to_iter_dataset())
+    checkpoints = Checkpoints(folder)
+    checkpoints.save(state, batches, make_meta(options), 0.5)
+    restored = checkpoints.restore(3, steps.state_template(options, alone))
+    assert jax.tree.leaves(restored)[0].devices() == set(alone)
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), two)
+    checkpoints.close()
+print("two devices agree")
+"""
+
+
+def test_two_devices_equal_one_and_a_checkpoint_moves_between_them():
+    environment = {
+        **os.environ,
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
+        "JAX_PLATFORMS": "cpu",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES], cwd=Path(__file__).parents[1], env=environment,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert "two devices agree" in done.stdout, done.stderr[-3000:]

@@ -1,0 +1,273 @@
+"""The command as users run it: resuming, stopping, refusing, and what it leaves on disk."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from wt_jax import commands, config, train
+from wt_jax.checkpoint import Checkpoints, open_best
+from wt_jax.history import KEYS
+from wt_jax.metrics import Sums
+from wt_jax.recordings import Recording, save_recording
+from wt_jax.steps import state_template
+
+REPOSITORY = Path(__file__).parents[1]
+TIMES = {"epoch_seconds", "windows_per_second", "data_wait_share"}
+
+
+def write_root(root: Path, n_people: int = 2) -> Path:
+    """Recordings whose first angle falls when a repetition starts: something that can be learned."""
+    rng = np.random.default_rng(0)
+    for class_name in ("push-ups", "no-exercise"):
+        for split, person in ((s, p) for s in ("train", "val", "test") for p in range(n_people)):
+            n_frames = 120
+            angles = rng.uniform(0.4, 0.6, (n_frames, 25)).astype(np.float32)
+            starts = np.arange(10, n_frames - 10, 35, dtype=np.int32)
+            if class_name == "no-exercise":
+                starts = starts[:0]
+            for start in starts:
+                angles[start : start + 10, 0] = np.linspace(1, 0, 10)
+            name = f"{class_name}/{split}{person}"
+            ones = np.ones(n_frames, bool)
+            save_recording(
+                root / "recordings" / f"{name}.npz",
+                Recording(name, class_name, name, split, angles, ones, ones, starts, 30.0, ""),
+            )
+    return root
+
+
+def arguments(root: Path, workdir: Path, **overrides: object) -> list[str]:
+    values = {
+        "workdir": workdir, "data.root": root, "data.classes": "('push-ups', 'no-exercise')",
+        "model.filters": 8, "model.blocks": 2, "model.heads": 2, "model.dense_units": "(8,)",
+        "train.epochs": 4, "train.batch_size": 8, "train.windows_per_epoch": 64,
+        "train.steps_per_dispatch": 2, **overrides,
+    }  # fmt: skip
+    file = REPOSITORY / "experiments" / "main.py"
+    return ["--config", str(file), *(f"--config.{key}={value}" for key, value in values.items())]
+
+
+def start_process(argv: list[str], **environment: str) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", "wt_jax.train", *argv],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=REPOSITORY,
+        env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def wait_for(process: subprocess.Popen, text: str) -> str:
+    """Reads the output up to the first line that holds `text`."""
+    seen = ""
+    for line in process.stdout:
+        seen += line
+        if text in line:
+            return seen
+    raise AssertionError(f"{text!r} never came:\n{seen}")
+
+
+def best_and_history(workdir: Path) -> tuple[dict, dict]:
+    checkpoints = Checkpoints(workdir)
+    step = checkpoints.latest_step
+    options = config.unflatten(checkpoints.meta(step)["config"])
+    params = checkpoints.restore(step, state_template(options, jax.devices()[:1])).params
+    checkpoints.close()
+    return jax.device_get(params), np.load(workdir / "training_history.npy", allow_pickle=True).item()
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    (params_a, history_a), (params_b, history_b) = best_and_history(a), best_and_history(b)
+    jax.tree.map(np.testing.assert_array_equal, params_a, params_b)
+    for key in set(KEYS) - TIMES:
+        np.testing.assert_array_equal(history_a[key], history_b[key], err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_root(tmp_path_factory.mktemp("root"))
+
+
+@pytest.fixture(scope="module")
+def whole_run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four epochs without a break."""
+    workdir = tmp_path_factory.mktemp("whole") / "run"
+    assert train.main(arguments(root, workdir)) == 0
+    return workdir
+
+
+def test_what_a_run_leaves(whole_run: Path, root: Path):
+    history = np.load(whole_run / "training_history.npy", allow_pickle=True).item()
+    assert set(history) == set(KEYS)
+    assert all(len(values) == 4 for values in history.values())
+    assert (whole_run / "training_curves.png").read_bytes().startswith(b"\x89PNG")
+    assert list((whole_run / "tensorboard").glob("events*"))
+    checkpoints, best = open_best(whole_run)
+    losses = history["val_segmentation_loss"]
+    assert best == (int(np.argmin(losses)) + 1) * 8  # 64 windows in batches of 8
+    meta = checkpoints.meta(best)
+    assert meta["data"] == str(root)
+    assert meta["split"]["push-ups/val0"] == "val"
+    assert len(meta["angles"]) == 25
+    assert meta["frame_rate_hz"] == 30.0
+    checkpoints.close()
+
+
+def test_two_epochs_and_two_more_equal_four(whole_run: Path, root: Path, tmp_path: Path, capsys):
+    assert train.main(arguments(root, tmp_path / "run", **{"train.epochs": 2})) == 0
+    assert train.main(arguments(root, tmp_path / "run")) == 0
+    assert "resumed" in capsys.readouterr().out
+    assert_same_run(whole_run, tmp_path / "run")
+
+
+def test_kill_9_and_the_same_command_again(whole_run: Path, root: Path, tmp_path: Path):
+    argv = arguments(root, tmp_path / "run")
+    process = start_process(argv)
+    wait_for(process, "epoch   2/4")
+    process.kill()
+    process.wait()
+    assert start_process(argv).wait() == 0
+    assert_same_run(whole_run, tmp_path / "run")
+
+
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_signal_saves_in_the_middle_of_an_epoch(
+    whole_run: Path, root: Path, tmp_path: Path, sent: signal.Signals, status: int
+):
+    long_epoch = {"train.windows_per_epoch": 1_000_000, "train.epochs": 1}
+    argv = arguments(root, tmp_path / "run", **long_epoch)
+    process = start_process(argv)
+    wait_for(process, "training windows")
+    time.sleep(8)  # past the compilation
+    process.send_signal(sent)
+    output = process.stdout.read()
+    assert process.wait() == status
+    assert f"{sent.name}: saved step" in output
+    checkpoints = Checkpoints(tmp_path / "run")
+    assert 0 < checkpoints.latest_step < 125_000
+    assert checkpoints.best_step is None  # nothing was validated yet
+    checkpoints.close()
+
+
+def test_a_stop_within_an_epoch_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, monkeypatch):
+    options = config.parse(arguments(root, tmp_path / "run"))
+    run, stop = train.start(options), commands.Stop()
+    draw, n_drawn = type(run.batches).__next__, 0
+
+    def stop_at_the_sixth(batches):
+        nonlocal n_drawn
+        n_drawn += 1
+        if n_drawn == 6:
+            stop.caught = signal.SIGTERM
+        return draw(batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(run.batches), "__next__", stop_at_the_sixth)
+        board = train.TensorBoard(tmp_path / "board", 1)
+        train.fit(run, board, stop)
+    assert run.step == 12  # 4 dispatches of 2 steps are an epoch
+    run.checkpoints.close()
+    assert train.main(arguments(root, tmp_path / "run")) == 0
+    assert_same_run(whole_run, tmp_path / "run")
+
+
+def test_another_config_is_refused(whole_run: Path, root: Path, tmp_path: Path):
+    with pytest.raises(ValueError, match=r"labels.width_frames \(was 4.0, is 5.0\).*overwrite=True"):
+        train.main(arguments(root, whole_run, **{"labels.width_frames": 5}))
+    more_people = write_root(tmp_path / "more", n_people=3)
+    with pytest.raises(ValueError, match="recordings added, removed, changed"):
+        train.main(arguments(more_people, whole_run))
+    assert Checkpoints(whole_run).latest_step == 32  # nothing was lost
+
+
+def test_overwrite_starts_over(root: Path, tmp_path: Path, capsys):
+    short = {"train.epochs": 1, "train.windows_per_epoch": 16}
+    train.main(arguments(root, tmp_path / "run", **short))
+    (tmp_path / "run" / "mine.txt").write_text("kept")
+    train.main(arguments(root, tmp_path / "run", **short, seed=1, overwrite=True))
+    assert "resumed" not in capsys.readouterr().out
+    assert (tmp_path / "run" / "mine.txt").exists()
+
+
+def test_a_finished_run_says_so(whole_run: Path, root: Path, capsys):
+    assert train.main(arguments(root, whole_run)) == 0
+    assert "best epoch" in capsys.readouterr().out
+
+
+def test_early_stop(root: Path, tmp_path: Path, monkeypatch, capsys):
+    losses = iter([0.5, 0.4, 0.6, 0.4, 0.5])
+
+    def make_scripted(*_):
+        frames = np.zeros((2, 1024), np.int64)
+        frames[0, 0] = 10
+        zeros = Sums.zeros(2).replace(histogram_2xN=frames)
+        return lambda params: zeros.replace(segmentation_loss=10 * next(losses))
+
+    monkeypatch.setattr(train, "make_evaluation", make_scripted)
+    train.main(arguments(root, tmp_path / "run", **{"train.patience": 3, "train.epochs": 50}))
+    assert "early stop: best epoch 2, validation segmentation loss 0.4000" in capsys.readouterr().out
+    assert len(np.load(tmp_path / "run" / "training_history.npy", allow_pickle=True).item()["loss"]) == 5
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good(root: Path, tmp_path: Path):
+    workdir = tmp_path / "run"
+    train.main(arguments(root, workdir, **{"train.epochs": 1}))
+    options = config.parse(arguments(root, workdir))
+    run = train.start(options)
+    poisoned = jax.tree.map(lambda x: x * np.float32("nan"), run.state.params)
+    run.state = run.state.replace(params=poisoned)
+    with pytest.raises(train.NonFiniteLossError, match=r"loss is nan at step 8 \(epoch 2\).*step 8, is kept"):
+        train.fit(run, None, commands.Stop())
+    run.checkpoints.close()
+    params, _ = best_and_history(workdir)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+
+
+def test_out_of_memory_says_what_to_change(root: Path, tmp_path: Path, monkeypatch):
+    def exhausted(*_):
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
+
+    monkeypatch.setattr(train, "make_train_dispatch", lambda *_: exhausted)
+    with pytest.raises(ValueError, match=r"out of memory .*train.batch_size=8.*train.accumulate=2"):
+        train.main(arguments(root, tmp_path / "run"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        ({"data.root": "/nowhere"}, "data.root=/nowhere: no such folder"),
+        ({"train.batch_size": 0}, "train.batch_size=0: must be at least 1"),
+        ({"train.batchsize": 3}, "did you mean train.batch_size?"),
+    ],
+)
+def test_mistakes_are_one_line_and_status_2(root: Path, tmp_path: Path, overrides: dict, message: str):
+    process = start_process(arguments(root, tmp_path / "run", **overrides))
+    output = process.stdout.read()
+    assert process.wait() == 2
+    assert message in output
+    assert "Traceback" not in output
+    assert not (tmp_path / "run").exists()
+
+
+def test_evaluate_gives_the_last_validation(whole_run: Path, tmp_path: Path):
+    report = tmp_path / "report.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "wt_jax.evaluate", "--checkpoint", str(whole_run), "--split", "val",
+         "--output", str(report)],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    values = json.loads(report.read_text())
+    history = np.load(whole_run / "training_history.npy", allow_pickle=True).item()
+    best = int(np.argmin(history["val_segmentation_loss"]))
+    for name in ("loss", "accuracy", "recall", "auc"):
+        assert values["segmentation"][name] == history[f"val_segmentation_{name}"][best], name
+    assert values["exercise"]["accuracy_window"] == history["val_classification_accuracy"][best]
+    assert values["recordings"] == 4
+    assert np.sum(values["exercise"]["confusion"]) == values["windows"]
