@@ -48,9 +48,8 @@ def apply(options, params, angles, mask, bits=None):
 
 
 def test_default_model_has_the_published_number_of_parameters():
-    shapes = jax.eval_shape(lambda: init_params(Config()))
-    assert sum(leaf.size for leaf in jax.tree.leaves(shapes)) == 916_102
-    assert {leaf.dtype for leaf in jax.tree.leaves(shapes)} == {jnp.dtype("float32")}
+    leaves = jax.tree.leaves(jax.eval_shape(lambda: init_params(Config())))
+    assert sum(leaf.size for leaf in leaves) == 916_102
 
 
 @pytest.mark.parametrize("causal", [False, True])

@@ -145,7 +145,7 @@ def unflatten(flat: dict[str, Any]) -> Config:
         section: Any = config
         for part in sections:
             section = getattr(section, part)
-        setattr(section, name, tuple(value) if isinstance(value, list) else value)
+        setattr(section, name, value)
     return check(config)
 
 
@@ -222,6 +222,8 @@ def check(config: Config) -> Config:
         for field in dataclasses.fields(section):
             key = prefix + field.name
             if key in _SECTIONS:
+                if not isinstance(getattr(config, key), hints[key]):
+                    raise ValueError(f"{key}={getattr(config, key)!r}: must be a {hints[key].__name__}(...)")
                 continue
             value = _typed(key, getattr(section, field.name), hints[field.name])
             allowed, what = _RULES.get(key, (lambda _: True, ""))
@@ -264,10 +266,10 @@ def parse(argv: Sequence[str]) -> Config:
     config_flags.DEFINE_config_file("config", None, "experiment file", flag_values=values, sys_argv=args)
     try:
         rest = values(args)
-    except flags.Error as error:
-        raise ValueError(str(error).replace("flag --config.", "")) from error
-    except Exception as error:  # whatever the experiment file's own code raises
-        raise ValueError(f"{file}: {str(error).strip().splitlines()[-1]}") from error
+    except Exception as error:  # of a flag's value, or whatever the experiment file's own code raises
+        of_flag = isinstance(error, flags.Error) and "Traceback" not in str(error)
+        last = str(error).strip().splitlines()[-1]
+        raise ValueError(last.replace("flag --config.", "") if of_flag else f"{file}: {last}") from error
     if len(rest) > 1:
         raise ValueError(f"{rest[1]!r}: not understood; options are written --config.section.key=value")
     return check(values["config"].value)  # type: ignore[arg-type]

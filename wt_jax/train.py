@@ -40,7 +40,7 @@ class Run:
     """A training run and where it stands."""
 
     options: config.Config
-    corpus: Corpus
+    about_data: dict[str, Any]  # for every checkpoint: where from, fingerprint, split, what is trained on
     state: TrainState
     step: int  # of `state`, known without asking the device
     batches: grain.DatasetIterator
@@ -68,10 +68,7 @@ class Run:
     def save(self, segmentation_loss: float | None = None) -> None:
         meta = make_meta(
             self.options,
-            data=self.corpus.data,
-            fingerprint=self.corpus.fingerprint,
-            split={recording.name: recording.split for recording in self.corpus.recordings},
-            trained_on=sorted(recording.content for recording in self.corpus.split("train")),
+            **self.about_data,
             monitor=dataclasses.asdict(self.monitor),
             history=self.history.values,
         )
@@ -194,7 +191,7 @@ def start(options: config.Config) -> Run:
     _warn_of_gaps(windows, options.data.classes)
     run = Run(
         options=options,
-        corpus=corpus,
+        about_data=_about(corpus),
         state=init_state(options, devices),
         step=0,
         batches=make_train_batches(windows, options),
@@ -221,6 +218,15 @@ def start(options: config.Config) -> Run:
     return run
 
 
+def _about(corpus: Corpus) -> dict[str, Any]:
+    return {
+        "data": corpus.data,
+        "fingerprint": corpus.fingerprint,
+        "split": {recording.name: recording.split for recording in corpus.recordings},
+        "trained_on": sorted(recording.content for recording in corpus.split("train")),
+    }
+
+
 def _warn_of_gaps(windows: Windows, classes: Sequence[str]) -> None:
     for name in windows.too_short:
         print(f"left out: {name}: shorter than a window")
@@ -237,6 +243,7 @@ def main(argv: Sequence[str]) -> int:
     options = config.parse(argv)
     commands.use_compilation_cache()
     run = start(options)
+    data = run.about_data["data"]
     board = TensorBoard(run.workdir / "tensorboard", len(run.history) + 1)
     with commands.catch_stop() as stop:
         try:
@@ -248,9 +255,7 @@ def main(argv: Sequence[str]) -> int:
             run.checkpoints.close()
             if len(run.history):
                 run.history.save(run.workdir / "training_history.npy")
-                run.history.draw(
-                    run.workdir / "training_curves.png", f"{run.workdir}   data: {run.corpus.data}"
-                )
+                run.history.draw(run.workdir / "training_curves.png", f"{run.workdir}   data: {data}")
     if stop.caught:
         print(
             f"{stop.caught.name}: saved step {run.step} in {run.workdir}; the same command goes on from there"
@@ -260,7 +265,7 @@ def main(argv: Sequence[str]) -> int:
     why = "last epoch" if len(run.history) >= options.train.epochs else "early stop"
     print(
         f"{why}: best epoch {best + 1}, validation segmentation loss "
-        f"{run.history.values['val_segmentation_loss'][best]:.4f}; data: {run.corpus.data}\n"
+        f"{run.history.values['val_segmentation_loss'][best]:.4f}; data: {data}\n"
         f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
     )
     return 0
