@@ -1,5 +1,6 @@
 """The command as users run it: resuming, stopping, refusing, and what it leaves on disk."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -16,7 +17,7 @@ from wt_jax import commands, config, train
 from wt_jax.checkpoint import Checkpoints, open_best
 from wt_jax.history import KEYS
 from wt_jax.metrics import Sums
-from wt_jax.recordings import Recording, save_recording
+from wt_jax.recordings import Recording, load_recording, save_recording
 from wt_jax.steps import state_template
 
 REPOSITORY = Path(__file__).parents[1]
@@ -253,6 +254,33 @@ def test_mistakes_are_one_line_and_status_2(root: Path, tmp_path: Path, override
     assert message in output
     assert "Traceback" not in output
     assert not (tmp_path / "run").exists()
+
+
+def test_classes_that_cannot_be_learned_are_named(root: Path, tmp_path: Path, capsys):
+    unlabelled = write_root(tmp_path / "root")
+    for path in (unlabelled / "recordings" / "push-ups").glob("train*.npz"):
+        recording = load_recording(path)
+        name = f"squats/{path.stem}"
+        save_recording(
+            unlabelled / "recordings" / f"{name}.npz",
+            dataclasses.replace(
+                recording, name=name, class_name="squats", starts=None, angles_FxJ=1 - recording.angles_FxJ
+            ),
+        )
+    classes = "('push-ups', 'squats', 'lunges', 'no-exercise')"
+    short = {"train.epochs": 1, "train.windows_per_epoch": 16, "data.classes": classes}
+    train.main(arguments(unlabelled, tmp_path / "run", **short))
+    out = capsys.readouterr().out
+    assert "no repetition start of class squats in training" in out
+    assert "no training window of class lunges" in out
+
+
+def test_a_corpus_without_any_repetition_is_refused(tmp_path: Path):
+    root = write_root(tmp_path / "root")
+    for path in (root / "recordings" / "push-ups").glob("*.npz"):
+        save_recording(path, dataclasses.replace(load_recording(path), starts=None))
+    with pytest.raises(ValueError, match=r"no training window holds a repetition start.*add label files"):
+        train.main(arguments(root, tmp_path / "run"))
 
 
 def test_evaluate_gives_the_last_validation(whole_run: Path, tmp_path: Path):

@@ -1,0 +1,64 @@
+"""Exit statuses, and the first and the second signal."""
+
+import os
+import signal
+
+import pytest
+
+from wt_jax import commands
+
+
+def fail(error: BaseException):
+    def main(_):
+        raise error
+
+    return main
+
+
+@pytest.mark.parametrize(
+    ("main", "status", "shown"),
+    [
+        (lambda _: None, None, ""),
+        (lambda _: 143, 143, ""),
+        (fail(ValueError("file.csv:3: label 2")), 2, "error: file.csv:3: label 2\n"),
+        (fail(PermissionError(13, "denied", "/x")), 2, "error: [Errno 13] denied: '/x'\n"),
+        (fail(KeyboardInterrupt()), 130, "interrupted\n"),
+    ],
+)
+def test_statuses(main, status, shown, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        commands.run(main)
+    assert exit_.value.code == status
+    assert capsys.readouterr().err == shown
+
+
+def test_our_own_mistakes_keep_their_traceback():
+    with pytest.raises(ZeroDivisionError):
+        commands.run(fail(ZeroDivisionError()))
+
+
+def test_debug_keeps_the_traceback(monkeypatch):
+    monkeypatch.setenv("WT_JAX_LOG", "debug")
+    with pytest.raises(ValueError, match="x"):
+        commands.run(fail(ValueError("x")))
+
+
+def test_an_unknown_log_level(monkeypatch, capsys):
+    monkeypatch.setenv("WT_JAX_LOG", "loud")
+    with pytest.raises(SystemExit) as exit_:
+        commands.run(lambda _: None)
+    assert exit_.value.code == 2
+    assert "WT_JAX_LOG=loud: must be debug" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_the_first_signal_is_noted_and_the_second_interrupts(number, status):
+    before = signal.getsignal(number)
+    with commands.catch_stop() as stop:
+        assert stop.caught is None
+        os.kill(os.getpid(), number)
+        assert stop.caught == number
+        assert stop.status == status
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == before
