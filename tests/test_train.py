@@ -170,7 +170,7 @@ def test_a_stop_within_an_epoch_changes_nothing(whole_run: Path, root: Path, tmp
 
     with monkeypatch.context() as patch:
         patch.setattr(type(run.batches), "__next__", stop_at_the_sixth)
-        board = train.TensorBoard(tmp_path / "board", 1)
+        board = train.TensorBoard(tmp_path / "board", 1, "")
         train.fit(run, board, stop)
     assert run.step == 12  # 4 dispatches of 2 steps are an epoch
     run.checkpoints.close()

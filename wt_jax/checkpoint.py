@@ -112,7 +112,8 @@ class Checkpoints:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except Exception as error:  # Orbax, TensorStore and JSON each raise their own
             raise ValueError(
-                f"{self.folder / str(step)}: damaged, or not a checkpoint of this model: {error}"
+                f"{self.folder / str(step)}: damaged, or not a checkpoint of this model; without this folder "
+                f"the one before is taken up. {error}"
             ) from error
 
     def close(self) -> None:

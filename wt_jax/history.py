@@ -82,12 +82,13 @@ class History:
 
 
 class TensorBoard:
-    """Writes epochs as scalars under train/ and validation/ in `folder`."""
+    """Writes epochs as scalars under train/ and validation/ in `folder`, and `about` as a text."""
 
-    def __init__(self, folder: Path, first_epoch: int):
+    def __init__(self, folder: Path, first_epoch: int, about: str):
         from tensorboardX import SummaryWriter
 
         self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
+        self._writer.add_text("about", about, first_epoch)
 
     def write(self, epoch: int, values: dict[str, float]) -> None:
         for key, value in values.items():

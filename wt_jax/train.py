@@ -1,6 +1,7 @@
 """`python -m wt_jax.train --config experiments/main.py`: the training loop."""
 
 import dataclasses
+import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ from wt_jax.steps import (
 )
 from wt_jax.summary import summary
 from wt_jax.windows import Windows, cut_windows, make_sequences
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass
@@ -116,7 +119,9 @@ def fit(run: Run, board: TensorBoard, stop: commands.Stop) -> None:
         if epoch is None:
             run.save()
             return
+        _log.debug("epoch %d trained in %.2f s, step %d", len(run.history) + 1, epoch["epoch_seconds"], run.step)
         validation = scores(run.validate(run.state.params), run.options.loss.segmentation_weight)
+        _log.debug("validation: %s", validation)
         loss = validation["segmentation_loss"]
         if not np.isfinite(loss):
             raise _not_finite(run, "validation segmentation loss", loss, run.step)
@@ -131,6 +136,7 @@ def fit(run: Run, board: TensorBoard, stop: commands.Stop) -> None:
             run.state = run.state.replace(opt_state=opt_state)
         run.state = reset_sums(run.state)
         run.save(loss)
+        _log.debug("checkpoint of step %d saved; kept: best %d", run.step, run.checkpoints.best_step)
         run.history.save(run.workdir / "training_history.npy")
         board.write(len(run.history), epoch)
         print(_epoch_line(run, epoch, is_best), flush=True)
@@ -142,6 +148,7 @@ def _last_loss(run: Run, first_step: int, losses_K: jax.Array) -> float:
     for step, value in enumerate(values, first_step):
         if not np.isfinite(value):
             raise _not_finite(run, "loss", value, step)
+    _log.debug("steps %d to %d: losses %s", first_step, first_step + len(values) - 1, values)
     return float(values[-1])
 
 
@@ -244,7 +251,7 @@ def main(argv: Sequence[str]) -> int:
     commands.use_compilation_cache()
     run = start(options)
     data = run.about_data["data"]
-    board = TensorBoard(run.workdir / "tensorboard", len(run.history) + 1)
+    board = TensorBoard(run.workdir / "tensorboard", len(run.history) + 1, f"data: {data}")
     with commands.catch_stop() as stop:
         try:
             fit(run, board, stop)
