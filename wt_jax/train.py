@@ -119,7 +119,9 @@ def fit(run: Run, board: TensorBoard, stop: commands.Stop) -> None:
         if epoch is None:
             run.save()
             return
-        _log.debug("epoch %d trained in %.2f s, step %d", len(run.history) + 1, epoch["epoch_seconds"], run.step)
+        _log.debug(
+            "epoch %d trained in %.2f s, step %d", len(run.history) + 1, epoch["epoch_seconds"], run.step
+        )
         validation = scores(run.validate(run.state.params), run.options.loss.segmentation_weight)
         _log.debug("validation: %s", validation)
         loss = validation["segmentation_loss"]
