@@ -1,3 +1,8 @@
+import atexit
+import os
+import shutil
+import tempfile
+
 import jax
 import numpy as np
 import pytest
@@ -7,6 +12,13 @@ from wt_jax.recordings import Recording
 from wt_jax.skeleton import N_ANGLES
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# One compilation of each program for all tests, and for the processes that they start.
+_cache = tempfile.mkdtemp(prefix="wt_jax-tests-")
+atexit.register(shutil.rmtree, _cache, ignore_errors=True)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
+jax.config.update("jax_compilation_cache_dir", _cache)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
 
 
 @pytest.fixture(scope="session")

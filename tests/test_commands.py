@@ -23,9 +23,11 @@ def fail(error: BaseException):
         (fail(ValueError("file.csv:3: label 2")), 2, "error: file.csv:3: label 2\n"),
         (fail(PermissionError(13, "denied", "/x")), 2, "error: [Errno 13] denied: '/x'\n"),
         (fail(KeyboardInterrupt()), 130, "interrupted\n"),
+        (lambda _: os.kill(os.getpid(), signal.SIGTERM), 143, "terminated\n"),
     ],
 )
-def test_statuses(main, status, shown, capsys):
+def test_statuses(main, status, shown, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["command"])
     with pytest.raises(SystemExit) as exit_:
         commands.run(main)
     assert exit_.value.code == status
@@ -52,13 +54,16 @@ def test_an_unknown_log_level(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_the_first_signal_is_noted_and_the_second_interrupts(number, status):
+def test_the_first_signal_is_noted_and_the_second_ends_at_once(number, status, monkeypatch):
+    ended = []
+    monkeypatch.setattr(os, "_exit", ended.append)
     before = signal.getsignal(number)
     with commands.catch_stop() as stop:
         assert stop.caught is None
         os.kill(os.getpid(), number)
         assert stop.caught == number
         assert stop.status == status
-        with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), number)
+        assert not ended
+        os.kill(os.getpid(), number)
+        assert ended == [status]
     assert signal.getsignal(number) == before

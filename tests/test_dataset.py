@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wt_jax import dataset, recordings
+from wt_jax import build_dataset, dataset, recordings
 from wt_jax.angles import joint_angles
 from wt_jax.dataset import build, fingerprint, has_data, recordings_folder
-from wt_jax.landmarks import Landmarks, save_landmarks
+from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.recordings import load_recordings
 from wt_jax.skeleton import CLASSES
 
@@ -48,8 +48,8 @@ def root(tmp_path):
     return tmp_path
 
 
-def built(root, *classes):
-    return build(root, root / "recordings", classes or CLASSES, progress=False)
+def built(root, *classes, **options):
+    return build(root, root / "recordings", classes or CLASSES, progress=False, **options)
 
 
 def reasons(report, root):
@@ -117,12 +117,35 @@ def test_another_version_is_built_again(root, monkeypatch):
     assert len(load_recordings(root / "recordings", CLASSES)) == 4
 
 
-def test_recordings_whose_source_is_gone_are_removed(root):
+def test_recordings_whose_source_is_gone(root):
     built(root)
     (root / "landmarks" / "dips" / "b.npz").unlink()
     (root / "labels" / "dips" / "b.csv").unlink()
-    built(root)
-    assert sorted(path.stem for path in (root / "recordings").glob("*/*")) == ["a", "c", "d"]
+    shutil.rmtree(root / "landmarks" / "squats")
+    (root / "landmarks" / "no_exercise" / "d.npz").write_text("bad, but there: no reason to remove")
+    gone = [root / "recordings" / "dips" / "b.npz", root / "recordings" / "squats" / "c.npz"]
+    report = built(root)
+    assert [r.name for r in report.recordings] == ["dips/a"]
+    reason = "no source any more: python -m wt_jax.build_dataset removes it"
+    assert report.left_out[1:] == [(path, reason) for path in gone]
+    assert report.removed == []
+    assert all(path.exists() for path in gone)
+    report = built(root, remove=True)
+    assert report.removed == gone
+    assert [path for path, _ in report.left_out] == [root / "landmarks" / "no_exercise" / "d.npz"]
+    assert sorted(path.stem for path in (root / "recordings").glob("*/*")) == ["a", "d"]
+
+
+def test_a_file_too_large_for_the_memory_is_left_out(root, monkeypatch):
+    def load(path):
+        if path.stem == "b":
+            raise MemoryError("Unable to allocate 9 TiB")
+        return load_landmarks(path)
+
+    monkeypatch.setattr(dataset, "load_landmarks", load)
+    report = built(root)
+    assert "not enough memory (Unable to allocate 9 TiB)" in reasons(report, root)["landmarks/dips/b.npz"]
+    assert len(report.recordings) == 3
 
 
 def test_one_bad_file_never_stops_the_others(root):
@@ -160,7 +183,7 @@ def test_one_bad_file_never_stops_the_others(root):
         "landmarks/lunges": "unknown class 'lunges': add it to data.classes",
         "labels/dips/orphan.csv": "labels without landmarks or a video",
         "landmarks/no_exercise/d.npz": "d.csv: 1 repetitions in no-exercise",
-        "landmarks/squats/still.npz": "segments.csv: span 0..60 goes beyond the last frame, 59",
+        "landmarks/squats/still.npz": f"{root}/segments.csv:3: span 0..60 goes beyond the last frame, 59",
         "landmarks/squats/flat.npz": "no frame with all 25 angles",
         "manifest.csv": "dips/lost: no such file",
         "segments.csv": "dips/gone: no such file",
@@ -244,6 +267,37 @@ def test_where_recordings_go(root):
             build(root, folder, CLASSES)
 
 
+def test_recordings_that_cannot_be_written(root):
+    folder = root / "recordings"
+    built(root)
+    folder.chmod(0o555)
+    assert recordings_folder(root, None, root / "fallback") == root / "fallback"
+    assert recordings_folder(root, None) == folder  # to be read
+    report = built(root)
+    assert (report.built, report.unchanged) == (0, 4)
+    (root / "landmarks" / "squats" / "c.npz").unlink()
+    assert built(root).unchanged == 3
+    with pytest.raises(ValueError, match="recordings: cannot be written"):
+        built(root, remove=True)
+    assert (folder / "squats" / "c.npz").exists()
+    (root / "manifest.csv").write_text("file,group,split\nlandmarks/dips/a.npz,a,test\n")
+    with pytest.raises(ValueError, match="recordings: cannot be written"):
+        built(root)
+    (root / "manifest.csv").unlink()
+    write_labels(root, "dips/a", 3)
+    with pytest.raises(ValueError, match="recordings: cannot be written"):
+        built(root)
+    folder.chmod(0o755)
+
+
+def test_a_moved_root_is_not_built_again(root, tmp_path_factory):
+    (root / "segments.csv").write_text("file,first,last\nlandmarks/dips/b.npz,10,19\n")
+    built(root)
+    (root / "segments.csv").write_text("file,first,last\n\nlandmarks/dips/b.npz,10,19\n")
+    moved = shutil.copytree(root, tmp_path_factory.mktemp("moved") / "data")
+    assert built(moved).unchanged == 4
+
+
 def test_has_data(tmp_path):
     assert not has_data(tmp_path)
     (tmp_path / "README.md").write_text("")
@@ -288,6 +342,28 @@ def test_the_command(root):
     assert f"left out: {root / 'landmarks' / 'dips' / 'bad.npz'}: " in done.stdout
     done = command("--data", root, "--output", root / "other", "--classes", "dips")
     assert sorted(path.name for path in (root / "other").iterdir()) == ["dips"]
+
+
+def test_the_command_names_what_it_removes(root, capsys):
+    for i in range(6):
+        write_landmarks(root, f"squats/c{i}")
+    built(root)
+    shutil.rmtree(root / "landmarks" / "squats")
+    assert build_dataset.main(["--data", str(root)]) == 0
+    shown = ", ".join(f"squats/{name}" for name in ("c", "c0", "c1", "c2", "c3"))
+    assert f"removed 7 recordings without a source: {shown}, ...\n" in capsys.readouterr().out
+    assert not any((root / "recordings" / "squats").iterdir())
+    assert build_dataset.main(["--data", str(root)]) == 0
+    assert "removed" not in capsys.readouterr().out
+
+
+def test_the_readme_on_another_class(root, capsys):
+    readme = (Path(__file__).parents[1] / "data" / "README.md").read_text()
+    (line,) = (line for line in readme.splitlines() if "--classes " in line)
+    arguments = line.split("wt_jax.build_dataset ")[1].replace("--data data", f"--data {root}").split()
+    write_landmarks(root, f"{arguments[-1]}/e")
+    assert build_dataset.main(arguments) == 0
+    assert "5 built, 0 unchanged" in capsys.readouterr().out
 
 
 def test_the_command_on_a_mistake(tmp_path):

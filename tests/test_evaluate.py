@@ -83,7 +83,7 @@ def test_an_empty_split_and_an_empty_root(run, tmp_path):
             class_name, _, name = path.name.rpartition("-")
             path.rename(root / "recordings" / class_name / name)
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(ValueError, match="holds no data, and the checkpoint was trained on"):
+    with pytest.raises(ValueError, match="it holds nothing; expected landmarks"):
         evaluate.evaluate(workdir, str(tmp_path / "nothing"), "", "test")
 
 
@@ -99,5 +99,5 @@ def test_scores_that_cannot_be_computed_are_null(tiny_config):
 
 
 def test_output_folder_is_checked_before_any_work(tmp_path):
-    with pytest.raises(ValueError, match="its folder does not exist"):
+    with pytest.raises(ValueError, match="must be a file in a folder that exists"):
         evaluate.main(["--checkpoint", "nowhere", "--output", str(tmp_path / "no" / "report.json")])

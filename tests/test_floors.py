@@ -12,7 +12,8 @@ FLOORS = {
     3: "pipeline dataset summary history",
     4: "steps checkpoint corpus",
     5: "evaluate",
-    6: "train build_dataset",
+    6: "run build_dataset",
+    7: "train",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 SAME_FLOOR = {("config", "skeleton")}  # the default classes are the skeleton's

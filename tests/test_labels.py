@@ -3,7 +3,15 @@ import os
 import numpy as np
 import pytest
 
-from wt_jax.labels import class_known, read_segments, read_starts, recording_name, soft_targets, write_starts
+from wt_jax.labels import (
+    Span,
+    class_known,
+    read_segments,
+    read_starts,
+    recording_name,
+    soft_targets,
+    write_starts,
+)
 
 
 def write(path, text):
@@ -82,7 +90,11 @@ def test_segments(tmp_path):
         tmp_path / "segments.csv",
         "file,first,last\nlandmarks/dips/a.npz,6,60\nraw/dips/b.mp4,0,5\nlandmarks/dips/a.npz,70,70\n",
     )
-    assert read_segments(tmp_path) == {"dips/a": [(6, 60), (70, 70)], "dips/b": [(0, 5)]}
+    line = f"{tmp_path / 'segments.csv'}:"
+    assert read_segments(tmp_path) == {
+        "dips/a": [Span(6, 60, line + "2"), Span(70, 70, line + "4")],
+        "dips/b": [Span(0, 5, line + "3")],
+    }
 
 
 @pytest.mark.parametrize(
@@ -102,11 +114,13 @@ def test_bad_segments(tmp_path, text, message):
 
 def test_class_known_only_inside_spans():
     # At 15 fps source frame s stands at output frame 2 s.
-    known = class_known([(2, 3), (5, 5)], 14, 7, 15.0)
+    known = class_known([Span(2, 3, "s:2"), Span(5, 5, "s:3")], 14, 7, 15.0)
     assert np.flatnonzero(known).tolist() == [4, 5, 6, 10]
     assert class_known(None, 14, 7, 15.0).all()
-    with pytest.raises(ValueError, match=r"segments\.csv: span 5\.\.7 goes beyond the last frame, 6"):
-        class_known([(5, 7)], 14, 7, 15.0)
+    with pytest.raises(
+        ValueError, match=r"^root/segments\.csv:7: span 5\.\.7 goes beyond the last frame, 6: "
+    ):
+        class_known([Span(2, 3, "s:2"), Span(5, 7, "root/segments.csv:7")], 14, 7, 15.0)
 
 
 @pytest.mark.parametrize(

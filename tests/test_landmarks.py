@@ -40,13 +40,19 @@ def test_other_float_types_become_float32(tmp_path):
         ({"landmarks": np.zeros((0, 33, 4), np.float32)}, "no frame at all"),
         (holding(np.nan), "no frame with all landmarks"),
         (holding(np.inf, slice(2, 3)), "infinite landmarks in frame 2"),
-        ({"fps": 0}, "fps=0.*must be one number above 0, in frames a second"),
+        ({"fps": 0}, "fps=0: must be one number, from 1 to 1000, in frames a second"),
+        ({"fps": 1e-6}, "fps=1e-06: must be one number, from 1 to 1000"),
+        ({"fps": 0.99}, "fps=0.99"),
+        ({"fps": 1000.1}, "fps=1000.1"),
         ({"fps": np.nan}, "fps=nan"),
         ({"fps": -30.0}, "fps=-30.0"),
         ({"fps": np.inf}, "fps=inf"),
         ({"fps": "30"}, "fps=30: must be one number"),
         ({"fps": np.array([30.0, 30.0])}, r"fps=array of shape \(2,\)"),
-        ({"width": 0}, "width=0: must be one number above 0, in pixels"),
+        ({"width": 0}, "width=0: must be one number, 1 or more, in pixels"),
+        ({"width": 0.6}, "width=0.6"),  # normalised, not pixels
+        ({"height": 0.4}, "height=0.4: must be one number, 1 or more, in pixels"),
+        ({"height": np.inf}, "height=inf"),
         ({"height": -1}, "height=-1"),
         ({"landmarks": np.array([{"a": 1}])}, "holds pickled objects, refused"),
         ({"fps": np.array(object())}, "holds pickled objects, refused"),
@@ -56,6 +62,12 @@ def test_bad_content(tmp_path, changes, message):
     np.savez(tmp_path / "v.npz", **GOOD | changes)
     with pytest.raises(ValueError, match=rf"v\.npz: .*{message}"):
         load_landmarks(tmp_path / "v.npz")
+
+
+@pytest.mark.parametrize("fps", [1, 1000.0])
+def test_slowest_and_fastest(tmp_path, fps):
+    np.savez(tmp_path / "v.npz", **GOOD | {"fps": fps, "width": 1, "height": 1})
+    assert load_landmarks(tmp_path / "v.npz").fps == fps
 
 
 def test_missing_keys(tmp_path):

@@ -10,7 +10,7 @@ from wt_jax.recordings import (
     is_writable,
     load_recording,
     load_recordings,
-    remove_others,
+    other_recordings,
     save_recording,
 )
 
@@ -133,18 +133,13 @@ def test_load_all_of_the_classes_sorted_by_name(tmp_path):
         load_recordings(tmp_path, ["squats", "dips"])
 
 
-def test_only_recordings_are_removed(tmp_path):
+def test_others_are_recordings_only(tmp_path):
     for name in ("dips/keep", "dips/gone", "lunges/other"):
         save_recording(tmp_path / f"{name}.npz", recording(name))
     np.savez(tmp_path / "dips" / "landmarks.npz", landmarks=np.zeros(3))
     (tmp_path / "dips" / "notes.npz").write_text("mine")
-    remove_others(tmp_path, ["dips"], {"dips/keep"})
-    assert sorted(path.name for path in tmp_path.glob("*/*")) == [
-        "keep.npz",
-        "landmarks.npz",
-        "notes.npz",
-        "other.npz",
-    ]
+    found = other_recordings(tmp_path, ["dips", "push-ups"], {"dips/keep"})
+    assert found == [tmp_path / "dips" / "gone.npz"]
 
 
 def test_is_writable(tmp_path):

@@ -66,6 +66,65 @@ def test_bad_manifest_rows(tmp_path, row, message):
         manifest(tmp_path, "landmarks/dips/a.npz,dips,anna,train", row)
 
 
+def test_a_group_in_another_case_is_the_same_group(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"csv:3: group 'anna' is in split test here and in train in .*csv:2"
+    ):
+        manifest(tmp_path, "landmarks/dips/a.npz,,Anna,train", "landmarks/dips/b.npz,,anna,test")
+    rows = manifest(
+        tmp_path,
+        "landmarks/dips/a.npz,,Straße,test",
+        "landmarks/dips/b.npz,,STRASSE,",
+        "landmarks/dips/c.npz,,Ben,val",
+    )
+    recordings = [recording(f"dips/{name}") for name in ("a", "b", "c", "strasse_part2", "BEN", "z")]
+    assigned = assign_splits(recordings, rows)
+    audit(assigned)
+    assert [(r.group, r.split) for r in assigned] == [
+        ("Straße", "test"),
+        ("Straße", "test"),
+        ("Ben", "val"),
+        ("Straße", "test"),
+        ("Ben", "val"),
+        ("z", "train"),
+    ]
+
+
+def test_siblings_of_a_named_piece_follow_it(tmp_path):
+    rows = manifest(
+        tmp_path,
+        "landmarks/dips/IMG_7_part1.npz,,Anna,test",
+        "landmarks/dips/x_part1.npz,,Carl,",
+        "landmarks/dips/x_part2.npz,,Dora,val",  # named otherwise: no sibling
+    )
+    names = ("dips/IMG_7_part1", "dips/IMG_7_part2", "squats/img_7", "dips/x_part1", "dips/x_part2")
+    for order in (1, -1):
+        assigned = assign_splits([recording(name) for name in names][::order], rows)
+        audit(assigned)
+        assert {r.name: (r.group, r.split) for r in assigned} == {
+            "dips/IMG_7_part1": ("Anna", "test"),
+            "dips/IMG_7_part2": ("Anna", "test"),
+            "squats/img_7": ("Anna", "test"),
+            "dips/x_part1": ("Carl", "train"),
+            "dips/x_part2": ("Dora", "val"),
+        }
+
+
+@pytest.mark.parametrize("last", [("Ben", "test"), ("", "test")])
+def test_a_sibling_of_two_splits_is_refused(tmp_path, last):
+    rows = manifest(
+        tmp_path,
+        "landmarks/dips/v_part1.npz,,Anna,train",
+        f"landmarks/dips/v_part2.npz,,{','.join(last)}",
+    )
+    recordings = [recording(f"dips/v_part{i}") for i in (1, 2, 3)]
+    with pytest.raises(
+        ValueError,
+        match=r"dips/v_part1 \(train\) and dips/v_part2 \(test\) belong together by .*dips/v_part3.*manifest",
+    ):
+        assign_splits(recordings, rows)
+
+
 def test_manifest_without_a_column(tmp_path):
     with pytest.raises(ValueError, match=r"manifest\.csv:1: no column 'split' \(found: file, group\)"):
         manifest(tmp_path, header="file,group")
@@ -189,6 +248,11 @@ def test_manifest_is_obeyed_and_what_it_leaves_open_follows(tmp_path):
             {"group": "g", "split": "val", "content": "x"},
             {"group": "h", "split": "test", "content": "x"},
             r"dips/a \(val\) and dips/b \(test\) are the same recording",
+        ),
+        (
+            {"group": "Anna", "split": "train"},
+            {"group": " anna", "split": "test"},
+            r"are both of group ' anna'",
         ),
         ({"split": "train"}, {"split": "dev"}, "dips/b: split='dev'"),
     ],

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -18,6 +17,7 @@ from wt_jax.checkpoint import Checkpoints, open_best
 from wt_jax.history import KEYS
 from wt_jax.metrics import Sums
 from wt_jax.recordings import Recording, load_recording, save_recording
+from wt_jax.run import start as start_run
 from wt_jax.steps import state_template
 
 REPOSITORY = Path(__file__).parents[1]
@@ -143,9 +143,8 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
 ):
     long_epoch = {"train.windows_per_epoch": 1_000_000, "train.epochs": 1}
     argv = arguments(root, tmp_path / "run", **long_epoch)
-    process = start_process(argv)
-    wait_for(process, "training windows")
-    time.sleep(8)  # past the compilation
+    process = start_process(argv, WT_JAX_LOG="debug")
+    wait_for(process, "losses")
     process.send_signal(sent)
     output = process.stdout.read()
     assert process.wait() == status
@@ -156,23 +155,23 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
     checkpoints.close()
 
 
-def test_a_stop_within_an_epoch_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, monkeypatch):
-    options = config.parse(arguments(root, tmp_path / "run"))
-    run, stop = train.start(options), commands.Stop()
-    draw, n_drawn = type(run.batches).__next__, 0
+@pytest.mark.parametrize("n_dispatches", [1, 3, 4, 5, 8])
+def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, n_dispatches: int):
+    """An epoch is 4 dispatches: stopped within one, at its last dispatch, and at the second of the next."""
+    run, stop = start_run(config.parse(arguments(root, tmp_path / "run"))), commands.Stop()
+    dispatch, n_done = run.dispatch, 0
 
-    def stop_at_the_sixth(batches):
-        nonlocal n_drawn
-        n_drawn += 1
-        if n_drawn == 6:
+    def then_stop(*args):
+        nonlocal n_done
+        n_done += 1
+        if n_done == n_dispatches:
             stop.caught = signal.SIGTERM
-        return draw(batches)
+        return dispatch(*args)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(type(run.batches), "__next__", stop_at_the_sixth)
-        board = train.TensorBoard(tmp_path / "board", 1, "")
-        train.fit(run, board, stop)
-    assert run.step == 12  # 4 dispatches of 2 steps are an epoch
+    run.dispatch = then_stop
+    train.fit(run, train.TensorBoard(tmp_path / "board", 1, ""), stop)
+    assert run.step == 2 * n_dispatches
+    assert len(run.history) == n_dispatches // 4
     run.checkpoints.close()
     assert train.main(arguments(root, tmp_path / "run")) == 0
     assert_same_run(whole_run, tmp_path / "run")
@@ -196,13 +195,65 @@ def test_overwrite_starts_over(root: Path, tmp_path: Path, capsys):
     assert (tmp_path / "run" / "mine.txt").exists()
 
 
+def test_overwrite_deletes_nothing_when_the_data_is_bad(whole_run: Path):
+    with pytest.raises(ValueError, match="no such folder"):
+        train.main(arguments(Path("/nowhere"), whole_run, overwrite=True))
+    assert Checkpoints(whole_run).latest_step == 32
+
+
+def test_two_runs_in_one_folder_are_refused(root: Path, tmp_path: Path):
+    argv = arguments(root, tmp_path / "run", **{"train.epochs": 1, "train.windows_per_epoch": 10_000_000})
+    first = start_process(argv)
+    wait_for(first, "training windows")
+    with pytest.raises(ValueError, match="another run is writing to it"):
+        train.main(argv)
+    first.kill()
+    first.wait()
+
+
+def test_a_workdir_that_is_a_file(root: Path, tmp_path: Path):
+    (tmp_path / "run").write_text("mine")
+    with pytest.raises(ValueError, match=r"run: cannot be written .*set --config.workdir"):
+        train.main(arguments(root, tmp_path / "run"))
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+@pytest.mark.parametrize("wrong", ["", "landmark/squats"])
+def test_a_root_without_data_is_never_trained_on_synthetic(tmp_path: Path, wrong: str):
+    (tmp_path / "root" / wrong).mkdir(parents=True)
+    with pytest.raises(ValueError, match=f"it holds {wrong.split('/')[0] or 'nothing'}; expected landmarks"):
+        train.main(arguments(tmp_path / "root", tmp_path / "run"))
+
+
+def test_a_validation_split_without_labels(tmp_path: Path, capsys):
+    root = write_root(tmp_path / "root")
+    for path in (root / "recordings" / "push-ups").glob("val*.npz"):
+        save_recording(path, dataclasses.replace(load_recording(path), starts=None))
+    short = {"train.epochs": 1, "train.windows_per_epoch": 16}
+    train.main(arguments(root, tmp_path / "run", **short))
+    assert "validation holds no repetition start" in capsys.readouterr().out
+    for path in (root / "recordings" / "no-exercise").glob("val*.npz"):
+        path.unlink()
+    with pytest.raises(ValueError, match="no validation recording has known repetitions"):
+        train.main(arguments(root, tmp_path / "other", **short))
+
+
+def test_a_checkpoint_that_cannot_be_written(root: Path, tmp_path: Path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("orbax.checkpoint.CheckpointManager.save", full)
+    with pytest.raises(ValueError, match=r"checkpoint of step 8 could not be written.*none was saved before"):
+        train.main(arguments(root, tmp_path / "run"))
+
+
 def test_a_finished_run_says_so(whole_run: Path, root: Path, capsys):
     assert train.main(arguments(root, whole_run)) == 0
     assert "best epoch" in capsys.readouterr().out
 
 
 def test_early_stop(root: Path, tmp_path: Path, monkeypatch, capsys):
-    losses = iter([0.5, 0.4, 0.6, 0.4, 0.5])
+    losses = iter([0.5, 0.4, 0.6, 0.45, 0.5])
 
     def make_scripted(*_):
         frames = np.zeros((2, 1024), np.int64)
@@ -210,7 +261,7 @@ def test_early_stop(root: Path, tmp_path: Path, monkeypatch, capsys):
         zeros = Sums.zeros(2).replace(histogram_2xN=frames)
         return lambda params: zeros.replace(segmentation_loss=10 * next(losses))
 
-    monkeypatch.setattr(train, "make_evaluation", make_scripted)
+    monkeypatch.setattr("wt_jax.run.make_evaluation", make_scripted)
     train.main(arguments(root, tmp_path / "run", **{"train.patience": 3, "train.epochs": 50}))
     assert "early stop: best epoch 2, validation segmentation loss 0.4000" in capsys.readouterr().out
     assert len(np.load(tmp_path / "run" / "training_history.npy", allow_pickle=True).item()["loss"]) == 5
@@ -220,7 +271,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good(root: Path, tmp
     workdir = tmp_path / "run"
     train.main(arguments(root, workdir, **{"train.epochs": 1}))
     options = config.parse(arguments(root, workdir))
-    run = train.start(options)
+    run = start_run(options)
     poisoned = jax.tree.map(lambda x: x * np.float32("nan"), run.state.params)
     run.state = run.state.replace(params=poisoned)
     with pytest.raises(train.NonFiniteLossError, match=r"loss is nan at step 8 \(epoch 2\).*step 8, is kept"):
@@ -234,7 +285,7 @@ def test_out_of_memory_says_what_to_change(root: Path, tmp_path: Path, monkeypat
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
 
-    monkeypatch.setattr(train, "make_train_dispatch", lambda *_: exhausted)
+    monkeypatch.setattr("wt_jax.run.make_train_dispatch", lambda *_: exhausted)
     with pytest.raises(ValueError, match=r"out of memory .*train.batch_size=8.*train.accumulate=2"):
         train.main(arguments(root, tmp_path / "run"))
 
@@ -242,7 +293,7 @@ def test_out_of_memory_says_what_to_change(root: Path, tmp_path: Path, monkeypat
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        ({"data.root": "/nowhere"}, "data.root=/nowhere: no such folder"),
+        ({"data.root": "/nowhere"}, "data root /nowhere: no such folder"),
         ({"train.batch_size": 0}, "train.batch_size=0: must be at least 1"),
         ({"train.batchsize": 3}, "did you mean train.batch_size?"),
     ],
@@ -253,7 +304,7 @@ def test_mistakes_are_one_line_and_status_2(root: Path, tmp_path: Path, override
     assert process.wait() == 2
     assert message in output
     assert "Traceback" not in output
-    assert not (tmp_path / "run").exists()
+    assert not (tmp_path / "run" / "checkpoints").exists()
 
 
 def test_classes_that_cannot_be_learned_are_named(root: Path, tmp_path: Path, capsys):

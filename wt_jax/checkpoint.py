@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import grain
+import jax
 import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
@@ -14,8 +15,19 @@ from wt_jax.skeleton import ANGLE_NAMES, FRAME_RATE_HZ
 
 _METRIC = "val_segmentation_loss"
 _VERSION = 1
-# What may differ between a checkpoint's config and the run that takes it up: places, and how long.
-_FREE = frozenset({"workdir", "overwrite", "data.root", "data.recordings", "train.epochs"})
+# What may differ between a checkpoint's config and the run that takes it up: places, how long, and how
+# much memory.
+_FREE = frozenset(
+    {
+        "workdir",
+        "overwrite",
+        "data.root",
+        "data.recordings",
+        "train.epochs",
+        "train.accumulate",
+        "train.eval_batch_size",
+    }
+)
 
 
 class Checkpoints:
@@ -71,16 +83,22 @@ class Checkpoints:
             return
         if segmentation_loss is not None and not math.isfinite(segmentation_loss):
             raise AssertionError("a loss that is not finite has no place among the best")
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state),
-                batches=grain.checkpoint.CheckpointSave(batches),
-                meta=ocp.args.JsonSave({"version": _VERSION, **meta}),
-            ),
-            metrics=None if segmentation_loss is None else {_METRIC: segmentation_loss},
-        )
-        self._manager.wait_until_finished()
+        before = self.latest_step
+        try:
+            self._manager.save(
+                step,
+                args=ocp.args.Composite(
+                    state=ocp.args.StandardSave(state),
+                    batches=grain.checkpoint.CheckpointSave(batches),
+                    meta=ocp.args.JsonSave({"version": _VERSION, **meta}),
+                ),
+                metrics=None if segmentation_loss is None else {_METRIC: segmentation_loss},
+            )
+        except (OSError, ValueError) as error:  # a full disk, a folder taken away
+            whole = "none was saved before" if before is None else f"the one before, step {before}, is whole"
+            raise ValueError(
+                f"{self.folder}: the checkpoint of step {step} could not be written: {error}; {whole}"
+            ) from error
 
     def meta(self, step: int) -> dict[str, Any]:
         """Raises ValueError for a checkpoint that cannot be read, or of other angles or another rate."""
@@ -110,6 +128,8 @@ class Checkpoints:
     def _restore(self, step: int, **items: Any) -> Any:
         try:
             return self._manager.restore(step, args=ocp.args.Composite(**items))
+        except jax.errors.JaxRuntimeError:  # out of memory, say
+            raise
         except Exception as error:  # Orbax, TensorStore and JSON each raise their own
             raise ValueError(
                 f"{self.folder / str(step)}: damaged, or not a checkpoint of this model; without this folder "
@@ -170,6 +190,7 @@ def open_best(folder: Path | str) -> tuple[Checkpoints, int]:
 def delete_run(workdir: Path) -> None:
     """Deletes what an earlier run wrote into `workdir`, and nothing else."""
     for name in ("checkpoints", "tensorboard"):
-        shutil.rmtree(workdir / name, ignore_errors=True)
+        if (workdir / name).exists():
+            shutil.rmtree(workdir / name)
     for name in ("training_history.npy", "training_curves.png"):
         (workdir / name).unlink(missing_ok=True)

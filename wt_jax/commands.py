@@ -26,9 +26,11 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     if level not in logging.getLevelNamesMapping():
         print(f"error: WT_JAX_LOG={level.lower()}: must be debug, info, warning or error", file=sys.stderr)
         sys.exit(USER_ERROR)
-    logging.basicConfig(level=level, format="%(levelname).1s %(name)s: %(message)s")
-    for chatty in () if level == "DEBUG" else ("absl", "jax", "orbax", "matplotlib"):
-        logging.getLogger(chatty).setLevel(logging.ERROR)
+    logging.basicConfig(level=logging.ERROR, format="%(levelname).1s %(name)s: %(message)s", force=True)
+    logging.getLogger("wt_jax").setLevel(
+        level
+    )  # libraries stay quiet: at debug they print thousands of lines
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main(sys.argv[1:])
     except (ValueError, OSError) as error:
@@ -39,6 +41,9 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         status = INTERRUPTED
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        status = TERMINATED
     sys.exit(status)
 
 
@@ -48,6 +53,14 @@ def use_compilation_cache() -> None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax" / "jax"
         jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+class Terminated(BaseException):
+    """SIGTERM came where nothing has to be saved."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
 class Stop:
@@ -62,12 +75,12 @@ class Stop:
 
 @contextmanager
 def catch_stop() -> Iterator[Stop]:
-    """Notes the first SIGINT or SIGTERM for the loop to act on; a second one interrupts at once."""
+    """Notes the first SIGINT or SIGTERM for the loop to act on; a second one ends the process at once."""
     stop = Stop()
 
     def note(number: int, _: object) -> None:
         if stop.caught is not None:
-            raise KeyboardInterrupt
+            os._exit(stop.status)  # an exception could be swallowed by whatever callback is running
         stop.caught = signal.Signals(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}

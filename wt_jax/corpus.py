@@ -1,6 +1,7 @@
 """The recordings of a run: those of a data root, built first where need be, or synthetic ones."""
 
 import dataclasses
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from wt_jax.recordings import Recording, load_recordings
 from wt_jax.splits import audit
 from wt_jax.synthetic import make_recordings
 
+_DEFAULT_ROOT = "data"
 SYNTHETIC = "synthetic"  # what everything written says of data that nobody moved for
 _SYNTHETIC_SEED = 0  # fixed, so that a checkpoint is evaluated on the data that it was trained beside
 
@@ -26,23 +28,30 @@ class Corpus:
 def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Path) -> Corpus:
     """Recordings of `root`; builds what is missing or changed there.
 
-    Where the root cannot be written and `recordings` is not set, they are kept in `fallback`. A root
-    without any data gives the synthetic recordings. Raises ValueError for a root that does not exist
-    (the default `data` apart), for data that cannot be used, and for a leaking split.
+    Where the root cannot be written and `recordings` is not set, they are kept below `fallback`. The
+    default root, with nothing of the user's in it, gives the synthetic recordings. Raises ValueError for
+    any other root without data, for data that cannot be used, and for a leaking split.
     """
     if not has_data(root, recordings or None):
-        if not Path(root).is_dir() and root != "data":
-            raise ValueError(f"data.root={root}: no such folder")
+        names = sorted(path.name for path in Path(root).glob("[!.]*") if path.name != "README.md")
+        if root != _DEFAULT_ROOT or names:
+            there = (
+                f"it holds {', '.join(names[:5]) or 'nothing'}" if Path(root).is_dir() else "no such folder"
+            )
+            raise ValueError(
+                f"data root {root}: {there}; expected landmarks/<class>/<video>.npz, see data/README.md"
+            )
         print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
         made = make_recordings(classes, _SYNTHETIC_SEED)
         return Corpus(SYNTHETIC, made, fingerprint(made))
-    folder = recordings_folder(root, recordings, fallback)
+    digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
+    folder = recordings_folder(root, recordings, fallback / f"{Path(root).resolve().name}-{digest}")
     if any(has_files(Path(root) / name) for name in ("landmarks", "raw")):
         report = build(root, folder, classes)
         _tell(report, folder)
         found = report.recordings
     else:
-        found = load_recordings(folder, classes)
+        found = load_recordings(Path(recordings or Path(root) / "recordings"), classes)
     if not found:
         raise ValueError(f"{folder}: no recordings of the classes {', '.join(classes)}")
     audit(found)
@@ -51,7 +60,7 @@ def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Pa
 
 
 def has_files(folder: Path) -> bool:
-    return any(folder.glob("*/*"))
+    return any(folder.glob("*/[!.]*"))
 
 
 def _tell(report: Report, folder: Path) -> None:

@@ -13,7 +13,7 @@ from wt_jax.angles import angle_sequence, to_frame
 from wt_jax.labels import VIDEO_SUFFIXES, Span, class_known, read_segments, read_starts
 from wt_jax.landmarks import load_landmarks
 from wt_jax.pose import needs_extraction
-from wt_jax.recordings import Recording, is_writable, load_recording, remove_others, save_recording
+from wt_jax.recordings import Recording, is_writable, load_recording, other_recordings, save_recording
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 from wt_jax.splits import SPLITS, assign_splits, audit, read_manifest
 
@@ -24,10 +24,12 @@ _FOLDERS = ("raw", "landmarks", "labels")
 
 @dataclass
 class Report:
-    """What `build` did: the recordings, how many were built anew, and what was left out, with the reason."""
+    """What `build` did: the recordings, how many were built anew, what was left out, with the reason, and
+    the files of recordings without a source that it removed."""
 
     recordings: list[Recording] = field(default_factory=list)
     left_out: list[tuple[Path, str]] = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
     built: int = 0
     unchanged: int = 0
 
@@ -50,12 +52,21 @@ class Report:
         return "\n".join(f"{a:<16}{b:<6}{c:>11}{d:>9}{e:>13}{f:>9}" for a, b, c, d, e, f in lines)
 
 
-def build(root: Path | str, output: Path | str, classes: Sequence[str], progress: bool = True) -> Report:
-    """Builds what is missing or changed in `output/<class>/<video>.npz`; removes what has lost its source.
+def build(
+    root: Path | str,
+    output: Path | str,
+    classes: Sequence[str],
+    progress: bool = True,
+    *,
+    remove: bool = False,
+) -> Report:
+    """Builds what is missing or changed in `output/<class>/<video>.npz`.
 
-    A bad file is left out, with its reason in the report, and never stops the others. `progress` shows a
-    bar on a terminal. Raises ValueError where nothing is usable, where manifest.csv or segments.csv are
-    wrong (all depends on them), and where a group or a duplicated recording would be in two splits.
+    A bad file is left out, with its reason in the report, and never stops the others. A recording whose
+    landmarks are gone is removed if `remove`, else left out. `progress` shows a bar on a terminal. An
+    output that is up to date need not be writable. Raises ValueError where nothing is usable, where
+    manifest.csv or segments.csv are wrong (all depends on them), where a group or a duplicated recording
+    would be in two splits, and where something must be written and cannot be.
     """
     root, output = Path(root), Path(output)
     classes = tuple(dict.fromkeys(map(canonical_class, classes)))
@@ -77,19 +88,37 @@ def build(root: Path | str, output: Path | str, classes: Sequence[str], progress
             found.append(_load_or_build(name, source, segments.get(name), output / f"{name}.npz"))
         except (ValueError, OSError) as error:
             report.left_out.append((source.landmarks, str(error)))
+            continue
+        except MemoryError as error:
+            reason = f"not enough memory ({error}): is it one video, and its fps right? cut it into parts"
+            report.left_out.append((source.landmarks, reason))
+            continue
+        if not found[-1].split:  # built anew: better said now than after all the others
+            _check_writable(output)
     if not found:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in report.left_out[:3])
         raise ValueError(f"{root}: nothing usable: {_LAYOUT} ({len(report.left_out)} left out: {reasons})")
 
     report.recordings = assign_splits(found, manifest)
     audit(report.recordings)
-    for before, recording in zip(found, report.recordings, strict=True):
-        if (before.group, before.split) == (recording.group, recording.split):
-            report.unchanged += 1
+    changed = [
+        recording
+        for before, recording in zip(found, report.recordings, strict=True)
+        if (before.group, before.split) != (recording.group, recording.split)
+    ]
+    report.built, report.unchanged = len(changed), len(found) - len(changed)
+    have_source = {_name(path) for path in root.glob("landmarks/*/*") if path.suffix.lower() == ".npz"}
+    gone = other_recordings(output, classes, have_source)
+    if changed or (gone and remove):
+        _check_writable(output)
+    for recording in changed:
+        save_recording(output / f"{recording.name}.npz", recording)
+    for path in gone:
+        if remove:
+            path.unlink()
+            report.removed.append(path)
         else:
-            save_recording(output / f"{recording.name}.npz", recording)
-            report.built += 1
-    remove_others(output, classes, {recording.name for recording in report.recordings})
+            report.left_out.append((path, "no source any more: python -m wt_jax.build_dataset removes it"))
     return report
 
 
@@ -98,15 +127,18 @@ def recordings_folder(
 ) -> Path:
     """Where a data root keeps its recordings: `recordings` if set, else below the root, else `fallback`.
 
-    Raises ValueError where the root cannot be written and no other place is given.
+    Without a fallback, recordings below a root that cannot be written are still there to be read.
+    Raises ValueError where there are none and no other place is given.
     """
     if recordings:
         return Path(recordings)
     below = Path(root) / "recordings"
-    if below.is_dir() or is_writable(root):
+    if is_writable(below):
         return below
     if fallback:
         return Path(fallback)
+    if below.is_dir():
+        return below
     raise ValueError(
         f"{root} cannot be written: say where its recordings go, data.recordings or --output DIR"
     )
@@ -140,6 +172,9 @@ def _check_folders(root: Path, output: Path) -> None:
         raise ValueError(f"{output}: recordings go beside raw/, landmarks/ and labels/, never into them")
     if not any(any(root.glob(f"{folder}/*/*")) for folder in _FOLDERS):
         raise ValueError(f"{root}: no data there: {_LAYOUT}")
+
+
+def _check_writable(output: Path) -> None:
     if not is_writable(output):
         raise ValueError(
             f"{output}: cannot be written: say where recordings go, data.recordings or --output DIR"
@@ -186,7 +221,9 @@ def _files_by_name(
         elif class_name not in classes:
             near = difflib.get_close_matches(class_name, classes, 1)
             hint = f"did you mean {near[0]}? or " if near else ""
-            left_out.append((class_folder, f"unknown class {class_name!r}: {hint}add it to data.classes"))
+            left_out.append(
+                (class_folder, f"unknown class {class_name!r}: {hint}add it to data.classes (--classes)")
+            )
         else:
             for path in sorted(class_folder.glob("[!.]*")):
                 if path.suffix.lower() in suffixes and path.is_file():
@@ -200,7 +237,8 @@ def _load_or_build(name: str, source: _Source, spans: list[Span] | None, built: 
     """The recording as it lies in `built` if its source is unchanged, else a new one in no group or split."""
     digest = hashlib.sha256(source.landmarks.read_bytes())
     digest.update(source.labels.read_bytes() if source.labels else b"")
-    digest.update(repr((source.labels is not None, spans)).encode())
+    where_known = None if spans is None else [(span.first, span.last) for span in spans]
+    digest.update(repr((source.labels is not None, where_known)).encode())
     if built.exists():
         try:
             recording = load_recording(built)

@@ -31,6 +31,8 @@ def make_evaluation(
     """
     sequences = make_sequences(recordings, options.data.classes, options.labels)
     windows = cut_windows(recordings, sequences, options.data.window_frames, options.data.eval_stride_frames)
+    for name in windows.too_short:
+        print(f"left out: {name}: shorter than a window")
     if not len(windows.firsts_N):
         raise ValueError(
             f"no usable window of {options.data.window_frames} frames in {len(recordings)} recordings"
@@ -117,7 +119,9 @@ def evaluate(checkpoint: Path, root: str | None, recordings: str, split: str) ->
     checkpoints, step = open_best(checkpoint)
     meta = checkpoints.meta(step)
     options = config.unflatten(meta["config"])
-    root = root or options.data.root
+    if root is None:
+        root = options.data.root if meta["data"] == SYNTHETIC else meta["root"]
+        recordings = recordings or meta["recordings"]
     corpus = load_corpus(root, recordings, options.data.classes, checkpoint / "recordings")
     if corpus.data == SYNTHETIC and meta["data"] != SYNTHETIC:
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")
@@ -153,8 +157,8 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--split", default="test", choices=(*SPLITS, "all"))
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the report as JSON")
     args = parser.parse_args(argv)
-    if args.output and not args.output.absolute().parent.is_dir():
-        raise ValueError(f"--output {args.output}: its folder does not exist")
+    if args.output and (args.output.is_dir() or not args.output.absolute().parent.is_dir()):
+        raise ValueError(f"--output {args.output}: must be a file in a folder that exists")
     commands.use_compilation_cache()
     report = evaluate(args.checkpoint, args.data, args.recordings, args.split)
     print(table(report))

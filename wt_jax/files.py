@@ -1,5 +1,6 @@
-"""Files on disk: written whole or not at all, and what reading a damaged .npz may raise."""
+"""Files on disk: written whole or not at all, by one process, and what a damaged .npz may raise."""
 
+import fcntl
 import os
 import zipfile
 import zlib
@@ -34,3 +35,25 @@ def written_beside(path: Path | str) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_writer(folder: Path | str) -> Iterator[None]:
+    """Makes `folder` and keeps other processes out of it that ask the same way.
+
+    Raises ValueError where it cannot be written, or another process has it.
+    """
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("a+")
+    except OSError as error:
+        raise ValueError(f"workdir={folder}: cannot be written ({error}): set --config.workdir") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ValueError(
+                f"workdir={folder}: another run is writing to it: wait for it, or set another workdir"
+            ) from error
+        yield  # the lock ends with the process, however that ends

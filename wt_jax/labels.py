@@ -4,6 +4,7 @@ import csv
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,9 +13,16 @@ from wt_jax.skeleton import FRAME_RATE_HZ, canonical_class
 
 KERNELS = ("gaussian", "lorentzian")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
-Span = tuple[int, int]  # first and last source frame, both inside
 _ALIASES = {"frame": "frame_index"}  # label files in the wild
 _FOLDERS = ("landmarks", "raw", "labels")
+
+
+class Span(NamedTuple):
+    """First and last source frame, both inside, and the line that says so, "segments.csv:7"."""
+
+    first: int
+    last: int
+    where: str
 
 
 def read_starts(path: Path | str, n_frames: int) -> np.ndarray:
@@ -59,7 +67,7 @@ def write_starts(path: Path | str, starts: np.ndarray, n_frames: int) -> None:
 
 
 def read_segments(root: Path | str) -> dict[str, list[Span]]:
-    """Spans of `root/segments.csv`: recording name -> [(first, last)], source frames, both ends inside.
+    """Spans of `root/segments.csv`: recording name -> its spans, in source frames.
 
     The folder's class is certain only inside the spans of a listed file. {} without the file.
     Raises ValueError, with file and line, as `read_starts` does, and where first > last.
@@ -72,20 +80,23 @@ def read_segments(root: Path | str) -> dict[str, list[Span]]:
         first, last = (_whole(row[column], where, column) for column in ("first", "last"))
         if first > last:
             raise ValueError(f"{where}: first={first} is after last={last}: swap them")
-        spans.setdefault(recording_name(row["file"], where), []).append((first, last))
+        spans.setdefault(recording_name(row["file"], where), []).append(Span(first, last, where))
     return spans
 
 
 def class_known(spans: Sequence[Span] | None, n_frames: int, n_source: int, fps: float) -> np.ndarray:
     """Mask (F,) at 30 fps of the frames inside spans of source frames; all True where spans is None.
 
-    Raises ValueError for a span beyond the last of the `n_source` frames.
+    Raises ValueError, with file and line, for a span beyond the last of the `n_source` frames.
     """
     source_frames = np.arange(n_frames) / FRAME_RATE_HZ * fps
     known_F = np.full(n_frames, spans is None)
-    for first, last in spans or ():
+    for first, last, where in spans or ():
         if last >= n_source:
-            raise ValueError(f"segments.csv: span {first}..{last} goes beyond the last frame, {n_source - 1}")
+            raise ValueError(
+                f"{where}: span {first}..{last} goes beyond the last frame, {n_source - 1}: "
+                "frames are counted from 0, in the video's own rate"
+            )
         known_F |= (source_frames > first - 1e-6) & (source_frames < last + 1e-6)
     return known_F
 

@@ -10,6 +10,7 @@ from wt_jax.files import UNREADABLE, written_beside
 from wt_jax.skeleton import N_LANDMARKS
 
 _KEYS = ("landmarks", "fps", "width", "height")
+_FPS = (1.0, 1000.0)  # from time lapse to high-speed cameras; one second at 1e-6 would fill the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +68,9 @@ def load_landmarks(path: Path | str) -> Landmarks:
         )
     return Landmarks(
         landmarks_FxLx4=landmarks_FxLx4.astype(np.float32, copy=False),
-        fps=_positive(arrays["fps"], path, "fps", "frames a second"),
-        width_px=round(_positive(arrays["width"], path, "width", "pixels")),
-        height_px=round(_positive(arrays["height"], path, "height", "pixels")),
+        fps=_number(arrays["fps"], path, "fps", "frames a second", *_FPS),
+        width_px=round(_number(arrays["width"], path, "width", "pixels")),
+        height_px=round(_number(arrays["height"], path, "height", "pixels")),
     )
 
 
@@ -85,9 +86,12 @@ def save_landmarks(path: Path | str, landmarks: Landmarks) -> None:
         )
 
 
-def _positive(value: np.ndarray, path: Path | str, key: str, unit: str) -> float:
+def _number(
+    value: np.ndarray, path: Path | str, key: str, unit: str, least: float = 1.0, most: float = math.inf
+) -> float:
     number = float(value.item()) if value.size == 1 and value.dtype.kind in "iuf" else math.nan
-    if not (math.isfinite(number) and number > 0):
+    if not (math.isfinite(number) and least <= number <= most):
         shown = value.item() if value.size == 1 else f"array of shape {value.shape}"
-        raise ValueError(f"{path}: {key}={shown}: must be one number above 0, in {unit}")
+        allowed = f"{least:g} or more" if math.isinf(most) else f"from {least:g} to {most:g}"
+        raise ValueError(f"{path}: {key}={shown}: must be one number, {allowed}, in {unit}")
     return number

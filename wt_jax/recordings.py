@@ -5,6 +5,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,16 +134,17 @@ def load_recordings(folder: Path | str, classes: Sequence[str]) -> list[Recordin
     return sorted(recordings, key=lambda recording: recording.name)
 
 
-def remove_others(folder: Path | str, classes: Sequence[str], names: Collection[str]) -> None:
-    """Removes the recordings of the classes below `folder` that are not in `names`, and no other file."""
-    for class_name in classes:
-        for path in Path(folder, class_name).glob("[!.]*.npz"):
+def other_recordings(folder: Path | str, classes: Sequence[str], names: Collection[str]) -> list[Path]:
+    """Files of recordings of the classes below `folder` that are not in `names`; of no other file."""
+    others = []
+    for class_name in sorted(classes):
+        for path in sorted(Path(folder, class_name).glob("[!.]*.npz")):
             if f"{class_name}/{path.stem}" in names or not zipfile.is_zipfile(path):
                 continue
-            with zipfile.ZipFile(path) as archive:
-                is_ours = "recording_version.npy" in archive.namelist()
-            if is_ours:
-                path.unlink()
+            with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+                if "recording_version.npy" in archive.namelist():
+                    others.append(path)
+    return others
 
 
 def is_writable(folder: Path | str) -> bool:

@@ -31,7 +31,7 @@ def read_manifest(root: Path | str) -> dict[str, ManifestRow]:
 
     Columns `file`, `group` and `split`; others are ignored. A blank group or split is chosen by
     `assign_splits`. Raises ValueError, with file and line, for a path that leaves the root, a file that
-    is listed twice, a split of another name, and a group in two splits.
+    is listed twice, a split of another name, and a group in two splits, in whatever case it is written.
     """
     path = Path(root) / "manifest.csv"
     rows: dict[str, ManifestRow] = {}
@@ -51,7 +51,7 @@ def read_manifest(root: Path | str) -> dict[str, ManifestRow]:
             )
         rows[name] = row
         if row.group and row.split:
-            first = first_of_group.setdefault(row.group, row)
+            first = first_of_group.setdefault(group_key(row.group), row)
             if first.split != row.split:
                 raise ValueError(
                     f"{where}: group {row.group!r} is in split {row.split} here and in {first.split} "
@@ -60,13 +60,18 @@ def read_manifest(root: Path | str) -> dict[str, ManifestRow]:
     return rows
 
 
+def group_key(group: str) -> str:
+    """What two spellings of one group have in common: "Anna " and "anna" are one person."""
+    return group.strip().casefold()
+
+
 def derive_group(name: str) -> str:
     """The source video of a recording by its name: "push-ups/anna_part2" -> "anna".
 
     Only what numbers the pieces of one video is dropped (part, clip, seg, take, copy, (2), _c02 after
     _g01). The class is dropped as well: anna's squats are anna's.
     """
-    group = name.split("/")[-1].casefold()
+    group = group_key(name.split("/")[-1])
     while (shorter := _PIECE.sub("", group)) and shorter != group:
         group = shorter
     return group
@@ -75,30 +80,41 @@ def derive_group(name: str) -> str:
 def assign_splits(recordings: Sequence[Recording], manifest: dict[str, ManifestRow]) -> list[Recording]:
     """The recordings with their `group` and `split` set: the manifest's, and chosen where it says nothing.
 
-    A recording that is there twice joins the group of its twin. Groups are drawn in the order of a hash
-    of their names, so the same data is always split in the same way: about 15 % of the groups of a class
-    to val and 15 % to test, separately where repetitions are known and where they are not; a class of
-    two groups has train and val, of one train alone.
+    A recording that is there twice joins the group of its twin, and one without a group in the manifest
+    that of its siblings by name: where anna_part1 is Anna's, anna_part2 is. Groups are drawn in the order
+    of a hash of their names, so the same data is always split in the same way: about 15 % of the groups
+    of a class to val and 15 % to test, separately where repetitions are known and where they are not; a
+    class of two groups has train and val, of one train alone. Raises ValueError where the manifest puts
+    in two splits what belongs together in this way.
     """
     blank = ManifestRow("", "", "")
     rows = [manifest.get(recording.name, blank) for recording in recordings]
-    groups = [
-        row.group or derive_group(recording.name) for recording, row in zip(recordings, rows, strict=True)
-    ]
+    derived = [derive_group(recording.name) for recording in recordings]
+    groups = [group_key(row.group) or name for row, name in zip(rows, derived, strict=True)]
+    siblings: dict[str, set[str]] = {}  # derived group -> what the manifest calls it
+    for row, group, name in zip(rows, groups, derived, strict=True):
+        siblings.setdefault(name, set()).update({group} if row.group else ())
     joined = _Joined()
-    for recording, group in zip(recordings, groups, strict=True):
+    for recording, row, group in zip(recordings, rows, groups, strict=True):
         joined.join(f"group {group}", f"content {recording.content}")
+        for other in () if row.group else siblings[group]:
+            joined.join(f"group {group}", f"group {other}")
     units = [joined.first(f"group {group}") for group in groups]
 
-    unit_splits = {unit: row.split for unit, row in zip(units, rows, strict=True) if row.split}
+    unit_splits = _given_splits(recordings, rows, groups, units)
     _choose_splits(unit_splits, recordings, units)
+    spelling: dict[str, str] = {}  # of a group, where the manifest names it first
+    for row in manifest.values():
+        spelling.setdefault(group_key(row.group), row.group)
     unit_groups: dict[str, str] = {}  # the manifest's name for it, else the first of its own
     for _, group, unit in sorted((not r.group, g, u) for r, g, u in zip(rows, groups, units, strict=True)):
         unit_groups.setdefault(unit, group)
-    return [
-        replace(recording, group=row.group or unit_groups[unit], split=row.split or unit_splits[unit])
-        for recording, row, unit in zip(recordings, rows, units, strict=True)
-    ]
+    assigned = []
+    for recording, row, group, unit in zip(recordings, rows, groups, units, strict=True):
+        group = group if row.group else unit_groups[unit]
+        split = row.split or unit_splits[unit]
+        assigned.append(replace(recording, group=spelling.get(group, group), split=split))
+    return assigned
 
 
 def audit(recordings: Iterable[Recording]) -> None:
@@ -110,7 +126,7 @@ def audit(recordings: Iterable[Recording]) -> None:
                 f"{recording.name}: split={recording.split!r}: must be one of {', '.join(SPLITS)}"
             )
         for key, problem in (
-            (f"group {recording.group}", f"are both of group {recording.group!r}"),
+            (f"group {group_key(recording.group)}", f"are both of group {recording.group!r}"),
             (f"content {recording.content}", "are the same recording"),
         ):
             other = seen.setdefault(key, recording)
@@ -135,6 +151,29 @@ class _Joined:
     def join(self, a: str, b: str) -> None:
         low, high = sorted((self.first(a), self.first(b)), reverse=True)  # a "group" before a "content"
         self._parent[high] = low
+
+
+def _given_splits(
+    recordings: Sequence[Recording], rows: Sequence[ManifestRow], groups: Sequence[str], units: Sequence[str]
+) -> dict[str, str]:
+    """Unit -> the manifest's split. What is in two by its own group or content is left to `audit`."""
+    first: dict[str, int] = {}
+    for i, (row, unit) in enumerate(zip(rows, units, strict=True)):
+        if not row.split:
+            continue
+        j = first.setdefault(unit, i)
+        if (
+            rows[j].split != row.split
+            and groups[i] != groups[j]
+            and (recordings[i].content != recordings[j].content)
+        ):
+            links = [r.name for r, u in zip(recordings, units, strict=True) if u == unit]
+            raise ValueError(
+                f"{recordings[j].name} ({rows[j].split}) and {recordings[i].name} ({row.split}) belong "
+                f"together by the names or the content of {', '.join(links[:6])}: give them one split, "
+                "or name the group of each, in manifest.csv"
+            )
+    return {unit: rows[i].split for unit, i in first.items()}
 
 
 def _choose_splits(

@@ -153,7 +153,7 @@ def synthetic_motion(class_name: str, rng: Rng, body: Body | None = None) -> Syn
     return SyntheticMotion(landmarks, points, fps, width_px, height_px, starts, known_F)
 
 
-def make_recordings(classes: Sequence[str], seed: int, people: int = 16) -> list[Recording]:
+def make_recordings(classes: Sequence[str], seed: int, people: int = 48) -> list[Recording]:
     """One recording of each person in each class: the same arguments give the same bits in any process.
 
     A class without a synthetic exercise is left out. The same people do every exercise, and a person is in

@@ -1,81 +1,22 @@
 """`python -m wt_jax.train --config experiments/main.py`: the training loop."""
 
-import dataclasses
 import logging
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-import grain
 import jax
 import numpy as np
 from tqdm import tqdm
 
 from wt_jax import commands, config
-from wt_jax.checkpoint import Checkpoints, check_resumable, delete_run, make_meta
-from wt_jax.corpus import Corpus, load_corpus
-from wt_jax.evaluate import make_evaluation
-from wt_jax.history import History, TensorBoard
-from wt_jax.metrics import Sums, scores
-from wt_jax.optimizer import Monitor, set_learning_rate
-from wt_jax.pipeline import make_train_batches
-from wt_jax.skeleton import NO_EXERCISE
-from wt_jax.steps import (
-    Dispatch,
-    TrainState,
-    check_devices,
-    explain_out_of_memory,
-    init_state,
-    make_train_dispatch,
-    put_sequences,
-    reset_sums,
-    state_template,
-)
-from wt_jax.summary import summary
-from wt_jax.windows import Windows, cut_windows, make_sequences
+from wt_jax.files import only_writer
+from wt_jax.history import TensorBoard
+from wt_jax.metrics import scores
+from wt_jax.optimizer import set_learning_rate
+from wt_jax.run import Run, start
+from wt_jax.steps import explain_out_of_memory, reset_sums
 
-_log = logging.getLogger(__name__)
-
-
-@dataclasses.dataclass
-class Run:
-    """A training run and where it stands."""
-
-    options: config.Config
-    about_data: dict[str, Any]  # for every checkpoint: where from, fingerprint, split, what is trained on
-    state: TrainState
-    step: int  # of `state`, known without asking the device
-    batches: grain.DatasetIterator
-    sequences: dict[str, jax.Array]
-    dispatch: Dispatch
-    validate: Callable[[Any], Sums]
-    checkpoints: Checkpoints
-    monitor: Monitor
-    history: History
-
-    @property
-    def workdir(self) -> Path:
-        return Path(self.options.workdir)
-
-    @property
-    def dispatches_per_epoch(self) -> int:
-        train = self.options.train
-        return max(1, round(train.windows_per_epoch / (train.batch_size * train.steps_per_dispatch)))
-
-    @property
-    def is_over(self) -> bool:
-        train = self.options.train
-        return len(self.history) >= train.epochs or self.monitor.should_stop(train.patience)
-
-    def save(self, segmentation_loss: float | None = None) -> None:
-        meta = make_meta(
-            self.options,
-            **self.about_data,
-            monitor=dataclasses.asdict(self.monitor),
-            history=self.history.values,
-        )
-        self.checkpoints.save(self.state, self.batches, meta, segmentation_loss)
+_log = logging.getLogger("wt_jax.train")  # also when run as __main__
 
 
 class NonFiniteLossError(ValueError):
@@ -85,40 +26,47 @@ class NonFiniteLossError(ValueError):
 def train_epoch(run: Run, stop: commands.Stop) -> dict[str, float] | None:
     """Trains to the end of the epoch: its training scores, or None where a signal cut it short."""
     n_dispatches, train = run.dispatches_per_epoch, run.options.train
-    first = run.step // train.steps_per_dispatch % n_dispatches
+    n_windows = train.steps_per_dispatch * train.batch_size  # of one dispatch
+    first = run.step // train.steps_per_dispatch - len(run.history) * n_dispatches
     waited_s, start_s, pending = 0.0, time.perf_counter(), None
-    bar = tqdm(range(first, n_dispatches), f"epoch {len(run.history) + 1}", leave=False, disable=None)
-    for _ in bar:
+    bar = tqdm(
+        desc=f"epoch {len(run.history) + 1}", total=n_dispatches * n_windows, initial=first * n_windows,
+        unit=" windows", unit_scale=True, leave=False, disable=None,
+    )  # fmt: skip
+    for _ in range(first, n_dispatches):
         draw_s = time.perf_counter()
         firsts_KxB = next(run.batches)
         waited_s += time.perf_counter() - draw_s
         run.state, losses_K = run.dispatch(run.state, run.sequences, firsts_KxB)
         if pending:  # the losses of the dispatch before: the device is busy while they are fetched
-            bar.set_postfix_str(f"loss {_last_loss(run, *pending):.3f}, waiting for data {waited_s:.1f} s")
+            waiting = waited_s / (time.perf_counter() - start_s)
+            bar.set_postfix_str(f"loss {_last_loss(run, *pending):.3f}, waiting for data {waiting:.1%}")
+        bar.update(n_windows)
         pending = (run.step, losses_K)
         run.step += train.steps_per_dispatch
         if stop.caught:
             break
+    bar.close()
     if pending:
         _last_loss(run, *pending)
-    if stop.caught:
+    if run.step // train.steps_per_dispatch < (len(run.history) + 1) * n_dispatches:
         return None
     epoch_s = time.perf_counter() - start_s
     return {
         **scores(jax.device_get(run.state.sums), run.options.loss.segmentation_weight),
         "epoch_seconds": epoch_s,
-        "windows_per_second": (n_dispatches - first) * train.steps_per_dispatch * train.batch_size / epoch_s,
+        "windows_per_second": (n_dispatches - first) * n_windows / epoch_s,
         "data_wait_share": waited_s / epoch_s,
     }
 
 
 def fit(run: Run, board: TensorBoard, stop: commands.Stop) -> None:
     """The loop: epochs until the last, the early stop or a signal, each with a checkpoint at its end."""
-    while not run.is_over:
+    while not (run.is_over or stop.caught):
         epoch = train_epoch(run, stop)
         if epoch is None:
             run.save()
-            return
+            break
         _log.debug(
             "epoch %d trained in %.2f s, step %d", len(run.history) + 1, epoch["epoch_seconds"], run.step
         )
@@ -181,100 +129,47 @@ def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
     return line
 
 
-def start(options: config.Config) -> Run:
-    """Everything before the first step; takes up the latest checkpoint of `workdir` where there is one."""
-    devices = jax.local_devices()
-    check_devices(options, len(devices))
-    workdir = Path(options.workdir)
-    if options.overwrite:
-        delete_run(workdir)
-    corpus = load_corpus(
-        options.data.root, options.data.recordings, options.data.classes, workdir / "recordings"
-    )
-    train_recordings, val_recordings = corpus.split("train"), corpus.split("val")
-    if not train_recordings or not val_recordings:
-        missing = "val" if train_recordings else "train"
-        raise ValueError(f"{corpus.data}: no recording in split {missing}: add recordings of more people")
-    sequences = make_sequences(train_recordings, options.data.classes, options.labels)
-    windows = cut_windows(train_recordings, sequences, options.data.window_frames, options.data.stride_frames)
-    _warn_of_gaps(windows, options.data.classes)
-    run = Run(
-        options=options,
-        about_data=_about(corpus),
-        state=init_state(options, devices),
-        step=0,
-        batches=make_train_batches(windows, options),
-        sequences=put_sequences(sequences, devices),
-        dispatch=make_train_dispatch(options, devices),
-        validate=make_evaluation(options, val_recordings, devices),
-        checkpoints=Checkpoints(workdir),
-        monitor=Monitor(options.optimizer.learning_rate),
-        history=History(),
-    )
-    latest = run.checkpoints.latest_step
-    if latest is not None:
-        meta = run.checkpoints.meta(latest)
-        check_resumable(meta, options, corpus.fingerprint, workdir)
-        run.state = run.checkpoints.restore(latest, state_template(options, devices), run.batches)
-        run.step, run.monitor, run.history = latest, Monitor(**meta["monitor"]), History(meta["history"])
-        print(f"resumed: {workdir}, step {latest}, {len(run.history)} epochs done")
-    print(summary(options))
-    print(
-        f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) "
-        f"of {len(train_recordings)} recordings, {len(val_recordings)} for validation; "
-        f"{len(devices)} x {devices[0].device_kind}, batch {options.train.batch_size}"
-    )
-    return run
-
-
-def _about(corpus: Corpus) -> dict[str, Any]:
-    return {
-        "data": corpus.data,
-        "fingerprint": corpus.fingerprint,
-        "split": {recording.name: recording.split for recording in corpus.recordings},
-        "trained_on": sorted(recording.content for recording in corpus.split("train")),
-    }
-
-
-def _warn_of_gaps(windows: Windows, classes: Sequence[str]) -> None:
-    for name in windows.too_short:
-        print(f"left out: {name}: shorter than a window")
-    for index, name in enumerate(classes):
-        if not (windows.classes_N == index).any():
-            print(f"warning: no training window of class {name}: the model cannot learn it")
-        elif name != NO_EXERCISE and not windows.positive_N[windows.classes_N == index].any():
-            print(
-                f"warning: no repetition start of class {name} in training: add label files to count it well"
-            )
+def finish(run: Run) -> None:
+    """Writes the history and its picture; a disk that is full must not hide why the run ended."""
+    if len(run.history):
+        try:
+            run.history.save(run.workdir / "training_history.npy")
+            data = run.about_data["data"]
+            run.history.draw(run.workdir / "training_curves.png", f"{run.workdir}   data: {data}")
+        except OSError as error:
+            print(f"warning: {run.workdir}: history not written: {error}")
 
 
 def main(argv: Sequence[str]) -> int:
     options = config.parse(argv)
     commands.use_compilation_cache()
-    run = start(options)
-    data = run.about_data["data"]
-    board = TensorBoard(run.workdir / "tensorboard", len(run.history) + 1, f"data: {data}")
-    with commands.catch_stop() as stop:
+    with only_writer(options.workdir):
         try:
-            fit(run, board, stop)
+            run = start(options)
+            board = TensorBoard(
+                run.workdir / "tensorboard", len(run.history) + 1, f"data: {run.about_data['data']}"
+            )
+            with commands.catch_stop() as stop:
+                try:
+                    fit(run, board, stop)
+                finally:
+                    board.close()
+                    finish(run)
         except jax.errors.JaxRuntimeError as error:
             raise explain_out_of_memory(error, options) or error from error
-        finally:
-            board.close()
-            run.checkpoints.close()
-            if len(run.history):
-                run.history.save(run.workdir / "training_history.npy")
-                run.history.draw(run.workdir / "training_curves.png", f"{run.workdir}   data: {data}")
-    if stop.caught:
+    best = run.checkpoints.best_step
+    run.checkpoints.close()
+    if stop.caught and not run.is_over:
         print(
             f"{stop.caught.name}: saved step {run.step} in {run.workdir}; the same command goes on from there"
         )
         return stop.status
-    best = int(np.argmin(run.history.values["val_segmentation_loss"]))
+    assert best is not None
     why = "last epoch" if len(run.history) >= options.train.epochs else "early stop"
+    data, loss = run.about_data["data"], min(run.history.values["val_segmentation_loss"])
     print(
-        f"{why}: best epoch {best + 1}, validation segmentation loss "
-        f"{run.history.values['val_segmentation_loss'][best]:.4f}; data: {data}\n"
+        f"{why}: best epoch {best * options.train.batch_size // run.windows_per_epoch}, validation "
+        f"segmentation loss {loss:.4f}; data: {data}\n"
         f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
     )
     return 0

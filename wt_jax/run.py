@@ -1,0 +1,164 @@
+"""A training run: what it is made of, where it stands, and all that happens before its first step."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grain
+import jax
+
+from wt_jax import config
+from wt_jax.checkpoint import Checkpoints, check_resumable, delete_run, make_meta
+from wt_jax.corpus import Corpus, load_corpus
+from wt_jax.evaluate import make_evaluation
+from wt_jax.history import History
+from wt_jax.metrics import Sums
+from wt_jax.optimizer import Monitor
+from wt_jax.pipeline import make_train_batches
+from wt_jax.recordings import Recording
+from wt_jax.skeleton import NO_EXERCISE
+from wt_jax.steps import (
+    Dispatch,
+    TrainState,
+    check_devices,
+    init_state,
+    make_train_dispatch,
+    put_sequences,
+    state_template,
+)
+from wt_jax.summary import summary
+from wt_jax.windows import Windows, cut_windows, make_sequences
+
+
+@dataclasses.dataclass
+class Run:
+    """A training run and where it stands."""
+
+    options: config.Config
+    about_data: dict[str, Any]  # for every checkpoint: where from, fingerprint, split, what is trained on
+    state: TrainState
+    step: int  # of `state`, known without asking the device
+    batches: grain.DatasetIterator
+    sequences: dict[str, jax.Array]
+    dispatch: Dispatch
+    validate: Callable[[Any], Sums]
+    checkpoints: Checkpoints
+    monitor: Monitor
+    history: History
+
+    @property
+    def workdir(self) -> Path:
+        return Path(self.options.workdir)
+
+    @property
+    def dispatches_per_epoch(self) -> int:
+        train = self.options.train
+        return max(1, round(train.windows_per_epoch / (train.batch_size * train.steps_per_dispatch)))
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """`train.windows_per_epoch`, rounded to whole dispatches."""
+        train = self.options.train
+        return self.dispatches_per_epoch * train.steps_per_dispatch * train.batch_size
+
+    @property
+    def is_over(self) -> bool:
+        train = self.options.train
+        return len(self.history) >= train.epochs or self.monitor.should_stop(train.patience)
+
+    def save(self, segmentation_loss: float | None = None) -> None:
+        meta = make_meta(
+            self.options,
+            **self.about_data,
+            monitor=dataclasses.asdict(self.monitor),
+            history=self.history.values,
+        )
+        self.checkpoints.save(self.state, self.batches, meta, segmentation_loss)
+
+
+def start(options: config.Config) -> Run:
+    """Everything before the first step; takes up the latest checkpoint of `workdir` where there is one.
+
+    Raises ValueError for a batch, a split or data that cannot be trained on, before anything is deleted.
+    """
+    devices = jax.local_devices()
+    if jax.process_count() > 1:
+        raise ValueError(f"{jax.process_count()} processes: one host is all that training runs on yet")
+    check_devices(options, len(devices))
+    workdir = Path(options.workdir)
+    corpus = load_corpus(
+        options.data.root, options.data.recordings, options.data.classes, workdir / "recordings"
+    )
+    train_recordings, val_recordings = corpus.split("train"), corpus.split("val")
+    if not train_recordings or not val_recordings:
+        missing = "val" if train_recordings else "train"
+        raise ValueError(f"{corpus.data}: no recording in split {missing}: add recordings of more people")
+    sequences = make_sequences(train_recordings, options.data.classes, options.labels)
+    windows = cut_windows(train_recordings, sequences, options.data.window_frames, options.data.stride_frames)
+    _warn_of_gaps(windows, val_recordings, options.data.classes)
+    batches = make_train_batches(windows, options, jax.process_index(), jax.process_count())
+    if options.overwrite:
+        delete_run(workdir)
+    run = Run(
+        options=options,
+        about_data=_about(corpus, options),
+        state=init_state(options, devices),
+        step=0,
+        batches=batches,
+        sequences=put_sequences(sequences, devices),
+        dispatch=make_train_dispatch(options, devices),
+        validate=make_evaluation(options, val_recordings, devices),
+        checkpoints=Checkpoints(workdir),
+        monitor=Monitor(options.optimizer.learning_rate),
+        history=History(),
+    )
+    latest = run.checkpoints.latest_step
+    if latest is not None:
+        meta = run.checkpoints.meta(latest)
+        check_resumable(meta, options, corpus.fingerprint, workdir)
+        run.state = run.checkpoints.restore(latest, state_template(options, devices), run.batches)
+        run.step, run.monitor, run.history = latest, Monitor(**meta["monitor"]), History(meta["history"])
+        print(f"resumed: {workdir}, step {latest}, {len(run.history)} epochs done")
+    print(summary(options))
+    print(
+        f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) "
+        f"of {len(train_recordings)} recordings, {len(val_recordings)} for validation; "
+        f"{len(devices)} x {devices[0].device_kind}, batch {options.train.batch_size}, "
+        f"an epoch is {run.windows_per_epoch:,} windows"
+    )
+    return run
+
+
+def _about(corpus: Corpus, options: config.Config) -> dict[str, Any]:
+    places = {"root": options.data.root, "recordings": options.data.recordings}
+    return {
+        **{key: str(Path(place).absolute()) if place else "" for key, place in places.items()},
+        "data": corpus.data,
+        "fingerprint": corpus.fingerprint,
+        "split": {recording.name: recording.split for recording in corpus.recordings},
+        "trained_on": sorted(recording.content for recording in corpus.split("train")),
+    }
+
+
+def _warn_of_gaps(windows: Windows, val_recordings: Sequence[Recording], classes: Sequence[str]) -> None:
+    """Says what cannot be learned or chosen; raises ValueError where no checkpoint could be the best."""
+    known = [
+        recording for recording in val_recordings if recording.starts is not None and len(recording.starts)
+    ]
+    if not any(recording.starts is not None for recording in val_recordings):
+        raise ValueError(
+            "no validation recording has known repetitions, by which the best checkpoint is chosen: add a "
+            "label file for one (data/README.md), or no-exercise recordings"
+        )
+    if not known:
+        print("warning: validation holds no repetition start: the best checkpoint is one that predicts none")
+    for name in windows.too_short:
+        print(f"left out: {name}: shorter than a window")
+    for index, name in enumerate(classes):
+        if not (windows.classes_N == index).any():
+            print(f"warning: no training window of class {name}: the model cannot learn it")
+        elif name != NO_EXERCISE and not windows.positive_N[windows.classes_N == index].any():
+            print(
+                f"warning: no repetition start of class {name} in training: add label files to count it well"
+            )
