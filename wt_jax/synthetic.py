@@ -157,7 +157,7 @@ def make_recordings(classes: Sequence[str], seed: int, people: int = 48) -> list
     """One recording of each person in each class: the same arguments give the same bits in any process.
 
     A class without a synthetic exercise is left out. The same people do every exercise, and a person is in
-    one split: of 16 people 10 in train, 3 in val and 3 in test. Raises ValueError for fewer than 3 people.
+    one split: of 48 people 30 in train, 9 in val and 9 in test. Raises ValueError for fewer than 3 people.
     """
     if people < 3:
         raise ValueError(f"people={people}: must be at least 3, one each for train, val and test")
