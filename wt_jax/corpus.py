@@ -44,22 +44,20 @@ def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Pa
         print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
         made = make_recordings(classes, _SYNTHETIC_SEED)
         return Corpus(SYNTHETIC, made, fingerprint(made))
-    digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
-    folder = recordings_folder(root, recordings, fallback / f"{Path(root).resolve().name}-{digest}")
-    if any(has_files(Path(root) / name) for name in ("landmarks", "raw")):
+    if any(_has_files(Path(root) / name) for name in ("landmarks", "raw")):
+        digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
+        folder = recordings_folder(root, recordings, fallback / f"{Path(root).resolve().name}-{digest}")
         report = build(root, folder, classes)
         _tell(report, folder)
         found = report.recordings
     else:
-        found = load_recordings(Path(recordings or Path(root) / "recordings"), classes)
-    if not found:
-        raise ValueError(f"{folder}: no recordings of the classes {', '.join(classes)}")
-    audit(found)
+        found = load_recordings(recordings or Path(root) / "recordings", classes)
+        audit(found)
     print(f"data: {root}")
     return Corpus(str(root), found, fingerprint(found))
 
 
-def has_files(folder: Path) -> bool:
+def _has_files(folder: Path) -> bool:
     return any(folder.glob("*/[!.]*"))
 
 
