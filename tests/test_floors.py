@@ -7,7 +7,7 @@ import wt_jax
 
 FLOORS = {
     0: "config skeleton commands files",
-    1: "angles labels landmarks recordings motions",
+    1: "angles labels landmarks recordings motions repetitions",
     2: "windows splits synthetic pose model losses metrics optimizer",
     3: "pipeline dataset summary history",
     4: "steps checkpoint corpus",
