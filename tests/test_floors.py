@@ -6,17 +6,17 @@ import pytest
 import wt_jax
 
 FLOORS = {
-    0: "config skeleton commands files",
-    1: "angles labels landmarks recordings motions repetitions",
-    2: "windows splits synthetic pose model losses metrics optimizer",
-    3: "pipeline dataset summary history",
-    4: "steps checkpoint corpus",
-    5: "evaluate",
-    6: "run build_dataset",
-    7: "train",
+    0: "options config skeleton commands files",
+    1: "angles labels landmarks recordings motions repetitions key_angle",
+    2: "calibration windows splits synthetic pose inputs augment losses metrics optimizer",
+    3: "pipeline dataset model history",
+    4: "steps checkpoint corpus summary",
+    5: "validation timeline",
+    6: "run build_dataset predict",
+    7: "train evaluate",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
-SAME_FLOOR = {("config", "skeleton")}  # the default classes are the skeleton's
+SAME_FLOOR = {("options", "skeleton"), ("config", "skeleton"), ("config", "options")}
 FILES = {path.stem: path for path in Path(wt_jax.__file__).parent.glob("*.py")}
 TREES = {name: ast.parse(path.read_text(), path) for name, path in FILES.items()}
 

@@ -20,7 +20,7 @@ def windows():
     kinds = [kinds[i] for i in np.random.default_rng(0).permutation(len(kinds))]
     classes, positive = zip(*kinds, strict=True)
     firsts = 100 + 10 * np.arange(len(kinds), dtype=np.int32)
-    return Windows(firsts, np.array(classes, np.int8), np.array(positive), (), ())
+    return Windows(firsts, np.array(classes, np.int8), np.array(positive), np.zeros(len(kinds), np.int16))
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,9 @@ def test_a_batch_that_processes_do_not_divide_is_refused(windows, tiny_config):
 
 def test_classes_without_windows_take_no_turn(kind, windows):
     few = np.isin(windows.classes_N, [0, 2])
-    some = Windows(windows.firsts_N[few], windows.classes_N[few], windows.positive_N[few], (), ())
+    some = Windows(
+        windows.firsts_N[few], windows.classes_N[few], windows.positive_N[few], windows.sources_N[few]
+    )
     assert Counter(kind[first] for first in draw(some, 1000)) == {
         (0, True): 200,
         (0, False): 400,

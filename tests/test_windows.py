@@ -65,7 +65,7 @@ def test_window_index_by_hand(make_recording, n_frames, stride, expected):
     recordings = [make_recording("squats/z", 32), make_recording("squats/a", n_frames)]
     _, windows = index(recordings, stride)
     assert [first - 32 for first in windows.firsts_N if first >= 32] == expected
-    assert windows.firsts_N.dtype == np.int32 and windows.names == ("squats/z", "squats/a")
+    assert windows.firsts_N.dtype == np.int32
 
 
 def test_windows_are_positive_where_they_hold_a_start(make_recording):
@@ -94,19 +94,24 @@ def test_windows_that_no_loss_would_read_are_left_out(make_recording):
     assert batch["labelled_B"].all() and not batch["counted_BxT"].any() and batch["mask_BxT"].all()
 
 
-def test_recordings_shorter_than_a_window_are_listed(make_recording):
-    recordings = [make_recording("squats/short", 29, starts=(3,)), make_recording("squats/long", 30)]
-    _, windows = index(recordings)
-    assert windows.too_short == ("squats/short",) and windows.names == ("squats/long",)
-    assert windows.firsts_N.tolist() == [29]
-    _, none = index(recordings[:1])
-    assert len(none.firsts_N) == len(none.classes_N) == len(none.positive_N) == 0
+def test_a_recording_shorter_than_a_window_lies_anywhere_in_one_given_room(make_recording):
+    recordings = [make_recording("squats/short", 27, starts=(3,)), make_recording("squats/long", 30)]
+    assert index(recordings)[1].firsts_N.tolist() == [27]
+    assert len(index(recordings[:1])[1].firsts_N) == 0
+    sequences = make_sequences(recordings, CLASSES, GAUSSIAN, gap_frames=30)
+    windows = cut_windows(recordings, sequences, 30, 1, gap_frames=30)
+    assert len(sequences.real_F) == 30 + 27 + 30 + 30 + 30
+    assert windows.firsts_N.tolist() == [27, 28, 29, 30, 87]
+    assert windows.positive_N.tolist() == [True] * 4 + [False]
+    batch = gather(sequences.arrays(), windows.firsts_N, 30)
+    assert batch["labelled_B"].all() and batch["labels_B"].tolist() == [1] * 5
+    assert batch["mask_BxT"][0].tolist() == [False] * 3 + [True] * 27
 
 
 def test_windows_less_than_half_real_are_left_out(make_recording):
     """Frames 0 to 19 show nobody: the window from 5 on holds 15 real frames of 30."""
     sequences, windows = index([make_recording("squats/a", 50, starts=(2, 30), invalid=range(20))])
-    assert windows.firsts_N.tolist() == list(range(5, 21)) and windows.names == ("squats/a",)
+    assert windows.firsts_N.tolist() == list(range(5, 21))
     mask = gather(sequences.arrays(), np.array([5], np.int32), 30)["mask_BxT"]
     assert mask[0].tolist() == [False] * 15 + [True] * 15
 

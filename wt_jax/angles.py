@@ -6,9 +6,10 @@ through `angle_sequence`, so a model is served what it was trained on.
 
 import numpy as np
 
-from wt_jax.skeleton import FRAME_RATE_HZ, N_ANGLES, N_LANDMARKS, TRIPLETS
+from wt_jax.skeleton import FRAME_RATE_HZ, HIPS, N_LANDMARKS, TRIPLETS
 
 MAX_GAP_S = 0.25  # between the usable frames on both sides: a quarter of the fastest repetitions seen
+_FARTHEST_PX = 30_000.0  # of a landmark from the hips: float16 holds it
 _SAME_TIME_S = 1e-6  # rounding of timestamps; no camera has frames this close
 
 
@@ -44,20 +45,42 @@ def angle_sequence(
     and the angles are 0. Never a NaN.
     """
     angles_FxJ = joint_angles(landmarks_FxLx4, width_px, height_px)
+    return _resample(angles_FxJ, np.isfinite(angles_FxJ).all(-1), times_s)
+
+
+def point_sequence(
+    landmarks_FxLx4: np.ndarray, times_s: np.ndarray, width_px: float, height_px: float
+) -> np.ndarray:
+    """The landmarks behind `angle_sequence`, at the same 30 frames a second: float16 (F, L, 3).
+
+    x, y and z in pixels from the middle between the hips (y grows downwards, z away from the camera);
+    interpolated between the same source frames, 0 where the angles are not valid.
+    """
+    angles_FxJ = joint_angles(landmarks_FxLx4, width_px, height_px)
+    points_FxLx3 = landmarks_FxLx4[..., :3] * np.array([width_px, height_px, width_px], np.float64)
+    points_FxLx3 = points_FxLx3 - points_FxLx3[:, HIPS].mean(1, keepdims=True)
+    points_FxLx3 = np.clip(points_FxLx3, -_FARTHEST_PX, _FARTHEST_PX)
+    usable_F = np.isfinite(angles_FxJ).all(-1)
+    return _resample(np.nan_to_num(points_FxLx3), usable_F, times_s)[0].astype(np.float16)
+
+
+def _resample(
+    values_Fx: np.ndarray, usable_F: np.ndarray, times_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """`values_Fx` (source frames, ...) at 30 frames a second, and which of them are real."""
     times_s = np.asarray(times_s, np.float64)
-    if times_s.shape != angles_FxJ.shape[:1]:
+    if times_s.shape != usable_F.shape:
         raise ValueError(
-            f"timestamps of shape {times_s.shape} for {len(angles_FxJ)} frames: one each, in seconds"
+            f"timestamps of shape {times_s.shape} for {len(usable_F)} frames: one each, in seconds"
         )
     if not np.isfinite(times_s).all() or (np.diff(times_s) <= 0).any():
         raise ValueError("timestamps must be finite and strictly increasing, in seconds")
-    usable_F = np.isfinite(angles_FxJ).all(-1)
     n_frames = _n_output_frames(times_s[-1] - times_s[0]) if len(times_s) else 0
     if not usable_F.any():
-        return np.zeros((n_frames, N_ANGLES), np.float32), np.zeros(n_frames, bool)
+        return np.zeros((n_frames, *values_Fx.shape[1:]), np.float32), np.zeros(n_frames, bool)
 
     grid_s = times_s[0] + np.arange(n_frames) / FRAME_RATE_HZ
-    times_s, angles_FxJ = times_s[usable_F], angles_FxJ[usable_F]
+    times_s, values_Fx = times_s[usable_F], values_Fx[usable_F]
     before = np.searchsorted(times_s, grid_s + _SAME_TIME_S, side="right") - 1
     after = np.searchsorted(times_s, grid_s - _SAME_TIME_S, side="left")
     inside_F = (before >= 0) & (after < len(times_s))
@@ -65,8 +88,9 @@ def angle_sequence(
     gap_s = times_s[after] - times_s[before]  # 0 where an output frame falls on a source frame
     valid_F = inside_F & (gap_s <= MAX_GAP_S + _SAME_TIME_S)
     share_F = np.where(gap_s > 0, (grid_s - times_s[before]) / np.where(gap_s > 0, gap_s, 1.0), 0.0)
-    output_FxJ = angles_FxJ[before] + share_F[:, None] * (angles_FxJ[after] - angles_FxJ[before])
-    return np.where(valid_F[:, None], output_FxJ, 0.0).astype(np.float32), valid_F
+    over = (slice(None), *(None,) * (values_Fx.ndim - 1))  # (F,) to the shape of the values
+    output_Fx = values_Fx[before] + share_F[over] * (values_Fx[after] - values_Fx[before])
+    return np.where(valid_F[over], output_Fx, 0.0).astype(np.float32), valid_F
 
 
 def to_frame(frames: np.ndarray, fps: float, n_frames: int) -> np.ndarray:

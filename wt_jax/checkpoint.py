@@ -1,5 +1,7 @@
 """Checkpoints (Orbax): the best by validation segmentation loss, and the latest."""
 
+import dataclasses
+import json
 import math
 import shutil
 from pathlib import Path
@@ -11,10 +13,13 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from wt_jax import config
+from wt_jax.files import written_beside
+from wt_jax.repetitions import Counting
 from wt_jax.skeleton import ANGLE_NAMES, FRAME_RATE_HZ
 
 _METRIC = "val_segmentation_loss"
 _VERSION = 1
+_COUNTING = "counting.json"  # in the checkpoint's own folder: it goes where the checkpoint goes
 # What may differ between a checkpoint's config and the run that takes it up: places, how long, and how
 # much memory.
 _FREE = frozenset(
@@ -99,6 +104,32 @@ class Checkpoints:
             raise ValueError(
                 f"{self.folder}: the checkpoint of step {step} could not be written: {error}; {whole}"
             ) from error
+
+    def save_counting(self, step: int, counting: Counting) -> None:
+        """Keeps how the timelines of the checkpoint `step` are read."""
+        with written_beside(self.folder / str(step) / _COUNTING) as beside:
+            beside.write_text(json.dumps({"frame_rate_hz": FRAME_RATE_HZ, **dataclasses.asdict(counting)}))
+
+    def counting(self, step: int) -> Counting | None:
+        """How the timelines of the checkpoint `step` are read; None where nothing was chosen for it.
+
+        Raises ValueError where it is damaged, or was chosen at another frame rate.
+        """
+        path = self.folder / str(step) / _COUNTING
+        if not path.exists():
+            return None
+        try:
+            values = json.loads(path.read_text())
+            rate = values.pop("frame_rate_hz")
+            counting = Counting(**values)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}: damaged ({error}): remove it; defaults are used then") from None
+        if rate != FRAME_RATE_HZ:
+            raise ValueError(
+                f"{path}: chosen at {rate} frames a second, this wt_jax reads timelines at "
+                f"{FRAME_RATE_HZ:g}: train again"
+            )
+        return counting
 
     def meta(self, step: int) -> dict[str, Any]:
         """Raises ValueError for a checkpoint that cannot be read, or of other angles or another rate."""

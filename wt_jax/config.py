@@ -1,130 +1,51 @@
-"""Every option of a run: typed, with its default, checked once after parsing and fixed from then on."""
+"""Options of a run (`wt_jax.options`), checked once after parsing and fixed from then on."""
 
 import dataclasses
-import difflib
 import math
 import re
 import typing
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 from ml_collections import config_flags
 
-from wt_jax.skeleton import CLASSES, NO_EXERCISE, canonical_class
+from wt_jax.options import (
+    INPUTS,
+    Augment,
+    Config,
+    Data,
+    Labels,
+    Loss,
+    Model,
+    Optimizer,
+    Train,
+    all_keys,
+    nearest_key,
+)
+from wt_jax.skeleton import NO_EXERCISE, canonical_class
 
-
-class _Section:
-    """A group of options that can be assigned until `fix` is called (config_flags assigns overrides)."""
-
-    _fixed = False
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if self._fixed:
-            raise dataclasses.FrozenInstanceError(
-                f"the config is fixed: cannot set {name} after it was checked"
-            )
-        if name not in {field.name for field in dataclasses.fields(self)}:  # type: ignore[arg-type]
-            raise AttributeError(f"unknown key {name}{_nearest(name, self)}")
-        object.__setattr__(self, name, value)
-
-    def fix(self) -> None:
-        object.__setattr__(self, "_fixed", True)
-
-
-@dataclasses.dataclass(unsafe_hash=True)
-class Data(_Section):
-    root: str = "data"  # holds raw/, landmarks/, labels/ (data/README.md)
-    recordings: str = (
-        ""  # folder of built recordings; "": root/recordings, or in workdir if root is read-only
-    )
-    classes: tuple[str, ...] = CLASSES  # the order of the classifier's outputs
-    window_frames: int = 30  # at 30 fps
-    stride_frames: int = 1  # between training windows of a recording
-    eval_stride_frames: int = 15  # between validation and test windows
-    positive_ratio: float = 0.2  # share of a batch's windows that contain a repetition start
-
-
-@dataclasses.dataclass(unsafe_hash=True)
-class Labels(_Section):
-    kernel: str = "gaussian"  # shape of the soft target around a start: gaussian or lorentzian
-    width_frames: float = 4.0  # half width at half height
-
-
-@dataclasses.dataclass(unsafe_hash=True)
-class Model(_Section):
-    filters: int = 128
-    blocks: int = 8
-    kernel_size: int = 3
-    dilations: tuple[int, ...] = (1, 2, 4, 8, 16, 32, 64, 128)  # block i uses dilations[i % len(dilations)]
-    heads: int = 4
-    dropout: float = 0.25
-    dense_units: tuple[int, ...] = (128, 64, 32)  # hidden layers of each of the two heads
-    causal: bool = False  # True: a frame's convolutions see only earlier frames
-    compute_dtype: str = "float32"  # float32 or bfloat16; weights are float32 either way
-
-
-@dataclasses.dataclass(unsafe_hash=True)
-class Loss(_Section):
-    segmentation_weight: float = 5.0
-    focal_gamma: float = 1.0
-    focal_alpha: float = 0.5
-
-
-@dataclasses.dataclass(unsafe_hash=True)
-class Optimizer(_Section):
-    learning_rate: float = 5e-4
-    weight_decay: float = 1e-4  # not on biases and norms
-    plateau_factor: float = 0.5  # learning rate x this ...
-    plateau_patience: int = 10  # ... after so many epochs without a better validation segmentation loss
-    minimum_learning_rate: float = 1e-6
-
-
-@dataclasses.dataclass(unsafe_hash=True)
-class Train(_Section):
-    epochs: int = 250
-    batch_size: int = 32  # of all devices and processes together
-    patience: int = 20  # epochs without a better validation segmentation loss before the run stops
-    windows_per_epoch: int = 8192
-    steps_per_dispatch: int = 8  # training steps in one call to the device
-    accumulate: int = 1  # parts in which a batch goes through the device, when memory is short
-    eval_batch_size: int = 512
-
-
-@dataclasses.dataclass(unsafe_hash=True)
-class Config(_Section):
-    workdir: str = "checkpoints/main"
-    seed: int = 0
-    overwrite: bool = False  # True: delete what workdir holds and start over
-    data: Data = dataclasses.field(default_factory=Data)
-    labels: Labels = dataclasses.field(default_factory=Labels)
-    model: Model = dataclasses.field(default_factory=Model)
-    loss: Loss = dataclasses.field(default_factory=Loss)
-    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
-    train: Train = dataclasses.field(default_factory=Train)
-
-
-def _keys(config: Any, prefix: str = "") -> Iterator[str]:
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        yield from (
-            _keys(value, f"{prefix}{field.name}.") if isinstance(value, _Section) else (prefix + field.name,)
-        )
-
-
-def _nearest(key: str, config: Any) -> str:
-    keys = list(_keys(config))
-    leaf = {known.rsplit(".", 1)[-1]: known for known in keys}
-    near = difflib.get_close_matches(key, keys, 1, 0.6)
-    near = near or [leaf[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], leaf, 1, 0.6)]
-    return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(keys)}"
+__all__ = [
+    "Augment",
+    "Config",
+    "Data",
+    "Labels",
+    "Loss",
+    "Model",
+    "Optimizer",
+    "Train",
+    "check",
+    "flatten",
+    "parse",
+    "unflatten",
+]
 
 
 def flatten(config: Config) -> dict[str, Any]:
     """All options as {"train.batch_size": 32, ...}."""
     flat = {}
-    for key in _keys(config):
+    for key in all_keys(config):
         value: Any = config
         for part in key.split("."):
             value = getattr(value, part)
@@ -140,8 +61,8 @@ def unflatten(flat: dict[str, Any]) -> Config:
     config = Config()
     for key, value in flat.items():
         *sections, name = key.split(".")
-        if key not in set(_keys(config)):
-            raise ValueError(f"unknown key {key}{_nearest(key, config)}")
+        if key not in set(all_keys(config)):
+            raise ValueError(f"unknown key {key}{nearest_key(key, config)}")
         section: Any = config
         for part in sections:
             section = getattr(section, part)
@@ -155,6 +76,7 @@ _POSITIVE: _Rule = (lambda v: v > 0, "must be greater than 0")
 _COUNT: _Rule = (lambda v: v >= 1, "must be at least 1")
 _NOT_NEGATIVE: _Rule = (lambda v: v >= 0, "must be at least 0")
 _COUNTS: _Rule = (lambda v: len(v) > 0 and min(v) >= 1, "must be one or more numbers of at least 1")
+_ANGLE: _Rule = (lambda v: 0 <= v <= 180, "must be in [0, 180] degrees")
 _RULES: dict[str, _Rule] = {
     "workdir": (bool, "must name a folder"),
     "seed": (lambda v: 0 <= v < 2**32, "must be in [0, 2**32)"),
@@ -163,11 +85,20 @@ _RULES: dict[str, _Rule] = {
                      and len({canonical_class(c) for c in v}) == len(v),
                      "must be two or more different folder names"),
     "data.window_frames": (lambda v: v >= 2, "must be at least 2"),
+    "data.window_step": _COUNT,
+    "data.inputs": (lambda v: "angles" in v and set(v) <= set(INPUTS) and len(set(v)) == len(v),
+                    f"must hold angles, and of {', '.join(INPUTS)} each once at most"),
     "data.stride_frames": _COUNT,
     "data.eval_stride_frames": _COUNT,
     "data.positive_ratio": (lambda v: 0 < v < 1, "must be between 0 and 1, both excluded"),
     "labels.kernel": (lambda v: v in ("gaussian", "lorentzian"), "must be gaussian or lorentzian"),
     "labels.width_frames": _POSITIVE,
+    "augment.speed": (lambda v: 0 <= v <= 1, "must be in [0, 1]: exp(1) is 2.7 times as fast"),
+    "augment.yaw_deg": _ANGLE,
+    "augment.pitch_deg": _ANGLE,
+    "augment.roll_deg": _ANGLE,
+    "augment.jitter": (lambda v: 0 <= v <= 1, "must be in [0, 1] torso lengths"),
+    "augment.missing": (lambda v: 0 <= v <= 0.9, "must be in [0, 0.9]"),
     "model.filters": _COUNT,
     "model.blocks": _COUNT,
     "model.kernel_size": (lambda v: v >= 1 and v % 2 == 1, "must be odd: a centred kernel has a middle"),
@@ -237,7 +168,7 @@ def check(config: Config) -> Config:
     return config
 
 
-_SECTIONS = ("data", "labels", "model", "loss", "optimizer", "train")
+_SECTIONS = ("data", "labels", "augment", "model", "loss", "optimizer", "train")
 
 
 def _check_together(config: Config) -> None:
@@ -260,8 +191,8 @@ def parse(argv: Sequence[str]) -> Config:
     file = _experiment(argv)
     for arg in argv:
         match = re.match(r"--?(?:no)?config\.([^=]+)", arg)
-        if match and match.group(1) not in set(_keys(Config())):
-            raise ValueError(f"unknown key {match.group(1)}{_nearest(match.group(1), Config())}")
+        if match and match.group(1) not in set(all_keys(Config())):
+            raise ValueError(f"unknown key {match.group(1)}{nearest_key(match.group(1), Config())}")
     values, args = flags.FlagValues(), ["wt_jax", *argv]
     config_flags.DEFINE_config_file("config", None, "experiment file", flag_values=values, sys_argv=args)
     try:

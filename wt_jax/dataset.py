@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from wt_jax.angles import angle_sequence, to_frame
+from wt_jax.angles import angle_sequence, point_sequence, to_frame
 from wt_jax.labels import VIDEO_SUFFIXES, Span, class_known, read_segments, read_starts
 from wt_jax.landmarks import load_landmarks
 from wt_jax.pose import needs_extraction
@@ -104,7 +104,7 @@ def build(
     changed = [
         recording
         for before, recording in zip(found, report.recordings, strict=True)
-        if (before.group, before.split) != (recording.group, recording.split)
+        if (before.group, before.split, before.source) != (recording.group, recording.split, recording.source)
     ]
     report.built, report.unchanged = len(changed), len(found) - len(changed)
     have_source = {_name(path) for path in root.glob("landmarks/*/*") if path.suffix.lower() == ".npz"}
@@ -261,9 +261,8 @@ def _build_recording(name: str, source: _Source, spans: list[Span] | None, diges
                 f"{source.labels}: {n} repetitions in {NO_EXERCISE}: label them 0, or move the video"
             )
         starts = np.zeros(0, np.int32)
-    angles_FxJ, valid_F = angle_sequence(
-        landmarks.landmarks_FxLx4, np.arange(n_source) / fps, landmarks.width_px, landmarks.height_px
-    )
+    seen = (landmarks.landmarks_FxLx4, np.arange(n_source) / fps, landmarks.width_px, landmarks.height_px)
+    angles_FxJ, valid_F = angle_sequence(*seen)
     if len(valid_F) < MIN_FRAMES:
         raise ValueError(
             f"{len(valid_F)} frames at {FRAME_RATE_HZ:g} fps, shorter than a window of {MIN_FRAMES}"
@@ -281,4 +280,5 @@ def _build_recording(name: str, source: _Source, spans: list[Span] | None, diges
         starts=None if starts is None else np.unique(to_frame(starts, fps, n_source)),
         source_fps=fps,
         digest=digest,
+        points_FxLx3=point_sequence(*seen),
     )

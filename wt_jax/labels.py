@@ -124,8 +124,12 @@ def soft_targets(
     return (1.0 / (1.0 + (distance_F / width_frames) ** 2)).astype(np.float32)
 
 
-def read_table(path: Path | str, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:
+def read_table(
+    path: Path | str, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
     """Rows of a CSV file: ("file:line", {column: text}), with the named columns among its own.
+
+    A column that is `optional` is in the rows where the file has it.
 
     Raises ValueError, with file and line, for a missing column, a short row, and what is no CSV text.
     """
@@ -143,6 +147,7 @@ def read_table(path: Path | str, columns: tuple[str, ...]) -> Iterator[tuple[str
                         f"{path}:1: no column {column!r} (found: {found}): the first line names the columns"
                     )
                 position[column] = header.index(name)
+            position |= {column: header.index(column) for column in optional if column in header}
             for cells in reader:
                 where = f"{path}:{reader.line_num}"
                 if not any(cell.strip() for cell in cells):

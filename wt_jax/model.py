@@ -1,6 +1,6 @@
 """The model: residual dilated convolutions over a window, self-attention, a class head and a frame head.
 
-Letters: B batch, T frames of a window, J angles, C classes, D filters, H heads, S dropout sites.
+Letters: B batch, T frames of a window, I inputs, C classes, D filters, H heads, S dropout sites.
 Inside, time is the leading axis: a convolution's shifted taps are then contiguous rows, so that each
 tap is one plain matmul (XLA's dilated convolution, in a scan on two CPU cores, took 20 times as long).
 """
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from wt_jax import config
-from wt_jax.skeleton import N_ANGLES
+from wt_jax.inputs import n_inputs
 
 _EPSILON = 1e-6  # of LayerNorm; Flax's default
 
@@ -146,10 +146,10 @@ class Head(nn.Module):
 
 
 class WorkoutModel(nn.Module):
-    """Windows of joint angles -> which exercise, and for each frame whether a repetition starts.
+    """Windows of poses -> which exercise, and for each frame whether a repetition starts.
 
-    Call: angles_BxTxJ in [0, 1], mask_BxT (True where a frame is real; what stands in other frames is
-    never read), bits_SxTxBxD from `draw_bits` (None: no dropout).
+    Call: inputs_BxTxI (`inputs.make_inputs`), mask_BxT (True where a frame is real; what stands in other
+    frames is never read), bits_SxTxBxD from `draw_bits` (None: no dropout).
     Returns logits_BxC (softmax over classes) and logits_BxT (sigmoid), float32. A window without a real
     frame gives finite logits that mean nothing.
     """
@@ -159,12 +159,12 @@ class WorkoutModel(nn.Module):
 
     @nn.compact
     def __call__(
-        self, angles_BxTxJ: jax.Array, mask_BxT: jax.Array, bits_SxTxBxD: jax.Array | None = None
+        self, inputs_BxTxI: jax.Array, mask_BxT: jax.Array, bits_SxTxBxD: jax.Array | None = None
     ) -> tuple[jax.Array, jax.Array]:
         options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
         bits = iter([None] * 2 * options.blocks if bits_SxTxBxD is None else bits_SxTxBxD)
         real_TxBx1 = mask_BxT.T[..., None]
-        x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(angles_BxTxJ.transpose(1, 0, 2))
+        x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
         x_TxBxD = jnp.where(real_TxBx1, x_TxBxD, 0)
         for i in range(options.blocks):
             dilation = options.dilations[i % len(options.dilations)]
@@ -184,6 +184,6 @@ def make_model(options: config.Config) -> WorkoutModel:
 
 def init_params(options: config.Config) -> Any:
     """Parameters drawn from `seed`."""
-    angles = jnp.zeros((1, options.data.window_frames, N_ANGLES))
-    mask = jnp.ones(angles.shape[:2], bool)
-    return jax.jit(make_model(options).init)(jax.random.key(options.seed), angles, mask)["params"]
+    inputs = jnp.zeros((1, options.data.window_frames, n_inputs(options.data.inputs)))
+    mask = jnp.ones(inputs.shape[:2], bool)
+    return jax.jit(make_model(options).init)(jax.random.key(options.seed), inputs, mask)["params"]

@@ -17,38 +17,46 @@ class Pools:
     """Windows by class, those with a repetition start and those without, each an endless reshuffled deck.
 
     The q-th window of the run is a closed formula of q and the seed: the share of positives is exact up
-    to one window, classes take turns within each pool, and a class's every window is seen before any is
-    seen again. Windows of unknown class are a turn of their own in the pool without starts.
+    to one window, classes take turns within each pool, and a deck's every window is seen before any is
+    seen again. A class is one deck, or with `balance_sources` one of each of its sources, which take turns.
+    Windows of unknown class are a turn of their own in the pool without starts.
 
     Raises ValueError where no window holds a repetition start, or none is without one.
     """
 
-    def __init__(self, windows: Windows, positive_ratio: float, seed: int):
+    def __init__(self, windows: Windows, positive_ratio: float, seed: int, balance_sources: bool = False):
         self._seed = seed
         self._positive_parts = round(positive_ratio * _PARTS)
-        self._decks = [
-            [windows.firsts_N[at] for at in self._by_class(windows, positive) if at.any()]
-            for positive in (False, True)
-        ]
-        if not self._decks[1]:
+        sources_N = windows.sources_N if balance_sources else np.zeros_like(windows.sources_N)
+        self._pools = [list(self._by_class(windows, positive, sources_N)) for positive in (False, True)]
+        if not self._pools[1]:
             raise ValueError(
                 "no training window holds a repetition start: the repetition head would learn nothing; add "
                 "label files (data/README.md) for recordings of the train split"
             )
-        if not self._decks[0]:
+        if not self._pools[0]:
             raise ValueError(
                 "every training window holds a repetition start: add recordings with rest or no-exercise"
             )
-        n_decks = sum(map(len, self._decks))
+        n_decks = sum(len(decks) for pool in self._pools for decks in pool)
         self._shuffled = functools.lru_cache(n_decks + 1)(self._shuffle)  # one order of each is in use
 
     @staticmethod
-    def _by_class(windows: Windows, positive: bool) -> Iterator[np.ndarray]:
+    def _by_class(windows: Windows, positive: bool, sources_N: np.ndarray) -> Iterator[list[np.ndarray]]:
+        """The decks of each class that has windows in this pool."""
         for index in (UNKNOWN, *range(int(windows.classes_N.max(initial=0)) + 1)):
-            yield (windows.classes_N == index) & (windows.positive_N == positive)
+            of_class_N = (windows.classes_N == index) & (windows.positive_N == positive)
+            if of_class_N.any():
+                yield [
+                    windows.firsts_N[of_class_N & (sources_N == source)]
+                    for source in np.unique(sources_N[of_class_N])
+                ]
 
-    def _shuffle(self, pool: int, deck: int, turn: int) -> np.ndarray:
-        return np.random.default_rng((self._seed, pool, deck, turn)).permutation(self._decks[pool][deck])
+    def _shuffle(self, pool: int, turn: int, of_class: int, source: int) -> np.ndarray:
+        deck = self._pools[pool][of_class][source]
+        return np.random.default_rng(
+            (self._seed, pool, of_class, turn, source)[: 5 if source else 4]
+        ).permutation(deck)
 
     def firsts(self, positions: np.ndarray) -> np.ndarray:
         """First frames (int32) of the windows at `positions` (int64) of the run's endless sequence."""
@@ -56,14 +64,18 @@ class Pools:
         positive = (positions + 1) * self._positive_parts // _PARTS > before
         drawn = np.where(positive, before, positions - before)
         firsts = np.empty(len(positions), np.int32)
-        for pool in (0, 1):
-            n_decks = len(self._decks[pool])
-            deck, card = drawn % n_decks, drawn // n_decks
-            for d in np.unique(deck[positive == pool]):
-                at = np.flatnonzero((positive == pool) & (deck == d))
-                turn, place = np.divmod(card[at], len(self._decks[pool][d]))
-                for t in np.unique(turn):
-                    firsts[at[turn == t]] = self._shuffled(pool, int(d), int(t))[place[turn == t]]
+        for pool, classes in enumerate(self._pools):
+            in_class, nth = drawn % len(classes), drawn // len(classes)
+            for c in np.unique(in_class[positive == pool]):
+                decks = classes[c]
+                source, card = nth % len(decks), nth // len(decks)
+                of_class = (positive == pool) & (in_class == c)
+                for d in np.unique(source[of_class]):
+                    at = np.flatnonzero(of_class & (source == d))
+                    turn, place = np.divmod(card[at], len(decks[d]))
+                    for t in np.unique(turn):
+                        order = self._shuffled(pool, int(t), int(c), int(d))
+                        firsts[at[turn == t]] = order[place[turn == t]]
         return firsts
 
 
@@ -95,7 +107,7 @@ def make_train_batches(
     batch_size = options.train.batch_size
     if batch_size % processes:
         raise ValueError(f"train.batch_size={batch_size}: must be a multiple of the {processes} processes")
-    pools = Pools(windows, options.data.positive_ratio, options.seed)
+    pools = Pools(windows, options.data.positive_ratio, options.seed, options.data.balance_sources)
     source = Batches(pools, batch_size, process, processes)
     dataset = grain.MapDataset.source(source).batch(options.train.steps_per_dispatch)
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)))

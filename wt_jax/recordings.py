@@ -9,15 +9,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from wt_jax.files import UNREADABLE, written_beside
-from wt_jax.skeleton import N_ANGLES, NO_EXERCISE, canonical_class
+from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE, canonical_class
 
-RECORDING_VERSION = 1  # one more whenever the same landmarks would give another recording
-_REBUILD = "remove it, or rebuild it with python -m wt_jax.build_dataset"
+RECORDING_VERSION = 2  # one more whenever the same landmarks would give another recording
+REBUILD = "remove it, or rebuild it with python -m wt_jax.build_dataset"
 _ARRAYS = {"angles": np.float32, "valid": np.bool_, "class_known": np.bool_, "starts": np.int32}
+_POINTS = np.float16
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,8 @@ class Recording:
     where the pose is usable and where the folder's class is certain; `starts` are sorted frames (int32)
     where a repetition starts, None where nobody knows them, always empty for no-exercise. `group` is
     the person or source video, `split` one of train, val, test; `digest` stands for the source files.
+    `points_FxLx3` are the landmarks behind the angles, float16 (`angles.point_sequence`); None where only
+    angles are known. `source` is where the recording comes from ("repcount"), "" where nobody said.
     """
 
     name: str  # "push-ups/video-1"
@@ -40,6 +44,8 @@ class Recording:
     starts: np.ndarray | None
     source_fps: float
     digest: str
+    points_FxLx3: np.ndarray | None = None
+    source: str = ""
 
     def __post_init__(self):
         """Raises ValueError, beginning with the name, where the fields do not fit together."""
@@ -51,6 +57,11 @@ class Recording:
             "angles outside 0..1": bool(((self.angles_FxJ >= 0) & (self.angles_FxJ <= 1)).all()),
             "class and name that differ": self.name.split("/")[0] == self.class_name,
         }
+        if self.points_FxLx3 is not None:
+            shape, dtype = self.points_FxLx3.shape, self.points_FxLx3.dtype
+            checks[f"points of shape {shape}, type {dtype}"] = (
+                shape == (n_frames, N_LANDMARKS, 3) and dtype == _POINTS
+            )
         if self.starts is not None:
             checks["starts that are not sorted frames"] = (
                 self.starts.ndim == 1
@@ -75,6 +86,7 @@ class Recording:
 def save_recording(path: Path | str, recording: Recording) -> None:
     """Writes one recording, beside `path` first and then renamed: whole or not at all."""
     has_starts = recording.starts is not None
+    points: dict[str, Any] = {} if recording.points_FxLx3 is None else {"points": recording.points_FxLx3}
     with written_beside(path) as beside, beside.open("wb") as file:
         np.savez(
             file,
@@ -89,6 +101,8 @@ def save_recording(path: Path | str, recording: Recording) -> None:
             class_known=recording.class_known_F.astype(np.bool_, copy=False),
             starts=np.asarray(recording.starts if has_starts else [], np.int32),
             starts_known=np.bool_(has_starts),
+            source=np.str_(recording.source),
+            **points,
         )
 
 
@@ -99,7 +113,7 @@ def load_recording(path: Path | str) -> Recording:
             version = int(archive["recording_version"])
             if version != RECORDING_VERSION:
                 raise ValueError(f"version {version}, this is version {RECORDING_VERSION}")
-            text = {key: str(archive[key].item()) for key in ("name", "group", "split", "digest")}
+            text = {key: str(archive[key].item()) for key in ("name", "group", "split", "digest", "source")}
             arrays = {key: archive[key] for key in _ARRAYS}
             for key, dtype in _ARRAYS.items():
                 if arrays[key].dtype != dtype:
@@ -112,9 +126,10 @@ def load_recording(path: Path | str) -> Recording:
                 class_known_F=arrays["class_known"],
                 starts=arrays["starts"] if archive["starts_known"] else None,
                 source_fps=float(archive["source_fps"]),
+                points_FxLx3=archive["points"] if "points" in archive.files else None,
             )
     except (*UNREADABLE, AttributeError, TypeError, IndexError) as error:
-        raise ValueError(f"{path}: no usable recording ({error}): {_REBUILD}") from None
+        raise ValueError(f"{path}: no usable recording ({error}): {REBUILD}") from None
 
 
 def load_recordings(folder: Path | str, classes: Sequence[str]) -> list[Recording]:
@@ -127,10 +142,10 @@ def load_recordings(folder: Path | str, classes: Sequence[str]) -> list[Recordin
         for path in Path(folder, class_name).glob("[!.]*.npz"):
             recording = load_recording(path)
             if recording.name != f"{class_name}/{path.stem}":
-                raise ValueError(f"{path}: holds the recording {recording.name}: move it back, or {_REBUILD}")
+                raise ValueError(f"{path}: holds the recording {recording.name}: move it back, or {REBUILD}")
             recordings.append(recording)
     if not recordings:
-        raise ValueError(f"{folder}: no recordings of {', '.join(classes)}: {_REBUILD}")
+        raise ValueError(f"{folder}: no recordings of {', '.join(classes)}: {REBUILD}")
     return sorted(recordings, key=lambda recording: recording.name)
 
 

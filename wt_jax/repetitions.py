@@ -12,6 +12,7 @@ from scipy.signal import find_peaks
 
 from wt_jax.skeleton import NO_EXERCISE
 
+LOWEST_HEIGHT = 0.01  # of a candidate: precision-recall curves see them down to here
 _TRUNCATE = 3.0  # standard deviations after which a smoothing kernel ends: what bounds the delay of live
 
 
@@ -19,7 +20,8 @@ _TRUNCATE = 3.0  # standard deviations after which a smoothing kernel ends: what
 class Counting:
     """How a timeline is read. Chosen on validation, kept in the checkpoint (`calibrate`)."""
 
-    peak_height: float = 0.5  # least smoothed signal at a start
+    peak_height: float = 0.2  # least smoothed signal at a start, in any recording
+    relative_height: float = 0.5  # ... and in this one, as a share of its tall peaks: faint signals count too
     min_distance_frames: int = 15  # between two starts
     smoothing_frames: float = 2.0  # standard deviation of the Gaussian over the repetition signal
     class_threshold: float = 0.5  # least smoothed probability of an exercise, else it is no exercise
@@ -61,7 +63,16 @@ class Segment:
 def find_starts(
     signal_F: np.ndarray, valid_F: np.ndarray, counting: Counting
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Starts (int32, sorted) and their heights (float32 in [0, 1]): peaks of the smoothed signal.
+    """Starts (int32, sorted) and their heights (float32 in [0, 1]): tall peaks of the smoothed signal."""
+    starts, heights = find_candidates(signal_F, valid_F, counting)
+    tall = heights >= working_height(heights, counting)
+    return starts[tall], heights[tall]
+
+
+def find_candidates(
+    signal_F: np.ndarray, valid_F: np.ndarray, counting: Counting
+) -> tuple[np.ndarray, np.ndarray]:
+    """Peaks of the smoothed signal, however low: int32, sorted, and their heights, float32 in [0, 1].
 
     Of peaks nearer than `min_distance_frames` the higher stays. Frames that are not valid are 0 and hold
     no start. Raises ValueError for a signal that is not finite.
@@ -70,12 +81,21 @@ def find_starts(
         raise ValueError(
             "the repetition signal holds NaN or infinity: the checkpoint's parameters are damaged"
         )
-    smooth_F = smooth(np.where(valid_F, signal_F, 0.0), counting.smoothing_frames)
-    smooth_F = np.where(valid_F, smooth_F, 0.0)
+    smooth_F = np.where(valid_F, smooth(np.where(valid_F, signal_F, 0.0), counting.smoothing_frames), 0.0)
     padded = np.concatenate([[0.0], smooth_F, [0.0]])  # a start in the first or last frame is a peak too
-    peaks, _ = find_peaks(padded, height=counting.peak_height, distance=max(1, counting.min_distance_frames))
+    peaks, _ = find_peaks(padded, height=LOWEST_HEIGHT, distance=max(1, counting.min_distance_frames))
     starts = (peaks - 1).astype(np.int32)
     return starts, smooth_F[starts].astype(np.float32)
+
+
+def working_height(heights: np.ndarray, counting: Counting) -> float:
+    """The height from which a recording's candidates count.
+
+    `peak_height`, or `relative_height` of the upper quartile of those that reach it, whichever is more.
+    """
+    reached = heights[heights >= counting.peak_height]
+    tall = float(np.percentile(reached, 75)) if reached.size else 0.0
+    return max(counting.peak_height, counting.relative_height * tall)
 
 
 def smooth(values_F: np.ndarray, sigma_frames: float) -> np.ndarray:

@@ -7,12 +7,13 @@ from typing import Any
 
 import grain
 import jax
+import numpy as np
 
 from wt_jax import config
 from wt_jax.checkpoint import Checkpoints, check_resumable, delete_run, make_meta
 from wt_jax.corpus import Corpus, load_corpus
-from wt_jax.evaluate import make_evaluation
 from wt_jax.history import History
+from wt_jax.key_angle import angle_starts
 from wt_jax.metrics import Sums
 from wt_jax.optimizer import Monitor
 from wt_jax.pipeline import make_train_batches
@@ -28,7 +29,8 @@ from wt_jax.steps import (
     state_template,
 )
 from wt_jax.summary import summary
-from wt_jax.windows import Windows, cut_windows, make_sequences
+from wt_jax.validation import lay_out, make_evaluation
+from wt_jax.windows import Windows
 
 
 @dataclasses.dataclass
@@ -94,8 +96,9 @@ def start(options: config.Config) -> Run:
     if not train_recordings or not val_recordings:
         missing = "val" if train_recordings else "train"
         raise ValueError(f"{corpus.data}: no recording in split {missing}: add recordings of more people")
-    sequences = make_sequences(train_recordings, options.data.classes, options.labels)
-    windows = cut_windows(train_recordings, sequences, options.data.window_frames, options.data.stride_frames)
+    if options.labels.propose:
+        train_recordings = propose_starts(train_recordings)
+    sequences, windows = lay_out(options, train_recordings, options.data.stride_frames)
     _warn_of_gaps(windows, val_recordings, options.data.classes)
     batches = make_train_batches(windows, options, jax.process_index(), jax.process_count())
     if options.overwrite:
@@ -130,6 +133,20 @@ def start(options: config.Config) -> Run:
     return run
 
 
+def propose_starts(recordings: Sequence[Recording]) -> list[Recording]:
+    """The recordings, with starts by the key angle where nobody knows them."""
+    proposed = [
+        dataclasses.replace(r, starts=angle_starts(r.angles_FxJ, r.valid_F, r.class_name))
+        if r.starts is None
+        else r
+        for r in recordings
+    ]
+    unknown = [i for i, recording in enumerate(recordings) if recording.starts is None]
+    n_starts = sum(np.size(proposed[i].starts) for i in unknown)
+    print(f"{n_starts} repetition starts proposed by the key angle in {len(unknown)} recordings without labels")
+    return proposed
+
+
 def _about(corpus: Corpus, options: config.Config) -> dict[str, Any]:
     places = {"root": options.data.root, "recordings": options.data.recordings}
     return {
@@ -153,8 +170,6 @@ def _warn_of_gaps(windows: Windows, val_recordings: Sequence[Recording], classes
         )
     if not known:
         print("warning: validation holds no repetition start: the best checkpoint is one that predicts none")
-    for name in windows.too_short:
-        print(f"left out: {name}: shorter than a window")
     for index, name in enumerate(classes):
         if not (windows.classes_N == index).any():
             print(f"warning: no training window of class {name}: the model cannot learn it")

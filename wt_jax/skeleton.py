@@ -15,6 +15,15 @@ LANDMARKS = (
     "left_heel", "right_heel", "left_foot_index", "right_foot_index",
 )  # fmt: skip
 
+SHOULDERS, HIPS = (11, 12), (23, 24)
+# Upper arms, lower arms, thighs and shins: (from, to), left and right in turn.
+LIMBS = ((11, 13), (12, 14), (13, 15), (14, 16), (23, 25), (24, 26), (25, 27), (26, 28))
+# Landmark i of a person seen in a mirror is landmark MIRRORED[i] of the person.
+MIRRORED = tuple(
+    LANDMARKS.index(name.replace("left", "right") if "left" in name else name.replace("right", "left"))
+    for name in LANDMARKS
+)
+
 # name -> (from, at, to): the angle is taken at the middle landmark. The order is part of every
 # recording and checkpoint.
 ANGLES = {

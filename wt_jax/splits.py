@@ -24,23 +24,25 @@ class ManifestRow:
     group: str
     split: str
     where: str
+    source: str = ""
 
 
 def read_manifest(root: Path | str) -> dict[str, ManifestRow]:
     """`root/manifest.csv` by recording name, {} without the file.
 
-    Columns `file`, `group` and `split`; others are ignored. A blank group or split is chosen by
-    `assign_splits`. Raises ValueError, with file and line, for a path that leaves the root, a file that
-    is listed twice, a split of another name, and a group in two splits, in whatever case it is written.
+    Columns `file`, `group` and `split`, and `source` where there is one; others are ignored. A blank group
+    or split is chosen by `assign_splits`. Raises ValueError, with file and line, for a path that leaves the
+    root, a file that is listed twice, a split of another name, and a group in two splits, in whatever case it
+    is written.
     """
     path = Path(root) / "manifest.csv"
     rows: dict[str, ManifestRow] = {}
     first_of_group: dict[str, ManifestRow] = {}
     if not path.exists():
         return rows
-    for where, cells in read_table(path, ("file", "group", "split")):
+    for where, cells in read_table(path, ("file", "group", "split"), ("source",)):
         name = recording_name(cells["file"], where)
-        row = ManifestRow(cells["group"], cells["split"].lower(), where)
+        row = ManifestRow(cells["group"], cells["split"].lower(), where, cells.get("source", ""))
         if row.split and row.split not in SPLITS:
             raise ValueError(
                 f"{where}: split={cells['split']!r}: must be one of {', '.join(SPLITS)}, or blank"
@@ -85,7 +87,7 @@ def assign_splits(recordings: Sequence[Recording], manifest: dict[str, ManifestR
     of a hash of their names, so the same data is always split in the same way: about 15 % of the groups
     of a class to val and 15 % to test, separately where repetitions are known and where they are not; a
     class of two groups has train and val, of one train alone. Raises ValueError where the manifest puts
-    in two splits what belongs together in this way.
+    in two splits what belongs together in this way. `source` is the manifest's, or stays empty.
     """
     blank = ManifestRow("", "", "")
     rows = [manifest.get(recording.name, blank) for recording in recordings]
@@ -113,7 +115,7 @@ def assign_splits(recordings: Sequence[Recording], manifest: dict[str, ManifestR
     for recording, row, group, unit in zip(recordings, rows, groups, units, strict=True):
         group = group if row.group else unit_groups[unit]
         split = row.split or unit_splits[unit]
-        assigned.append(replace(recording, group=spelling.get(group, group), split=split))
+        assigned.append(replace(recording, group=spelling.get(group, group), split=split, source=row.source))
     return assigned
 
 

@@ -17,6 +17,8 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from wt_jax import config
+from wt_jax.augment import augment, draw_stretch
+from wt_jax.inputs import make_inputs
 from wt_jax.losses import focal_losses, segmentation_losses
 from wt_jax.metrics import Sums, batch_sums
 from wt_jax.model import draw_bits, init_params, make_model
@@ -24,6 +26,7 @@ from wt_jax.optimizer import make_optimizer
 from wt_jax.windows import Sequences, gather
 
 _AXIS = "data"
+_AUGMENT = 1_000_003  # folded into a step's key: no position in a batch, which dropout folds in
 
 
 class TrainState(flax.struct.PyTreeNode):
@@ -86,7 +89,7 @@ def check_devices(options: config.Config, n_devices: int) -> None:
 def _losses_and_sums(options: config.Config, params: Any, batch: dict, bits: jax.Array | None) -> tuple:
     """Summed class and frame losses of a batch, and its metric sums."""
     model = make_model(options)
-    logits: Any = model.apply({"params": params}, batch["angles_BxTxJ"], batch["mask_BxT"], bits)
+    logits: Any = model.apply({"params": params}, batch["inputs_BxTxI"], batch["mask_BxT"], bits)
     logits_BxC, logits_BxT = logits
     loss = options.loss
     class_losses_B = focal_losses(logits_BxC, batch["labels_B"], loss.focal_gamma, loss.focal_alpha)
@@ -98,19 +101,41 @@ def _losses_and_sums(options: config.Config, params: Any, batch: dict, bits: jax
     return sums.classification_loss, sums.segmentation_loss, lax.stop_gradient(sums)
 
 
+def _batch(options: config.Config, sequences: dict, firsts_B: jax.Array) -> dict:
+    """The windows as they were filmed."""
+    batch = gather(sequences, firsts_B, options.data.window_frames, options.data.window_step)
+    return _with_inputs(options, batch)
+
+
+def _train_batch(
+    options: config.Config, sequences: dict, firsts_B: jax.Array, key: jax.Array, samples_B: jax.Array
+) -> dict:
+    """The windows as they are trained on: changed at random where `augment` says so."""
+    keys_B = jax.vmap(lambda sample: jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), sample))(samples_B)
+    stretch_B = draw_stretch(options.augment, keys_B) if options.augment.speed > 0 else None
+    batch = gather(sequences, firsts_B, options.data.window_frames, options.data.window_step, stretch_B)
+    return _with_inputs(options, augment(options.augment, batch, keys_B))
+
+
+def _with_inputs(options: config.Config, batch: dict) -> dict:
+    inputs = make_inputs(options.data.inputs, batch)
+    kept = {name: value for name, value in batch.items() if name not in ("angles_BxTxJ", "points_BxTxLx3")}
+    return {**kept, "inputs_BxTxI": inputs}
+
+
 def _train_step(
     options: config.Config, state: TrainState, sequences: dict, firsts_B: jax.Array
 ) -> tuple[TrainState, jax.Array]:
     """One optimizer step on this device's share of a batch, in `train.accumulate` parts; its loss."""
-    batch = gather(sequences, firsts_B, options.data.window_frames)
+    key = jax.random.fold_in(jax.random.key(options.seed), state.step)
+    share = firsts_B.shape[0]
+    samples_B = lax.axis_index(_AXIS) * share + jnp.arange(share)
+    batch = {**_train_batch(options, sequences, firsts_B, key, samples_B), "samples_B": samples_B}
     # What one window and one frame weigh, known before any part is computed.
     per_window, per_frame = (
         1 / jnp.maximum(lax.psum(batch[mask].sum(), _AXIS), 1).astype(jnp.float32)
         for mask in ("labelled_B", "counted_BxT")
     )
-    key = jax.random.fold_in(jax.random.key(options.seed), state.step)
-    share = firsts_B.shape[0]
-    batch["samples_B"] = lax.axis_index(_AXIS) * share + jnp.arange(share)
 
     def part_loss(params: Any, part: dict) -> tuple[jax.Array, Sums]:
         bits = None
@@ -167,7 +192,7 @@ def make_eval_batch(
     """Returns eval_batch(params, sequences, firsts_B) -> Sums; first frames of -1 are padding."""
 
     def sums(params: Any, sequences: dict, firsts_B: jax.Array) -> Sums:
-        batch = gather(sequences, firsts_B, options.data.window_frames)
+        batch = _batch(options, sequences, firsts_B)
         return lax.psum(_losses_and_sums(options, params, batch, None)[2], _AXIS)
 
     pmapped = jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)

@@ -5,8 +5,8 @@ import itertools
 import jax
 
 from wt_jax import config
+from wt_jax.inputs import n_inputs
 from wt_jax.model import init_params, tap_shifts
-from wt_jax.skeleton import N_ANGLES
 
 
 def _dense_flops(rows: int, widths: list[int]) -> int:
@@ -19,7 +19,7 @@ def window_flops(options: config.Config) -> dict[str, int]:
     Taps that only see padding are not counted: they are not computed.
     """
     model, frames, width = options.model, options.data.window_frames, options.model.filters
-    flops = {"projection": 2 * frames * N_ANGLES * width}
+    flops = {"projection": 2 * frames * n_inputs(options.data.inputs) * width}
     for i in range(model.blocks):
         shifts = tap_shifts(model.kernel_size, model.dilations[i % len(model.dilations)], model.causal)
         positions = sum(max(frames - abs(shift), 0) for shift in shifts)

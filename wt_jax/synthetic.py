@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wt_jax.angles import angle_sequence, to_frame
+from wt_jax.angles import angle_sequence, point_sequence, to_frame
 from wt_jax.motions import (
     ACTIVITIES,
     ELBOWS,
@@ -174,8 +174,8 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
     rng = np.random.default_rng([seed, person, zlib.crc32(class_name.encode())])
     motion = synthetic_motion(class_name, rng, body)
     landmarks, fps = motion.landmarks_FxLx4, motion.fps
-    times_s = np.arange(len(landmarks)) / fps
-    angles_FxJ, valid_F = angle_sequence(landmarks, times_s, motion.width_px, motion.height_px)
+    seen = (landmarks, np.arange(len(landmarks)) / fps, motion.width_px, motion.height_px)
+    angles_FxJ, valid_F = angle_sequence(*seen)
     source = np.rint(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * fps).astype(int)
     return Recording(
         name=f"{class_name}/person{person:02}",
@@ -188,4 +188,5 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
         starts=to_frame(motion.starts, fps, len(landmarks)),
         source_fps=fps,
         digest=hashlib.sha256(landmarks.tobytes()).hexdigest(),
+        points_FxLx3=point_sequence(*seen),
     )

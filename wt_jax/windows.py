@@ -7,12 +7,14 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from wt_jax import config
 from wt_jax.labels import soft_targets
-from wt_jax.recordings import Recording
+from wt_jax.recordings import REBUILD, Recording
+from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE
 
 UNKNOWN = -1  # class of a frame outside the spans in which the recording's class is certain
 _LEAST_REAL_SHARE = 0.5  # of a window's frames: a window with fewer says little about its class
@@ -20,16 +22,18 @@ _LEAST_REAL_SHARE = 0.5  # of a window's frames: a window with fewer says little
 
 @dataclasses.dataclass(frozen=True)
 class Sequences:
-    """Every frame once: 107 bytes each, of which 100 are angles."""
+    """Every frame once: 107 bytes each with angles, 205 with landmarks."""
 
-    angles_FxJ: np.ndarray  # float32 in [0, 1], 0 where not real
+    angles_FxJ: np.ndarray | None  # float32 in [0, 1], 0 where not real; None where there are points
     targets_F: np.ndarray  # float32 soft targets, 0 where repetitions are unknown
     classes_F: np.ndarray  # int8 index into data.classes, or UNKNOWN
     real_F: np.ndarray  # bool: a person was seen
     counted_F: np.ndarray  # bool: real, and repetitions are known: counts in the segmentation loss
+    points_FxLx3: np.ndarray | None = None  # float16 pixels (angles.point_sequence)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,92 +41,157 @@ class Windows:
     """Windows of `Sequences` by their first frame."""
 
     firsts_N: np.ndarray  # int32
-    classes_N: np.ndarray  # int8; UNKNOWN where any frame's class is
+    classes_N: np.ndarray  # int8; UNKNOWN where any real frame's class is
     positive_N: np.ndarray  # bool: holds a known repetition start
-    names: tuple[str, ...]  # of the recordings that have windows
-    too_short: tuple[str, ...]  # recordings with fewer frames than a window
+    sources_N: np.ndarray  # int16: recordings of one source have the same number
 
 
 def make_sequences(
-    recordings: Sequence[Recording], classes: Sequence[str], labels: config.Labels
+    recordings: Sequence[Recording],
+    classes: Sequence[str],
+    labels: config.Labels,
+    *,
+    points: bool = False,
+    gap_frames: int = 0,
 ) -> Sequences:
-    """Lays recordings end to end, with soft targets drawn on each whole recording."""
-    n_frames = sum(len(r.valid_F) for r in recordings)
-    first = next(iter(recordings))
+    """Lays recordings end to end, with soft targets drawn on each whole recording.
+
+    Landmarks in place of angles if `points`; `gap_frames` that are not real before, between and after, for
+    windows that reach over a recording's ends. Raises ValueError for a recording without landmarks.
+    """
+    spans = _spans(recordings, gap_frames)
+    n_frames = (spans[-1].stop if spans else 0) + gap_frames
     sequences = Sequences(
-        np.empty((n_frames, first.angles_FxJ.shape[1]), np.float32),
+        None if points else np.zeros((n_frames, N_ANGLES), np.float32),
         np.zeros(n_frames, np.float32),
-        np.empty(n_frames, np.int8),
-        np.empty(n_frames, bool),
-        np.empty(n_frames, bool),
+        np.full(n_frames, UNKNOWN, np.int8),
+        np.zeros(n_frames, bool),
+        np.zeros(n_frames, bool),
+        np.zeros((n_frames, N_LANDMARKS, 3), np.float16) if points else None,
     )
-    for recording, at in zip(recordings, _spans(recordings), strict=True):
-        sequences.angles_FxJ[at] = recording.angles_FxJ
+    for recording, at in zip(recordings, spans, strict=True):
+        if sequences.points_FxLx3 is not None:
+            if recording.points_FxLx3 is None:
+                raise ValueError(f"{recording.name} holds no landmarks: {REBUILD}")
+            sequences.points_FxLx3[at] = recording.points_FxLx3
+        if sequences.angles_FxJ is not None:
+            sequences.angles_FxJ[at] = recording.angles_FxJ
         sequences.classes_F[at] = np.where(
             recording.class_known_F, classes.index(recording.class_name), UNKNOWN
         )
         sequences.real_F[at] = recording.valid_F
-        sequences.counted_F[at] = recording.valid_F & (recording.starts is not None)
-        if recording.starts is not None:
+        if recording.starts is not None and (labels.rest or recording.class_name != NO_EXERCISE):
+            sequences.counted_F[at] = recording.valid_F
             sequences.targets_F[at] = soft_targets(
                 recording.starts, len(recording.valid_F), labels.kernel, labels.width_frames
             )
     return sequences
 
 
-def _spans(recordings: Sequence[Recording]) -> list[slice]:
-    ends = np.cumsum([0, *(len(r.valid_F) for r in recordings)])
-    return [slice(int(a), int(b)) for a, b in itertools.pairwise(ends)]
+def _spans(recordings: Sequence[Recording], gap_frames: int) -> list[slice]:
+    ends = np.cumsum([0, *(len(r.valid_F) + gap_frames for r in recordings)])
+    return [slice(int(a) + gap_frames, int(b)) for a, b in itertools.pairwise(ends)]
 
 
 def cut_windows(
-    recordings: Sequence[Recording], sequences: Sequences, window_frames: int, stride_frames: int
+    recordings: Sequence[Recording],
+    sequences: Sequences,
+    span_frames: int,
+    stride_frames: int,
+    gap_frames: int = 0,
 ) -> Windows:
     """The index of windows: every `stride_frames`, and one that ends with the recording's last frame.
 
     Windows with less than half of their frames real are left out, and so are windows of unknown class
-    without a counted frame, which no loss would read.
+    without a counted frame, which no loss would read. A recording shorter than a window lies anywhere in
+    one, as far as `gap_frames` (the ones of `make_sequences`) give room; without room it has none.
     """
-    firsts, positives, names, too_short = [], [], [], []
-    for recording, at in zip(recordings, _spans(recordings), strict=True):
-        last = len(recording.valid_F) - window_frames
-        if last < 0:
-            too_short.append(recording.name)
+    firsts, reals, sources = [], [], []
+    numbers: dict[str, int] = {}
+    starts_F = np.zeros(len(sequences.real_F), bool)
+    for recording, at in zip(recordings, _spans(recordings, gap_frames), strict=True):
+        low, high = sorted((0, len(recording.valid_F) - span_frames))
+        if low < -gap_frames:
             continue
-        names.append(recording.name)
-        local = np.unique(np.append(np.arange(0, last + 1, stride_frames), last))
-        starts = np.zeros(len(recording.valid_F), np.int32)
-        starts[recording.starts if recording.starts is not None else []] = 1
+        local = np.unique(np.append(np.arange(low, high + 1, stride_frames), high))
+        starts_F[at.start + (recording.starts if recording.starts is not None else np.zeros(0, int))] = True
         firsts.append(local + at.start)
-        positives.append(_sums(starts, local, window_frames) > 0)
+        reals.append(np.full(len(local), min(len(recording.valid_F), span_frames)))
+        sources.append(np.full(len(local), numbers.setdefault(recording.source, len(numbers)), np.int16))
     firsts_N = np.concatenate(firsts, dtype=np.int32) if firsts else np.zeros(0, np.int32)
-    positive_N = np.concatenate(positives) if positives else np.zeros(0, bool)
-    n_unknown_N = _sums(sequences.classes_F == UNKNOWN, firsts_N, window_frames)
-    classes_N = np.where(n_unknown_N == 0, sequences.classes_F[firsts_N], UNKNOWN).astype(np.int8)
-    keep_N = _sums(sequences.real_F, firsts_N, window_frames) >= _LEAST_REAL_SHARE * window_frames
-    keep_N &= (classes_N != UNKNOWN) | (_sums(sequences.counted_F, firsts_N, window_frames) > 0)
-    return Windows(firsts_N[keep_N], classes_N[keep_N], positive_N[keep_N], tuple(names), tuple(too_short))
+    most_real_N = np.concatenate(reals) if reals else np.zeros(0, int)
+    sources_N = np.concatenate(sources) if sources else np.zeros(0, np.int16)
+    classes_N = _window_classes(sequences, firsts_N, span_frames)
+    keep_N = _sums(sequences.real_F, firsts_N, span_frames) >= _LEAST_REAL_SHARE * most_real_N
+    keep_N &= (classes_N != UNKNOWN) | (_sums(sequences.counted_F, firsts_N, span_frames) > 0)
+    positive_N = _sums(starts_F, firsts_N, span_frames) > 0
+    kept = (values_N[keep_N] for values_N in (firsts_N, classes_N, positive_N, sources_N))
+    return Windows(*kept)
 
 
-def _sums(values_F: np.ndarray, firsts_N: np.ndarray, window_frames: int) -> np.ndarray:
+def _window_classes(sequences: Sequences, firsts_N: np.ndarray, span_frames: int) -> np.ndarray:
+    """The class of each window's real frames, int8; UNKNOWN where that of any is, or none is real."""
+    known_F = sequences.classes_F != UNKNOWN
+    n_unknown_N = _sums(sequences.real_F & ~known_F, firsts_N, span_frames)
+    # The last real frame up to each frame: for a window's last frame it lies in the window, if any does.
+    last_real_F = np.maximum.accumulate(np.where(sequences.real_F, np.arange(len(known_F)), -1))
+    at_N = last_real_F[firsts_N + span_frames - 1]
+    is_known_N = (n_unknown_N == 0) & (at_N >= firsts_N)
+    return np.where(is_known_N, sequences.classes_F[at_N], UNKNOWN).astype(np.int8)
+
+
+def _sums(values_F: np.ndarray, firsts_N: np.ndarray, span_frames: int) -> np.ndarray:
     """Sum of `values_F` over each window."""
     totals = np.concatenate([[0], np.cumsum(values_F, dtype=np.int64)])
-    return totals[firsts_N + window_frames] - totals[firsts_N]
+    return totals[firsts_N + span_frames] - totals[firsts_N]
 
 
-def gather(sequences: dict, firsts_B, window_frames: int) -> dict:
+def gather(
+    sequences: dict, firsts_B, window_frames: int, window_step: int = 1, stretch_B: jax.Array | None = None
+) -> dict:
     """Cuts windows on the device; a first frame of -1 is padding, and nothing of it counts.
 
-    Returns angles_BxTxJ, targets_BxT, mask_BxT (real), counted_BxT, labels_B and labelled_B (class known).
+    `stretch_B` makes a window cover so many times the frames, about its own middle; what lies between two
+    frames is interpolated, and real where both are. Returns angles_BxTxJ or points_BxTxLx3, targets_BxT,
+    mask_BxT (real), counted_BxT, labels_B and labelled_B (class known).
     """
-    frames_BxT = jnp.maximum(firsts_B, 0)[:, None] + jnp.arange(window_frames)[None]
+    offsets_T = jnp.arange(window_frames) * window_step
     padding_B = firsts_B < 0
-    classes_BxT = sequences["classes_F"][frames_BxT]
+    firsts_Bx1 = jnp.maximum(firsts_B, 0)[:, None]
+    if stretch_B is None:
+        frames_BxT = firsts_Bx1 + offsets_T[None]
+
+        def blend(name: str) -> jax.Array:
+            return sequences[name][frames_BxT]
+
+        both = blend
+    else:
+        middle = window_frames * window_step / 2
+        exact_BxT = middle + (offsets_T - middle)[None] * stretch_B[:, None]
+        below_BxT = jnp.floor(exact_BxT)
+        share_BxT = exact_BxT - below_BxT
+        last = sequences["real_F"].shape[0] - 1
+        frames_BxT = jnp.clip(firsts_Bx1 + below_BxT.astype(jnp.int32), 0, last)
+        next_BxT = jnp.minimum(frames_BxT + (share_BxT > 0), last)
+
+        def blend(name: str) -> jax.Array:
+            low = sequences[name][frames_BxT].astype(jnp.float32)
+            share = share_BxT.reshape(*share_BxT.shape, *(1,) * (low.ndim - 2))
+            return low + share * (sequences[name][next_BxT] - low)
+
+        def both(name: str) -> jax.Array:
+            return sequences[name][frames_BxT] & sequences[name][next_BxT]
+
+    mask_BxT = both("real_F")
+    # Frames that are not real say nothing of the class: they must not be taken for another one.
+    classes_BxT = jnp.where(mask_BxT, sequences["classes_F"][frames_BxT], jnp.int8(127))
+    least_B = classes_BxT.min(1)
+    pose = "points_FxLx3" if "points_FxLx3" in sequences else "angles_FxJ"
     return {
-        "angles_BxTxJ": sequences["angles_FxJ"][frames_BxT],
-        "targets_BxT": sequences["targets_F"][frames_BxT],
-        "mask_BxT": sequences["real_F"][frames_BxT],
-        "counted_BxT": sequences["counted_F"][frames_BxT] & ~padding_B[:, None],
-        "labels_B": classes_BxT[:, 0],
-        "labelled_B": (classes_BxT.min(1) != UNKNOWN) & ~padding_B,
+        pose.replace("_F", "_BxT"): blend(pose),
+        "targets_BxT": blend("targets_F"),
+        "mask_BxT": mask_BxT,
+        "counted_BxT": both("counted_F") & ~padding_B[:, None],
+        "labels_B": jnp.where(least_B == 127, UNKNOWN, least_B),
+        "labelled_B": (least_B != UNKNOWN) & (least_B != 127) & ~padding_B,
     }

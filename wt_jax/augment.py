@@ -1,0 +1,82 @@
+"""Random changes of training windows that leave the exercise and the repetitions what they are.
+
+Drawn on the device, a stream of random numbers for each sample of the global batch, so that the number of
+devices changes nothing. Letters: B windows, T frames of a window, L landmarks (33).
+"""
+
+import jax
+import jax.numpy as jnp
+
+from wt_jax import config
+from wt_jax.skeleton import HIPS, MIRRORED, SHOULDERS
+
+
+def draw_stretch(options: config.Augment, keys_B: jax.Array) -> jax.Array:
+    """How much longer a stretch of the recording each window covers: (B,), 1 is as it was filmed."""
+    return jnp.exp(options.speed * _uniform(keys_B, 0))
+
+
+def augment(options: config.Augment, batch: dict[str, jax.Array], keys_B: jax.Array) -> dict[str, jax.Array]:
+    """The batch with points_BxTxLx3 seen by another camera, and with a part of it missing."""
+    batch = dict(batch)
+    if options.moves_points:
+        points = batch["points_BxTxLx3"].astype(jnp.float32)
+        points = _jitter(options, points, keys_B)
+        points = _turn(options, points, keys_B)
+        batch["points_BxTxLx3"] = _mirror(points, keys_B) if options.mirror else points
+    if options.missing > 0:
+        seen = _seen(options, batch["mask_BxT"].shape[1], keys_B)
+        batch["mask_BxT"] &= seen
+        batch["counted_BxT"] &= seen
+    return batch
+
+
+def _uniform(keys_B: jax.Array, stream: int, shape: tuple[int, ...] = (), low: float = -1.0) -> jax.Array:
+    def draw(key: jax.Array) -> jax.Array:
+        return jax.random.uniform(jax.random.fold_in(key, stream), shape, minval=low)
+
+    return jax.vmap(draw)(keys_B)
+
+
+def _normal(keys_B: jax.Array, stream: int, shape: tuple[int, ...]) -> jax.Array:
+    return jax.vmap(lambda key: jax.random.normal(jax.random.fold_in(key, stream), shape))(keys_B)
+
+
+def _mirror(points: jax.Array, keys_B: jax.Array) -> jax.Array:
+    mirrored = points[:, :, jnp.array(MIRRORED)] * jnp.array([[[[-1.0, 1.0, 1.0]]]])
+    return jnp.where((_uniform(keys_B, 1) > 0)[:, None, None, None], mirrored, points)
+
+
+def _turn(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.Array:
+    """Rotations about the vertical, the horizontal and the viewing axis, in this order."""
+    for stream, (degrees, a, b) in enumerate(
+        ((options.yaw_deg, 0, 2), (options.pitch_deg, 1, 2), (options.roll_deg, 0, 1)), 2
+    ):
+        if degrees > 0:
+            angle = jnp.deg2rad(degrees) * _uniform(keys_B, stream, (1, 1))
+            cos, sin = jnp.cos(angle), jnp.sin(angle)
+            rotated = (
+                cos * points[..., a] + sin * points[..., b],
+                cos * points[..., b] - sin * points[..., a],
+            )
+            points = points.at[..., a].set(rotated[0]).at[..., b].set(rotated[1])
+    return points
+
+
+def _jitter(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.Array:
+    """Landmarks a little off: by as much all through the window, and half as much anew in each frame."""
+    if options.jitter == 0:
+        return points
+    frames, landmarks = points.shape[1:3]
+    torso = points[:, :, jnp.array(SHOULDERS), :2].mean(2) - points[:, :, jnp.array(HIPS), :2].mean(2)
+    size = jnp.linalg.norm(torso, axis=-1).mean(1)[:, None, None, None]  # also over frames without a person
+    noise = _normal(keys_B, 5, (1, landmarks, 3)) + 0.5 * _normal(keys_B, 6, (frames, landmarks, 3))
+    return points + options.jitter * size * _uniform(keys_B, 7, (1, 1, 1), low=0.0) * noise
+
+
+def _seen(options: config.Augment, frames: int, keys_B: jax.Array) -> jax.Array:
+    """Mask (B, T), False in one stretch of each window."""
+    length = options.missing * frames * _uniform(keys_B, 8, (1,), low=0.0)
+    first = (frames - length) * _uniform(keys_B, 9, (1,), low=0.0)
+    frame = jnp.arange(frames)[None]
+    return (frame < first) | (frame >= first + length)

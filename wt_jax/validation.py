@@ -1,0 +1,56 @@
+"""Scores of a split's windows, as sums on the devices: what training watches, once an epoch."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from wt_jax import config
+from wt_jax.inputs import needs_points
+from wt_jax.metrics import Sums
+from wt_jax.pipeline import padded_batches
+from wt_jax.recordings import Recording
+from wt_jax.steps import make_eval_batch, put_sequences
+from wt_jax.windows import Sequences, Windows, cut_windows, make_sequences
+
+
+def lay_out(
+    options: config.Config, recordings: Sequence[Recording], stride_frames: int
+) -> tuple[Sequences, Windows]:
+    """The frames that the model's inputs need and the windows to cut from them, with room to move."""
+    span = options.data.span_frames
+    sequences = make_sequences(
+        recordings, options.data.classes, options.labels, points=needs_points(options), gap_frames=span
+    )
+    return sequences, cut_windows(recordings, sequences, span, stride_frames, gap_frames=span)
+
+
+def make_evaluation(
+    options: config.Config, recordings: Sequence, devices: Sequence[jax.Device]
+) -> Callable[[Any], Sums]:
+    """Returns evaluate(params) -> Sums over all windows of `recordings`, every `data.eval_stride_frames`.
+
+    Exact: each window counts once, the last batch is padded and its padding masked. Raises ValueError
+    where there is no usable window.
+    """
+    sequences, windows = lay_out(options, recordings, options.data.eval_stride_frames)
+    if not len(windows.firsts_N):
+        raise ValueError(
+            f"no usable window of {options.data.window_frames} frames in {len(recordings)} recordings"
+        )
+    per_device = -(-min(options.train.eval_batch_size, len(windows.firsts_N)) // len(devices))
+    batches = padded_batches(windows.firsts_N, per_device * len(devices))
+    on_devices = put_sequences(sequences, devices)
+    eval_batch = make_eval_batch(options, devices)
+
+    def evaluate(params: Any) -> Sums:
+        # Several CPU devices on a small machine deadlock when steps are queued without waiting.
+        sums = [jax.device_get(eval_batch(params, on_devices, firsts_B)) for firsts_B in batches]
+        return jax.tree.map(lambda *values: np.sum(np.stack(values), 0, _wide(values[0])), *sums)
+
+    return evaluate
+
+
+def _wide(value: np.ndarray) -> type:
+    return np.float64 if np.issubdtype(np.asarray(value).dtype, np.floating) else np.int64
