@@ -7,13 +7,15 @@ import wt_jax
 
 FLOORS = {
     0: "config skeleton commands files",
-    1: "angles labels landmarks recordings motions repetitions",
-    2: "windows splits synthetic pose model losses metrics optimizer",
-    3: "pipeline dataset summary history",
-    4: "steps checkpoint corpus",
-    5: "evaluate",
-    6: "run build_dataset",
-    7: "train",
+    1: "angles labels landmarks recordings motions repetitions key_angle",
+    2: "neighbours figures windows splits synthetic pose model losses metrics optimizer",
+    3: "pipeline dataset summary history judged",
+    4: "steps checkpoint corpus columns baselines report",
+    5: "sections",
+    6: "scores",
+    7: "evaluate",
+    8: "run build_dataset",
+    9: "train",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 SAME_FLOOR = {("config", "skeleton")}  # the default classes are the skeleton's
