@@ -67,7 +67,7 @@ def test_one_group_has_no_interval(said):
         ([("squats/a", [])], "rep_start.f1_8", "no repetition in these recordings, and none found"),
         ([("squats/a", [9])], "rep_start.precision_8", "no start reaches the working height"),
         ([("squats/a", [9])], "rep_start.mean_abs_error_ms", "no start found within 15 frames"),
-        ([("squats/a", [9])], "by_duration.over_3_s.count.mae", "no exercise recording"),
+        ([("squats/a", [9])], "by_duration.from_3000_ms.count.mae", "no exercise recording"),
         ([("squats/a", [9])], "segmentation.auc", "this method has no windows"),
         ([("squats/a", [9])], "exercise.accuracy_window", "this method has no windows"),
     ],

@@ -137,7 +137,7 @@ def test_by_duration(said):
     )
     durations = report["by_duration"]
     assert {name: part["count"]["recordings"] for name, part in durations.items()} == {
-        "under_1.5_s": 1, "1.5_to_3_s": 1, "over_3_s": 1, "one_repetition": 1,
+        "to_1500_ms": 1, "1500_to_3000_ms": 1, "from_3000_ms": 1, "one_repetition": 1,
     }  # fmt: skip
     maes = [durations[name]["count_class_given"]["mae"] for name in durations]
     assert maes == [0, 2, 2, 0]

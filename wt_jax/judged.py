@@ -123,6 +123,17 @@ def precision_recall(
     return heights_P[ends], found / (ends + 1), found / n_true if n_true else np.full(len(ends), np.nan)
 
 
+def start_curve(judged: Sequence[Judged], tolerance_frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`precision_recall` of the starts of exercise recordings with known repetitions, the class given."""
+    heights, hits, n_true = [np.zeros(0)], [np.zeros(0, bool)], 0
+    for one in judged:
+        if one.is_exercise and one.recording.starts is not None:
+            heights.append(one.heights)
+            hits.append(match(one.recording.starts, one.starts, one.heights, tolerance_frames) >= 0)
+            n_true += len(one.recording.starts)
+    return precision_recall(np.concatenate(heights), np.concatenate(hits), n_true)
+
+
 def last_of_each(sorted_P: np.ndarray) -> np.ndarray:
     """Where each run of equal values ends."""
     return np.flatnonzero(np.append(sorted_P[1:] != sorted_P[:-1], len(sorted_P) > 0)[: len(sorted_P)])

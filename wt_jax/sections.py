@@ -18,7 +18,7 @@ from wt_jax.metrics import Sums, macro_f1, scores
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
 _F1_FRAMES = (4, 8, 15)
-_DURATIONS_S = {"under_1.5_s": (0.0, 1.5), "1.5_to_3_s": (1.5, 3.0), "over_3_s": (3.0, np.inf)}
+_DURATIONS_S = {"to_1500_ms": (0.0, 1.5), "1500_to_3000_ms": (1.5, 3.0), "from_3000_ms": (3.0, np.inf)}
 _NO_COUNT = "no exercise recording with known repetitions"
 _NO_TRUE = "no repetition in these recordings"
 
