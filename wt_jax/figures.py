@@ -206,7 +206,11 @@ def draw_curves(curves: Mapping[str, Mapping[str, dict[str, Any]]]) -> Figure:
     ):
         for i, (name, curve) in enumerate(methods.items()):
             colour = _COLOURS[i % len(_COLOURS)]
-            axis.plot(curve["recall"], curve["precision"], color=colour, label=name, linewidth=1.6)
+            recall, precision = np.append(0, curve["recall"]), curve["precision"]
+            precision = np.append(precision[:1], precision) if len(precision) else np.zeros(1)
+            axis.plot(
+                recall, precision, color=colour, label=name, drawstyle="steps-pre"
+            )  # its area is the AP
             if None not in curve["working"]:
                 axis.plot(*curve["working"], "o", color=colour, markersize=7, markeredgecolor="white")
         axis.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))

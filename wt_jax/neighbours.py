@@ -39,7 +39,7 @@ class Visit:
     """A repetition: the contracted pose was entered and left again."""
 
     start: int  # the last frame in the extended pose since the visit before; the first in the other without
-    height: float  # largest confidence of the contracted pose
+    height: float  # largest confidence of the contracted pose; rounded, so that equal ones are equal
 
 
 class Neighbours:
@@ -110,7 +110,7 @@ def count_visits(extended_F: np.ndarray, contracted_F: np.ndarray) -> list[Visit
         elif entered >= 0 and confidence < _EXIT:
             extended = np.flatnonzero(extended_F[left:entered] > _ENTER)
             start = left + int(extended[-1]) if len(extended) else entered
-            visits.append(Visit(start, float(contracted_F[entered:frame].max())))
+            visits.append(Visit(start, round(float(contracted_F[entered:frame].max()), 6)))
             entered, left = -1, frame
     return visits
 

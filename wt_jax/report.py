@@ -38,8 +38,8 @@ def write_html(
         f"<h1>Scores: {html.escape(title)}</h1>",
         f"<p>{report['recordings']} recordings of {report['groups']} groups; repetitions are known in "
         f"{report['count']['recordings']} of them ({report['rep_start']['repetitions']} repetitions). "
-        "Brackets: 95 % interval, bootstrap over groups. A dash: cannot be computed; the reason shows when "
-        "the pointer rests on it.</p>",
+        "Brackets: 95 % interval, bootstrap over groups. A dash: cannot be computed. "
+        "Reasons, and the intervals of parts, show where the pointer rests.</p>",
         _scores_table(report),
         *(_subsets_table(report, kind) for kind in ("by_exercise", "by_duration")),
         "<h2>Exercise</h2>",
@@ -63,8 +63,12 @@ def _html_cell(report: Mapping[str, Any], *path: str) -> str:
     value, interval = score_at(report, *path), score_at(report["intervals"], *path)
     if value is None:
         return f'<span title="{html.escape(report["reasons"].get(".".join(path), ""))}">-</span>'
-    about = "" if interval is None else f" <small>[{number(interval[0])}, {number(interval[1])}]</small>"
-    return f"{number(value)}{about}"
+    if interval is None:
+        return number(value)
+    bounds = f"[{number(interval[0])}, {number(interval[1])}]"
+    if len(path) > 2:  # of a part of the recordings, in a wide table
+        return f'<span title="95 %: {bounds}">{number(value)}</span>'
+    return f"{number(value)} <small>{bounds}</small>"
 
 
 def _scores_table(report: Mapping[str, Any]) -> str:

@@ -34,8 +34,8 @@ LINES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     )),
 )  # fmt: skip
 SUBSET = (("count.obo", "OBO"), ("count.nmae", "nMAE"), ("count.exact", "exact"),
-           ("count_class_given.obo", "OBO, class given"), ("count_class_given.nmae", "nMAE, class given"),
-           ("rep_start.f1_8", "F1, 8 frames"), ("rep_start.f1_15", "F1, 15 frames"))  # fmt: skip
+           ("count_class_given.obo", "OBO given"), ("count_class_given.nmae", "nMAE given"),
+           ("rep_start.f1_8", "F1 at 8"), ("rep_start.f1_15", "F1 at 15"))  # fmt: skip
 
 
 def table(report: Mapping[str, Any]) -> str:
@@ -49,7 +49,7 @@ def table(report: Mapping[str, Any]) -> str:
         f"repetitions known: {count['recordings']} recordings, {starts['repetitions']} repetitions   "
         f"{NO_EXERCISE}: {no_exercise['recordings']} recordings, {no_exercise['minutes']:.1f} minutes",
         "in brackets: 95 % interval, bootstrap over groups; - where a score cannot be computed",
-        f"{'':<36}" + "".join(f"{name:<{width}}" for name in methods),
+        (f"{'':<36}" + "".join(f"{name:<{width}}" for name in methods)).rstrip(),
     ]
     for title, scores in LINES:
         shown = [
@@ -63,9 +63,9 @@ def table(report: Mapping[str, Any]) -> str:
             cells = (f"{_cell(method, *key.split('.')):<{width}}" for method in methods.values())
             lines.append(f"  {label:<34}" + "".join(cells).rstrip())
     for kind in ("by_exercise", "by_duration"):
-        lines.append(f"{words(kind):<36}" + "".join(f"{label:>19}" for _, label in SUBSET))
+        lines.append(f"{words(kind):<36}" + "".join(f"{label:>12}" for _, label in SUBSET))
         for name, part in subsets(report, kind):
-            cells = (f"{number(score_at(part, *key.split('.'))):>19}" for key, _ in SUBSET)
+            cells = (f"{number(score_at(part, *key.split('.'))):>12}" for key, _ in SUBSET)
             lines.append(f"  {words(name) + f' ({n_counted(part)})':<34}" + "".join(cells))
     if report["worst"]:
         lines.append(
