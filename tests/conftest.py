@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from wt_jax import config
+from wt_jax.judged import Judged
 from wt_jax.recordings import Recording
+from wt_jax.repetitions import Repetition
 from wt_jax.skeleton import N_ANGLES
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -52,6 +54,29 @@ def make_recording():
             starts=None if starts is None else np.array(starts, np.int32),
             source_fps=30.0,
             digest=name,
+        )
+
+    return make
+
+
+@pytest.fixture
+def said(make_recording):
+    """said(name, true, counted, ...) -> Judged: 900 frames, `counted` starts at 40, 80, ... and as many
+    repetitions of the recording's own exercise."""
+
+    def make(name, true, counted=0, class_name="own", starts=None, heights=None, repetitions=None, **other):
+        recording = make_recording(name, 900, true, **other.pop("recording", {}))
+        own = recording.class_name
+        starts = np.arange(1, counted + 1) * 40 if starts is None else np.array(starts)
+        repetitions = [own] * counted if repetitions is None else repetitions
+        return Judged(
+            recording,
+            own if class_name == "own" else class_name,
+            starts.astype(np.int32),
+            np.ones(len(starts)) if heights is None else np.array(heights),
+            0.5,
+            tuple(Repetition(9 * i, 1.0, of) for i, of in enumerate(repetitions)),
+            **other,
         )
 
     return make

@@ -8,11 +8,11 @@ import wt_jax
 FLOORS = {
     0: "options config skeleton commands files",
     1: "angles labels landmarks recordings motions repetitions key_angle",
-    2: "calibration windows splits synthetic pose inputs augment losses metrics optimizer",
-    3: "pipeline dataset model history",
-    4: "steps checkpoint corpus summary",
-    5: "validation timeline",
-    6: "run build_dataset predict",
+    2: "calibration neighbours figures windows splits synthetic pose inputs augment losses metrics optimizer",
+    3: "pipeline dataset model history judged",
+    4: "steps checkpoint corpus summary columns baselines tables",
+    5: "validation timeline sections report",
+    6: "scores run build_dataset predict",
     7: "train evaluate",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}

@@ -20,7 +20,9 @@ def windows():
     kinds = [kinds[i] for i in np.random.default_rng(0).permutation(len(kinds))]
     classes, positive = zip(*kinds, strict=True)
     firsts = 100 + 10 * np.arange(len(kinds), dtype=np.int32)
-    return Windows(firsts, np.array(classes, np.int8), np.array(positive), np.zeros(len(kinds), np.int16))
+    return Windows(
+        firsts, np.array(classes, np.int8), np.array(positive), *np.zeros((2, len(kinds)), np.int16)
+    )
 
 
 @pytest.fixture(scope="module")

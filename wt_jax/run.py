@@ -143,7 +143,9 @@ def propose_starts(recordings: Sequence[Recording]) -> list[Recording]:
     ]
     unknown = [i for i, recording in enumerate(recordings) if recording.starts is None]
     n_starts = sum(np.size(proposed[i].starts) for i in unknown)
-    print(f"{n_starts} repetition starts proposed by the key angle in {len(unknown)} recordings without labels")
+    print(
+        f"{n_starts} repetition starts proposed by the key angle in {len(unknown)} recordings without labels"
+    )
     return proposed
 
 

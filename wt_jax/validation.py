@@ -14,6 +14,8 @@ from wt_jax.recordings import Recording
 from wt_jax.steps import make_eval_batch, put_sequences
 from wt_jax.windows import Sequences, Windows, cut_windows, make_sequences
 
+_BATCH_OF_EACH = 64  # windows: most recordings have fewer
+
 
 def lay_out(
     options: config.Config, recordings: Sequence[Recording], stride_frames: int
@@ -47,10 +49,34 @@ def make_evaluation(
     def evaluate(params: Any) -> Sums:
         # Several CPU devices on a small machine deadlock when steps are queued without waiting.
         sums = [jax.device_get(eval_batch(params, on_devices, firsts_B)) for firsts_B in batches]
-        return jax.tree.map(lambda *values: np.sum(np.stack(values), 0, _wide(values[0])), *sums)
+        return _add(sums)
 
     return evaluate
 
 
 def _wide(value: np.ndarray) -> type:
     return np.float64 if np.issubdtype(np.asarray(value).dtype, np.floating) else np.int64
+
+
+def make_evaluation_of_each(
+    options: config.Config, recordings: Sequence[Recording], devices: Sequence[jax.Device]
+) -> Callable[[Any], list[Sums]]:
+    """Returns evaluate(params) -> the Sums of each recording's windows, as `make_evaluation` has them of all."""
+    sequences, windows = lay_out(options, recordings, options.data.eval_stride_frames)
+    batch_size = -(-_BATCH_OF_EACH // len(devices)) * len(devices)
+    on_devices = put_sequences(sequences, devices)
+    eval_batch = make_eval_batch(options, devices)
+
+    def evaluate(params: Any) -> list[Sums]:
+        each = []
+        for i in range(len(recordings)):
+            batches = padded_batches(windows.firsts_N[windows.recordings_N == i], batch_size)
+            sums = [jax.device_get(eval_batch(params, on_devices, firsts_B)) for firsts_B in batches]
+            each.append(_add(sums or [Sums.zeros(len(options.data.classes))]))
+        return each
+
+    return evaluate
+
+
+def _add(sums: Sequence[Sums]) -> Sums:
+    return jax.tree.map(lambda *values: np.sum(np.stack(values), 0, _wide(values[0])), *sums)

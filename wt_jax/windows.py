@@ -43,6 +43,7 @@ class Windows:
     firsts_N: np.ndarray  # int32
     classes_N: np.ndarray  # int8; UNKNOWN where any real frame's class is
     positive_N: np.ndarray  # bool: holds a known repetition start
+    recordings_N: np.ndarray  # int32: which of the recordings
     sources_N: np.ndarray  # int16: recordings of one source have the same number
 
 
@@ -106,10 +107,10 @@ def cut_windows(
     without a counted frame, which no loss would read. A recording shorter than a window lies anywhere in
     one, as far as `gap_frames` (the ones of `make_sequences`) give room; without room it has none.
     """
-    firsts, reals, sources = [], [], []
+    firsts, reals, owners, sources = [], [], [], []
     numbers: dict[str, int] = {}
     starts_F = np.zeros(len(sequences.real_F), bool)
-    for recording, at in zip(recordings, _spans(recordings, gap_frames), strict=True):
+    for i, (recording, at) in enumerate(zip(recordings, _spans(recordings, gap_frames), strict=True)):
         low, high = sorted((0, len(recording.valid_F) - span_frames))
         if low < -gap_frames:
             continue
@@ -117,15 +118,17 @@ def cut_windows(
         starts_F[at.start + (recording.starts if recording.starts is not None else np.zeros(0, int))] = True
         firsts.append(local + at.start)
         reals.append(np.full(len(local), min(len(recording.valid_F), span_frames)))
+        owners.append(np.full(len(local), i, np.int32))
         sources.append(np.full(len(local), numbers.setdefault(recording.source, len(numbers)), np.int16))
     firsts_N = np.concatenate(firsts, dtype=np.int32) if firsts else np.zeros(0, np.int32)
     most_real_N = np.concatenate(reals) if reals else np.zeros(0, int)
+    recordings_N = np.concatenate(owners) if owners else np.zeros(0, np.int32)
     sources_N = np.concatenate(sources) if sources else np.zeros(0, np.int16)
     classes_N = _window_classes(sequences, firsts_N, span_frames)
     keep_N = _sums(sequences.real_F, firsts_N, span_frames) >= _LEAST_REAL_SHARE * most_real_N
     keep_N &= (classes_N != UNKNOWN) | (_sums(sequences.counted_F, firsts_N, span_frames) > 0)
     positive_N = _sums(starts_F, firsts_N, span_frames) > 0
-    kept = (values_N[keep_N] for values_N in (firsts_N, classes_N, positive_N, sources_N))
+    kept = (values_N[keep_N] for values_N in (firsts_N, classes_N, positive_N, recordings_N, sources_N))
     return Windows(*kept)
 
 
