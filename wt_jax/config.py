@@ -120,6 +120,7 @@ _RULES: dict[str, _Rule] = {
     "train.patience": _COUNT,
     "train.windows_per_epoch": _COUNT,
     "train.steps_per_dispatch": _COUNT,
+    "train.average": (lambda v: 0 <= v < 1, "must be in [0, 1)"),
     "train.accumulate": _COUNT,
     "train.eval_batch_size": _COUNT,
 }  # fmt: skip

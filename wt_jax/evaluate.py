@@ -12,7 +12,7 @@ import jax
 from wt_jax import commands, config
 from wt_jax.baselines import baselines
 from wt_jax.checkpoint import Checkpoints, open_best
-from wt_jax.corpus import SYNTHETIC, Corpus, load_corpus
+from wt_jax.corpus import SYNTHETIC, load_corpus
 from wt_jax.files import written_beside
 from wt_jax.judged import Judged, judge
 from wt_jax.recordings import Recording
@@ -43,8 +43,8 @@ def evaluate(
     """Restores the best checkpoint in `checkpoint` on this machine's devices and scores a split.
 
     `root` None: the data that it was trained beside. Timelines are read as the checkpoint says, whatever
-    the split. Baselines know the recordings of the train split. Raises ValueError where the split is empty, or
-    holds recordings that the checkpoint was trained on under another name of split.
+    the split. Baselines know the recordings of the train split. Raises ValueError where the split is empty,
+    or holds recordings that the checkpoint was trained on under another name of split.
     """
     checkpoints, step = open_best(checkpoint)
     meta = checkpoints.meta(step)
@@ -69,7 +69,7 @@ def evaluate(
     if counting is None:
         print("warning: no thresholds were chosen for this checkpoint (its training was not over): defaults")
     try:
-        params = _restore(checkpoints, step, options).params
+        params = _restore(checkpoints, step, options).best_params
         timelines, judged = judge_all(options, params, counting or Counting(), chosen)
     except jax.errors.JaxRuntimeError as error:
         raise explain_out_of_memory(error, options) or error from error

@@ -114,6 +114,7 @@ class Train(Section):
     patience: int = 20  # epochs without a better validation segmentation loss before the run stops
     windows_per_epoch: int = 8192
     steps_per_dispatch: int = 8  # training steps in one call to the device
+    average: float = 0.0  # > 0: serve a moving average of the weights that keeps this share at each step
     accumulate: int = 1  # parts in which a batch goes through the device, when memory is short
     eval_batch_size: int = 512
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import grain
 import jax
-import numpy as np
 
 from wt_jax import config
+from wt_jax.calibration import calibrate
 from wt_jax.checkpoint import Checkpoints, check_resumable, delete_run, make_meta
 from wt_jax.corpus import Corpus, load_corpus
 from wt_jax.history import History
@@ -18,6 +18,7 @@ from wt_jax.metrics import Sums
 from wt_jax.optimizer import Monitor
 from wt_jax.pipeline import make_train_batches
 from wt_jax.recordings import Recording
+from wt_jax.repetitions import Counting
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.steps import (
     Dispatch,
@@ -29,6 +30,7 @@ from wt_jax.steps import (
     state_template,
 )
 from wt_jax.summary import summary
+from wt_jax.timeline import make_timelines
 from wt_jax.validation import lay_out, make_evaluation
 from wt_jax.windows import Windows
 
@@ -45,6 +47,7 @@ class Run:
     sequences: dict[str, jax.Array]
     dispatch: Dispatch
     validate: Callable[[Any], Sums]
+    calibrate: Callable[[Any], Counting | None]
     checkpoints: Checkpoints
     monitor: Monitor
     history: History
@@ -112,6 +115,7 @@ def start(options: config.Config) -> Run:
         sequences=put_sequences(sequences, devices),
         dispatch=make_train_dispatch(options, devices),
         validate=make_evaluation(options, val_recordings, devices),
+        calibrate=make_calibration(options, val_recordings),
         checkpoints=Checkpoints(workdir),
         monitor=Monitor(options.optimizer.learning_rate),
         history=History(),
@@ -133,18 +137,26 @@ def start(options: config.Config) -> Run:
     return run
 
 
+def make_calibration(
+    options: config.Config, recordings: Sequence[Recording]
+) -> Callable[[Any], Counting | None]:
+    """Returns calibrate(params) -> how to read their timelines, by the recordings with known repetitions."""
+    timelines = make_timelines(options)
+    known = [recording for recording in recordings if recording.starts is not None]
+    return lambda params: calibrate(known, timelines(params, known))
+
+
 def propose_starts(recordings: Sequence[Recording]) -> list[Recording]:
     """The recordings, with starts by the key angle where nobody knows them."""
-    proposed = [
-        dataclasses.replace(r, starts=angle_starts(r.angles_FxJ, r.valid_F, r.class_name))
-        if r.starts is None
-        else r
-        for r in recordings
-    ]
-    unknown = [i for i, recording in enumerate(recordings) if recording.starts is None]
-    n_starts = sum(np.size(proposed[i].starts) for i in unknown)
+    proposed, found = [], []
+    for recording in recordings:
+        if recording.starts is None:
+            starts = angle_starts(recording.angles_FxJ, recording.valid_F, recording.class_name)
+            recording = dataclasses.replace(recording, starts=starts)
+            found.append(len(starts))
+        proposed.append(recording)
     print(
-        f"{n_starts} repetition starts proposed by the key angle in {len(unknown)} recordings without labels"
+        f"{sum(found)} repetition starts proposed by the key angle in {len(found)} recordings without labels"
     )
     return proposed
 

@@ -36,6 +36,12 @@ class TrainState(flax.struct.PyTreeNode):
     params: Any
     opt_state: Any
     sums: Sums  # of the epoch so far
+    average: Any = None  # moving average of params, None where train.average is 0
+
+    @property
+    def best_params(self) -> Any:
+        """What is validated and served: the average where there is one."""
+        return self.params if self.average is None else self.average
 
 
 def replicated(devices: Sequence[jax.Device]) -> NamedSharding:
@@ -50,6 +56,7 @@ def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainSt
         params=params,
         opt_state=make_optimizer(options.optimizer).init(params),
         sums=Sums.zeros(len(options.data.classes)),
+        average=jax.tree.map(jnp.copy, params) if options.train.average > 0 else None,
     )
     return jax.device_put(state, replicated(devices))
 
@@ -157,11 +164,18 @@ def _train_step(
         (loss, sums, grads), _ = lax.scan(accumulate, zeros, batch)
     loss, sums, grads = lax.psum((loss, sums, grads), _AXIS)
     updates, opt_state = make_optimizer(options.optimizer).update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    average = state.average
+    if average is not None:
+        # Early on a shorter memory: the parameters drawn at the start are soon forgotten.
+        decay = jnp.minimum(options.train.average, (1 + state.step) / (10 + state.step))
+        average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, params)
     after = TrainState(
         step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
+        params=params,
         opt_state=opt_state,
         sums=jax.tree.map(jnp.add, state.sums, sums),
+        average=average,
     )
     return after, loss
 

@@ -115,7 +115,7 @@ Infer = Callable[[Any, Sequence[dict[str, np.ndarray]]], list[tuple[np.ndarray, 
 
 
 def make_infer(options: config.Config) -> Infer:
-    """Returns infer(params, windows of `cut`) -> (probabilities_C, starts_T) of each, in batches of one shape."""
+    """Returns infer(params, windows of `cut`) -> (probabilities_C, starts_T) of each; one batch shape."""
     model = make_model(options)
 
     @jax.jit

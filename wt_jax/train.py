@@ -14,7 +14,7 @@ from wt_jax.history import TensorBoard
 from wt_jax.metrics import scores
 from wt_jax.optimizer import set_learning_rate
 from wt_jax.run import Run, start
-from wt_jax.steps import explain_out_of_memory, reset_sums
+from wt_jax.steps import explain_out_of_memory, reset_sums, state_template
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
 
@@ -70,7 +70,7 @@ def fit(run: Run, board: TensorBoard, stop: commands.Stop) -> None:
         _log.debug(
             "epoch %d trained in %.2f s, step %d", len(run.history) + 1, epoch["epoch_seconds"], run.step
         )
-        validation = scores(run.validate(run.state.params), run.options.loss.segmentation_weight)
+        validation = scores(run.validate(run.state.best_params), run.options.loss.segmentation_weight)
         _log.debug("validation: %s", validation)
         loss = validation["segmentation_loss"]
         if not np.isfinite(loss):
@@ -129,6 +129,18 @@ def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
     return line
 
 
+def calibrate_best(run: Run) -> None:
+    """Chooses how the best checkpoint's timelines are read, on validation, and keeps that in it."""
+    step = run.checkpoints.best_step
+    assert step is not None
+    template = state_template(run.options, jax.local_devices())
+    counting = run.calibrate(run.checkpoints.restore(step, template).best_params)
+    if counting is None:
+        print("warning: validation has no recording with repetitions: thresholds are defaults")
+    else:
+        run.checkpoints.save_counting(step, counting)
+
+
 def finish(run: Run) -> None:
     """Writes the history and its picture; a disk that is full must not hide why the run ended."""
     if len(run.history):
@@ -152,6 +164,8 @@ def main(argv: Sequence[str]) -> int:
             with commands.catch_stop() as stop:
                 try:
                     fit(run, board, stop)
+                    if run.is_over:
+                        calibrate_best(run)
                 finally:
                     board.close()
                     finish(run)

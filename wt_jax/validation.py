@@ -61,7 +61,7 @@ def _wide(value: np.ndarray) -> type:
 def make_evaluation_of_each(
     options: config.Config, recordings: Sequence[Recording], devices: Sequence[jax.Device]
 ) -> Callable[[Any], list[Sums]]:
-    """Returns evaluate(params) -> the Sums of each recording's windows, as `make_evaluation` has them of all."""
+    """Returns evaluate(params) -> the Sums of each recording's windows."""
     sequences, windows = lay_out(options, recordings, options.data.eval_stride_frames)
     batch_size = -(-_BATCH_OF_EACH // len(devices)) * len(devices)
     on_devices = put_sequences(sequences, devices)

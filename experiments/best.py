@@ -1,0 +1,26 @@
+"""The better recipe: longer windows at 10 frames a second, inputs that hold for other people, augmentation.
+
+Command: python -m wt_jax.train --config experiments/best.py --config.data.root=ROOT
+"""
+
+from wt_jax.config import Augment, Config, Data, Labels, Model, Optimizer, Train
+
+
+def get_config() -> Config:
+    return Config(
+        workdir="checkpoints/best",
+        data=Data(
+            window_frames=48,
+            window_step=3,
+            stride_frames=3,
+            eval_stride_frames=36,
+            inputs=("angles", "orientation", "normalised"),
+            positive_ratio=0.5,
+            balance_sources=True,
+        ),
+        labels=Labels(width_frames=6.0, rest=False, propose=True),
+        augment=Augment(mirror=True, speed=0.35, yaw_deg=40.0, pitch_deg=20.0, roll_deg=10.0, jitter=0.03),
+        model=Model(filters=64, blocks=5, dilations=(1, 2, 4, 8, 16)),
+        optimizer=Optimizer(learning_rate=1e-3, weight_decay=1e-2),
+        train=Train(epochs=12, windows_per_epoch=6400, average=0.99),
+    )
