@@ -64,7 +64,8 @@ def find_starts(
     """Starts (int32, sorted) and their heights (float32 in [0, 1]): peaks of the smoothed signal.
 
     Of peaks nearer than `min_distance_frames` the higher stays, so those that reach a greater
-    `peak_height` are the same, however low it is. Frames that are not valid are 0 and hold no start. Raises ValueError for a signal that is not finite.
+    `peak_height` are the same, however low it is. Frames that are not valid are 0 and hold no start.
+    Raises ValueError for a signal that is not finite.
     """
     if not np.isfinite(signal_F).all():
         raise ValueError(
