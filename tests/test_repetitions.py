@@ -89,6 +89,13 @@ def test_frames_that_are_not_valid_hold_no_start_and_add_nothing():
     assert starts_of(one, invalid=[20], smoothing_frames=2, peak_height=0.01) == ([], [])
 
 
+def test_smoothing_makes_no_start_where_nobody_is_seen():
+    """Two starts on both sides of a gap of three frames: smoothed, the middle of the gap is the highest."""
+    twins = signal(60, f28=0.9, f32=0.9)
+    assert starts_of(twins, smoothing_frames=4, peak_height=0.1)[0] == [30]
+    assert starts_of(twins, invalid=(29, 30, 31), smoothing_frames=4, peak_height=0.1)[0] == [28, 32]
+
+
 def test_smoothing_joins_a_split_peak_and_keeps_its_mass():
     twins = signal(60, f28=0.9, f32=0.9)
     assert starts_of(twins)[0] == [28, 32]
@@ -131,6 +138,7 @@ def test_an_exercise_below_the_threshold_is_no_exercise():
     unsure = timeline(("push-ups", 100, 0.45), ("squats", 100, 0.55))
     assert spans_of(unsure) == [("no-exercise", 0, 99), ("squats", 100, 199)]
     assert spans_of(unsure, class_threshold=0.4) == [("push-ups", 0, 99), ("squats", 100, 199)]
+    assert spans_of(timeline(("push-ups", 100, 0.5))) == [("push-ups", 0, 99)]  # that much is enough
     (rest, _) = find_segments(unsure, RAW)
     assert rest.confidence == pytest.approx(0.275)  # of no-exercise itself
 

@@ -74,8 +74,9 @@ def find_candidates(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Peaks of the smoothed signal, however low: int32, sorted, and their heights, float32 in [0, 1].
 
-    Of peaks nearer than `min_distance_frames` the higher stays. Frames that are not valid are 0 and hold
-    no start. Raises ValueError for a signal that is not finite.
+    Of peaks nearer than `min_distance_frames` the higher stays, so those that reach a greater
+    `peak_height` are the same, however low it is. Frames that are not valid are 0 and hold no start.
+    Raises ValueError for a signal that is not finite.
     """
     if not np.isfinite(signal_F).all():
         raise ValueError(

@@ -180,7 +180,7 @@ def by_duration(columns: Columns) -> dict[str, np.ndarray]:
         name: (columns.period_s_N >= low) & (columns.period_s_N < high)
         for name, (low, high) in _DURATIONS_S.items()
     }
-    return bins | {"one_repetition": columns.known_N & (columns.true_N == 1)}
+    return bins | {"one_repetition": columns.true_N == 1}
 
 
 def windows(columns: Columns, judged: Sequence[Judged]) -> tuple[Section, Section]:
