@@ -19,6 +19,11 @@ def picture(i, width_px=64, height_px=48):
     return frame
 
 
+def noise(n_frames):
+    """Pictures that no codec can make small."""
+    return np.random.default_rng(0).integers(0, 255, (n_frames, 48, 64, 3), np.uint8)
+
+
 def shown(frame):
     """The number of the frame that `picture` drew, of 18; a codec makes it a little darker."""
     height_px, width_px = frame.shape[:2]

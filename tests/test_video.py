@@ -4,6 +4,7 @@ import pytest
 from clips import (
     VIDEOS,
     edit_box,
+    noise,
     picture,
     shown,
     ticks_per_second,
@@ -15,10 +16,6 @@ from clips import (
 
 from wt_jax import video
 from wt_jax.video import Video
-
-
-def noise(n_frames):
-    return np.random.default_rng(0).integers(0, 255, (n_frames, 48, 64, 3), np.uint8)
 
 
 def frames_of(path):
