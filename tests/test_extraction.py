@@ -219,6 +219,18 @@ def test_the_command_says_what_failed_once(root, capsys):
         build_dataset.main([*options, "--workers", "0"])
 
 
+def test_a_video_that_broke_since_keeps_its_older_landmarks(root, capsys):
+    options = ["--data", str(root), "--pose_model", str(root / "model.task")]
+    build_dataset.main(options)
+    before = (root / "landmarks/squats/a.npz").read_bytes()
+    (root / "raw/squats/a.mp4").write_bytes(b"")
+    build_dataset.main(options)
+    said = capsys.readouterr().out
+    assert f"left as it was: {root}/raw/squats/a.mp4: an empty file (0 bytes)" in said
+    assert said.count("older landmarks stay in use") == 1
+    assert (root / "landmarks/squats/a.npz").read_bytes() == before
+
+
 def test_jax_stays_out_of_the_workers():
     code = "import sys, wt_jax.build_dataset, wt_jax.extraction; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0

@@ -54,6 +54,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"removed {len(names)} recordings without a source: {', '.join(names[:_SHOWN])}{more}")
     for path, reason in report.left_out:
         print(f"left out: {path}: {reason}")
+    for path in not_extracted.keys() - {path for path, _ in report.left_out}:
+        print(f"left as it was: {path}: {not_extracted[path]}; its older landmarks stay in use")
     return 0
 
 

@@ -76,14 +76,12 @@ def extract_folder(
     """
     report = Extraction()
     model = find_model() if is_model_named else None
-    model_sha256 = _sha256(model) if model else None
-    jobs = list(_jobs(Path(root), classes, model_sha256, report))
+    jobs = list(_jobs(Path(root), classes, _sha256(model) if model else None, report))
     if not jobs:
         return report
     model = model or find_model()
     PoseEstimator(model).close()  # a wrong file is one error, not one for each video
-    model_sha256 = model_sha256 or _sha256(model)
-    jobs = [replace(job, model=model, model_sha256=model_sha256) for job in jobs]
+    jobs = [replace(job, model=model) for job in jobs]
     jobs.sort(key=lambda job: -job.n_frames)  # the longest first: no worker is left alone with it at the end
     total = sum(job.n_frames for job in jobs)
     with tqdm(total=total, desc="extraction", unit=" frames", disable=None if progress else True) as bar:
@@ -107,7 +105,6 @@ class _Job:
     output: Path
     n_frames: int  # as the container says
     model: Path = Path()
-    model_sha256: str = ""
 
 
 @dataclass(frozen=True)
