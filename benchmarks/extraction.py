@@ -1,11 +1,12 @@
 """Frames a second of extraction beside a bare MediaPipe loop, and with more workers, in alternating runs.
 
-    python benchmarks/extraction.py --raw ../shared/videos/raw --model ../shared/models/pose_landmarker_full.task
+    python benchmarks/extraction.py --raw ../shared/videos/raw \\
+        --model ../shared/models/pose_landmarker_full.task --most_frames 700
 
-The bare loop opens each video with OpenCV, and gives each frame to a PoseLandmarker made for the video; no more.
-Extraction is `extract_folder` from its call to its return: processes started, digests, files written. In each
-round all take their turn on the same videos; a ratio is the median over rounds of those of one round, so that
-a machine that slows down cancels out.
+The bare loop opens each video with OpenCV, and gives each frame to a PoseLandmarker made for the video; no
+more. Extraction is `extract_folder` from its call to its return: processes started, digests, files written.
+In each round all take their turn on the same videos; a ratio is the median over rounds of those of one
+round, so that a machine that slows down cancels out.
 """
 
 import argparse
@@ -16,6 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -77,8 +79,8 @@ def main() -> None:
         with Video(path) as video:
             if video.n_frames <= options.most_frames:
                 videos.append(path)
-    runs = {"bare": lambda: bare(videos, options.model)}
-    runs |= {f"{n} workers": lambda n=n: ours(videos, options.model, n) for n in options.workers}
+    runs = {"bare": partial(bare, videos, options.model)}
+    runs |= {f"{n} workers": partial(ours, videos, options.model, n) for n in options.workers}
     rates: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(options.rounds):
         for name, run in runs.items():
