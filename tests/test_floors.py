@@ -7,9 +7,9 @@ import wt_jax
 
 FLOORS = {
     0: "options config skeleton commands files",
-    1: "angles labels landmarks recordings motions repetitions key_angle",
+    1: "angles labels landmarks recordings motions repetitions key_angle video workers",
     2: "calibration neighbours figures windows splits synthetic pose inputs augment losses metrics optimizer",
-    3: "pipeline dataset model history judged",
+    3: "pipeline dataset model history judged extraction",
     4: "steps checkpoint corpus summary columns baselines tables",
     5: "validation timeline sections report",
     6: "scores run build_dataset predict",
@@ -84,10 +84,9 @@ def test_only_steps_says_pmap():
     assert said == {"steps"}
 
 
-def test_only_pose_imports_opencv_and_mediapipe():
-    video = {
-        name
-        for name, tree in TREES.items()
-        if {"cv2", "mediapipe"} & {n.split(".")[0] for n in imported(tree)}
-    }
-    assert video <= {"pose"}
+@pytest.mark.parametrize(
+    ("library", "files"), [("mediapipe", {"pose"}), ("cv2", {"video", "screen"}), ("ray", {"workers"})]
+)
+def test_who_imports_a_library_of_one_purpose(library, files):
+    said = {name for name, tree in TREES.items() if library in {n.split(".")[0] for n in imported(tree)}}
+    assert said == files & set(FILES)

@@ -174,7 +174,8 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
     rng = np.random.default_rng([seed, person, zlib.crc32(class_name.encode())])
     motion = synthetic_motion(class_name, rng, body)
     landmarks, fps = motion.landmarks_FxLx4, motion.fps
-    seen = (landmarks, np.arange(len(landmarks)) / fps, motion.width_px, motion.height_px)
+    times_s = np.arange(len(landmarks)) / fps
+    seen = (landmarks, times_s, motion.width_px, motion.height_px)
     angles_FxJ, valid_F = angle_sequence(*seen)
     source = np.rint(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * fps).astype(int)
     return Recording(
@@ -185,7 +186,7 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
         angles_FxJ=angles_FxJ,
         valid_F=valid_F,
         class_known_F=motion.class_known_F[np.minimum(source, len(landmarks) - 1)],
-        starts=to_frame(motion.starts, fps, len(landmarks)),
+        starts=to_frame(motion.starts, times_s),
         source_fps=fps,
         digest=hashlib.sha256(landmarks.tobytes()).hexdigest(),
         points_FxLx3=point_sequence(*seen),
