@@ -1,0 +1,66 @@
+"""The plain repetition counter: valleys of the one joint angle that an exercise is about.
+
+What `label --propose` starts from, and the baseline that a model has to beat. It has to be told the
+exercise. Letters: F frames at 30 a second, J angles.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from wt_jax.skeleton import ANGLE_NAMES
+
+KEY_JOINTS = {"push-ups": "elbow", "pull-ups": "elbow", "dips": "elbow", "squats": "knee"}
+_LIMBS = ("elbow", "shoulder", "hip", "knee")  # of another exercise: hands and feet jitter too much to ask
+
+# Chosen on the recordings of the corpus that are for training (tests/test_key_angle.py has the scores).
+_SMOOTHING_FRAMES = 3.0  # standard deviation of the Gaussian over the angle
+_LEAST_SWING = 0.15  # of a repetition, in half turns: 27 degrees
+_SHARE_OF_SWING = 0.3  # of the recording's own swing that a repetition has to reach
+_MIN_DISTANCE_FRAMES = 15  # between two valleys
+_EXTENDED = 0.01  # share of a repetition's way down that still counts as extended
+
+
+def key_angle(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> np.ndarray:
+    """The angle to watch, (F,) float64 in [0, 1], half turns: 1 is a straight limb.
+
+    The elbow for push-ups, pull-ups and dips, the knee for squats; for any other class, of elbow,
+    shoulder, hip and knee the one that moves the most. The mean of both sides. Frames that are not valid
+    are interpolated, and held before the first and after the last valid one; 0 where none is.
+    """
+    if not valid_F.any():
+        return np.zeros(len(valid_F))
+    frames_F = np.arange(len(valid_F))
+    limbs = [KEY_JOINTS[class_name]] if class_name in KEY_JOINTS else _LIMBS
+    means = [
+        angles_FxJ[:, [ANGLE_NAMES.index(f"{limb}_left"), ANGLE_NAMES.index(f"{limb}_right")]].mean(1)
+        for limb in limbs
+    ]
+    mean_F = max(means, key=lambda mean_F: _swing(mean_F[valid_F]))
+    return np.interp(frames_F, frames_F[valid_F], mean_F[valid_F].astype(np.float64))
+
+
+def angle_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> np.ndarray:
+    """Where repetitions start by the key angle alone: int32, sorted, at 30 frames a second.
+
+    A repetition is a valley of the smoothed angle. It starts at the last frame before the valley at which
+    the limb is still extended, that is within a share of the way down from the highest angle since the
+    valley before. [] where nobody is seen, or nothing moves.
+    """
+    smooth_F = gaussian_filter1d(
+        key_angle(angles_FxJ, valid_F, class_name), _SMOOTHING_FRAMES, mode="nearest"
+    )
+    prominence = max(_LEAST_SWING, _SHARE_OF_SWING * _swing(smooth_F)) if smooth_F.size else 1.0
+    valleys, _ = find_peaks(-smooth_F, prominence=prominence, distance=_MIN_DISTANCE_FRAMES)
+    starts = []
+    for before, valley in zip([0, *valleys], valleys, strict=False):
+        way_down = smooth_F[before : valley + 1]
+        extended = way_down.max() - _EXTENDED * (way_down.max() - way_down[-1])
+        starts.append(before + int(np.flatnonzero(way_down >= extended)[-1]))
+    return np.array(starts, np.int32)
+
+
+def _swing(values_F: np.ndarray) -> float:
+    """How far an angle moves, outliers aside."""
+    low, high = np.percentile(values_F, [5, 95])
+    return float(high - low)
