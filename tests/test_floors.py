@@ -7,13 +7,13 @@ import wt_jax
 
 FLOORS = {
     0: "config skeleton commands files",
-    1: "angles labels landmarks recordings motions repetitions",
-    2: "windows splits synthetic pose model losses metrics optimizer",
-    3: "pipeline dataset summary history",
+    1: "angles labels landmarks recordings motions repetitions key_angle",
+    2: "windows splits synthetic pose screen marks model losses metrics optimizer",
+    3: "pipeline dataset summary history session",
     4: "steps checkpoint corpus",
     5: "evaluate",
     6: "run build_dataset",
-    7: "train",
+    7: "train label",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 SAME_FLOOR = {("config", "skeleton")}  # the default classes are the skeleton's
@@ -84,10 +84,7 @@ def test_only_steps_says_pmap():
     assert said == {"steps"}
 
 
-def test_only_pose_imports_opencv_and_mediapipe():
-    video = {
-        name
-        for name, tree in TREES.items()
-        if {"cv2", "mediapipe"} & {n.split(".")[0] for n in imported(tree)}
-    }
-    assert video <= {"pose"}
+@pytest.mark.parametrize(("library", "files"), [("cv2", {"pose", "screen"}), ("mediapipe", {"pose"})])
+def test_only_the_doors_import_opencv_and_mediapipe(library, files):
+    importing = {name for name, tree in TREES.items() if library in {n.split(".")[0] for n in imported(tree)}}
+    assert importing <= files
