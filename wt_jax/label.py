@@ -23,7 +23,7 @@ from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 _FLASH_S = 0.15  # for so long a mark shows while playing
 _WIDTH_PX, _PICTURE_PX, _STRIP_PX = 1280, 632, 88  # of the window: together 1280 x 720
 _MARGIN_PX = 24
-_YELLOW, _WHITE, _GREY, _DARK = (255, 210, 0), (255, 255, 255), (120, 120, 120), (32, 32, 32)
+_YELLOW, _WHITE, _GREY, _DARK = (255, 210, 0), (255, 255, 255), (160, 160, 160), (32, 32, 32)
 
 
 def draw(picture_HxWx3: np.ndarray, session: Session) -> np.ndarray:
@@ -35,7 +35,9 @@ def draw(picture_HxWx3: np.ndarray, session: Session) -> np.ndarray:
     flash_s = _FLASH_S if session.is_playing else 0.0
     if any(0 <= now_s - times_s[start] <= flash_s for start in marks.starts):
         _frame(canvas[:_PICTURE_PX], 6, _YELLOW)
-        draw_text(canvas, "repetition start", (_WIDTH_PX - 300, 44), 30, _YELLOW)
+        tag = canvas[6:58, _WIDTH_PX - 280 : _WIDTH_PX - 6]
+        tag[:] = _DARK
+        draw_text(tag, "repetition start", (18, 36), 30, _YELLOW)
     lines = [(f"repetition {marks.n_before} of {len(marks.starts)}", 1.0)]
     if session.message:
         lines.append((session.message, 0.8))
@@ -61,30 +63,31 @@ def _draw_strip(strip: np.ndarray, session: Session) -> None:
     strip[top:bottom, _MARGIN_PX : _MARGIN_PX + track_px] = (64, 64, 64)
     done_px = round(marks.cursor / last * track_px)
     strip[top:bottom, _MARGIN_PX : _MARGIN_PX + done_px] = (96, 96, 96)
+    x = _MARGIN_PX + done_px
+    strip[top - 8 : bottom + 8, x - 1 : x + 2] = _WHITE
     for start in marks.starts:
         x = _MARGIN_PX + round(start / last * track_px)
         strip[top:bottom, x - 1 : x + 2] = _YELLOW
-    x = _MARGIN_PX + done_px
-    strip[top - 8 : bottom + 8, x - 1 : x + 2] = _WHITE
     state = "playing" if session.is_playing else "paused"
     where = f"{state}   {_clock(times_s[marks.cursor])} of {_clock(times_s[-1])}"
     draw_text(
-        strip, f"{where}   frame {marks.cursor} of 0..{marks.n_frames - 1}", (_MARGIN_PX, 28), 24, _WHITE
+        strip, f"{where}   frame {marks.cursor}, the last is {marks.n_frames - 1}", (_MARGIN_PX, 28), 24, _WHITE
     )
+    draw_text(strip, "h: keys", (_WIDTH_PX - 360, 28), 24, _GREY)
     is_dirty = marks.is_dirty
     saved = "not saved yet" if is_dirty else "saved" if session.file.path.exists() else "no labels yet"
     draw_text(strip, saved, (_WIDTH_PX - 200, 28), 24, _YELLOW if is_dirty else (150, 220, 150))
 
 
 def _draw_help(canvas: np.ndarray) -> None:
-    left, top, right, bottom = 200, 76, 1080, 76 + 40 * len(KEYS) + 28
+    left, top, right, bottom = 140, 76, 1140, 76 + 40 * len(KEYS) + 28
     box = canvas[top:bottom, left:right]
     box[:] = (box * 0.12).astype(np.uint8)
     _frame(box, 2, _GREY)
     for i, (keys, what) in enumerate(KEYS):
         y = top + 44 + 40 * i
         draw_text(canvas, keys, (left + 28, y), 24, _YELLOW)
-        draw_text(canvas, what, (left + 260, y), 24, _WHITE)
+        draw_text(canvas, what, (left + 300, y), 24, _WHITE)
 
 
 def _frame(box: np.ndarray, thick_px: int, colour: tuple[int, int, int]) -> None:
@@ -195,6 +198,10 @@ def main(arguments: Sequence[str]) -> int:
         session = Session(marks, file, times_s)
         label(video, session, f"{class_name}/{options.video.stem}")
     if marks.is_dirty:
+        try:
+            file.keep(marks)
+        except OSError as error:  # the last place to keep them is the screen
+            raise ValueError(f"nothing saved ({error}); the marks: {' '.join(map(str, marks.starts))}") from None
         print(f"NOT saved: {len(marks.starts)} marks, kept as a draft; the same command goes on with them")
     elif file.path.exists():
         print(f"{len(marks.starts)} repetitions in {file.path}")

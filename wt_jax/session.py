@@ -11,8 +11,8 @@ KEYS = (
     ("page up, page down", "ten seconds back, forward"),
     ("home, end", "first frame, last frame"),
     ("p, n", "previous mark, next mark"),
-    ("m, enter", "mark a repetition start at this frame, or take the mark away"),
-    ("x, delete", "take the nearest mark away, up to half a second off"),
+    ("m, enter", "mark this frame as a repetition start, or unmark it"),
+    ("x, delete", "unmark the nearest mark, up to half a second away"),
     ("u, r", "undo, redo"),
     ("s", "save"),
     ("q", "quit"),
@@ -34,7 +34,7 @@ class Session:
         self.marks = marks
         self.file = file
         self.times_s = times_s
-        self.message = "h: keys"
+        self.message = ""
         self.is_playing = self.is_asking = self.is_over = self.shows_help = False
         self._video_minus_clock_s = 0.0
 
@@ -71,7 +71,7 @@ class Session:
         return max(1, min(_IDLE_MS, int((due_s - now_s) * 1000)))
 
     def _move(self, key: str, now_s: float) -> None:
-        marks = self.marks
+        marks, before = self.marks, self.marks.cursor
         if key == "space":
             if marks.cursor == marks.n_frames - 1:
                 marks.go_to(0)
@@ -87,16 +87,17 @@ class Session:
             self.message = "no mark after this frame"
         elif key == "p" and not marks.go_to_previous():
             self.message = "no mark before this frame"
-        self._video_minus_clock_s = self.times_s[marks.cursor] - now_s
+        if key == "space" or marks.cursor != before:  # else a mark while playing would cost time
+            self._video_minus_clock_s = self.times_s[marks.cursor] - now_s
         self.is_playing = self.is_playing and marks.cursor < marks.n_frames - 1
 
     def _edit(self, key: str) -> None:
         marks = self.marks
         if key in ("m", "enter"):
-            self.message = "marked" if marks.toggle() else "mark taken away"
+            self.message = "marked" if marks.toggle() else "unmarked"
         elif key in ("x", "delete", "backspace"):
             near_frames = int(np.searchsorted(self.times_s, self.times_s[0] + _NEAR_S))
-            self.message = "mark taken away" if marks.unmark_near(near_frames) else "no mark near this frame"
+            self.message = "unmarked" if marks.unmark_near(near_frames) else "no mark near this frame"
         elif key in ("u", "r"):
             done = marks.undo() if key == "u" else marks.redo()
             word = {"u": "undo", "r": "redo"}[key]
