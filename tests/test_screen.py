@@ -164,7 +164,10 @@ def test_an_error_in_the_block_leaves_the_old_file(tmp_path):
     ],
 )
 def test_what_is_no_video(tmp_path, name, fps, frame, message):
-    with pytest.raises(ValueError, match=message), screen.VideoWriter(tmp_path / name, fps, 320, 240) as writer:
+    with (
+        pytest.raises(ValueError, match=message),
+        screen.VideoWriter(tmp_path / name, fps, 320, 240) as writer,
+    ):
         writer.write(frame)
     assert not any(tmp_path.iterdir())
 
@@ -186,7 +189,11 @@ def run_python(program, *arguments, **changes):
     env = {**os.environ, **changes}
     env = {name: value for name, value in env.items() if value is not None}
     return subprocess.run(
-        [sys.executable, "-c", program, *map(str, arguments)], capture_output=True, text=True, env=env, timeout=100
+        [sys.executable, "-c", program, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=env,
+        timeout=100,
     )
 
 

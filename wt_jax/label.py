@@ -71,7 +71,11 @@ def _draw_strip(strip: np.ndarray, session: Session) -> None:
     state = "playing" if session.is_playing else "paused"
     where = f"{state}   {_clock(times_s[marks.cursor])} of {_clock(times_s[-1])}"
     draw_text(
-        strip, f"{where}   frame {marks.cursor}, the last is {marks.n_frames - 1}", (_MARGIN_PX, 28), 24, _WHITE
+        strip,
+        f"{where}   frame {marks.cursor}, the last is {marks.n_frames - 1}",
+        (_MARGIN_PX, 28),
+        24,
+        _WHITE,
     )
     draw_text(strip, "h: keys", (_WIDTH_PX - 360, 28), 24, _GREY)
     is_dirty = marks.is_dirty
@@ -201,7 +205,9 @@ def main(arguments: Sequence[str]) -> int:
         try:
             file.keep(marks)
         except OSError as error:  # the last place to keep them is the screen
-            raise ValueError(f"nothing saved ({error}); the marks: {' '.join(map(str, marks.starts))}") from None
+            raise ValueError(
+                f"nothing saved ({error}); the marks: {' '.join(map(str, marks.starts))}"
+            ) from None
         print(f"NOT saved: {len(marks.starts)} marks, kept as a draft; the same command goes on with them")
     elif file.path.exists():
         print(f"{len(marks.starts)} repetitions in {file.path}")
