@@ -1,21 +1,15 @@
 """The label command: where labels go, what it proposes, what it draws, and its window on a virtual screen."""
 
-import os
 import re
-import shutil
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from wt_jax import label
-from wt_jax.labels import read_starts
-from wt_jax.landmarks import Landmarks, save_landmarks
+from wt_jax.landmarks import save_landmarks
 from wt_jax.marks import MarksFile
-from wt_jax.screen import VideoWriter
 from wt_jax.session import KEYS, Session
 
 REAL_CLIP = Path(__file__).resolve().parents[2] / "shared" / "videos" / "raw" / "squats" / "squat_17.mp4"
@@ -58,27 +52,14 @@ def test_no_class(video, class_name, message):
         label.label_path(Path(video), None, class_name)
 
 
-def squatting(n_frames=N_FRAMES, fps=FPS):
-    """Landmarks of knees that bend from 1.0 s on and again from 2.4 s on, each time for a second."""
-    times_s = np.arange(n_frames) / fps
-    bent = sum(np.where(abs(times_s - middle) < 0.5, 1 + np.cos(2 * np.pi * (times_s - middle)), 0) / 2
-               for middle in (1.5, 2.9))  # fmt: skip
-    landmarks = np.tile(np.random.default_rng(0).uniform(0.1, 0.3, (1, 33, 4)), (n_frames, 1, 1))
-    for hip, knee, ankle, x in ((23, 25, 27, 0.45), (24, 26, 28, 0.55)):
-        landmarks[:, hip, :2], landmarks[:, knee, :2] = (x, 0.4), (x, 0.6)
-        landmarks[:, ankle, 0] = x + 0.2 * np.sin(bent * np.pi / 2)
-        landmarks[:, ankle, 1] = 0.6 + 0.2 * np.cos(bent * np.pi / 2)
-    return Landmarks(landmarks.astype(np.float32), float(fps), 320, 320)
-
-
 @pytest.mark.parametrize("fps", [25, 30, 60])
-def test_proposals_are_frames_of_the_video(fps):
+def test_proposals_are_frames_of_the_video(fps, squatting):
     starts = label.propose(squatting(4 * fps, fps), "squats")
     assert starts.dtype == np.int32
     np.testing.assert_allclose(starts / fps, [1.0, 2.4], atol=0.15)
 
 
-def test_no_proposals_where_nothing_moves():
+def test_no_proposals_where_nothing_moves(squatting):
     assert label.propose(squatting(24), "squats").size == 0
 
 
@@ -131,16 +112,6 @@ def test_help_lists_the_keys(capsys):
     assert all(re.search(rf"{keys} +{what}", shown) for keys, what in KEYS)
 
 
-@pytest.fixture
-def clip(tmp_path):
-    """A root with raw/squats/clip.mp4."""
-    path = tmp_path / "data" / "raw" / "squats" / "clip.mp4"
-    with VideoWriter(path, FPS, 320, 240) as writer:
-        for i in range(N_FRAMES):
-            writer.write(np.full((240, 320, 3), 2 * i, np.uint8))
-    return path
-
-
 def test_no_display(clip, monkeypatch):
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.setattr(sys, "platform", "linux")
@@ -171,7 +142,7 @@ def write(clip, text):
     path.write_text(text)
 
 
-def test_landmarks_of_another_video(clip, monkeypatch):
+def test_landmarks_of_another_video(clip, squatting, monkeypatch):
     monkeypatch.setattr(label, "check_display", lambda: None)
     save_landmarks(clip.parents[2] / "landmarks" / "squats" / "clip.npz", squatting(90))
     with pytest.raises(ValueError, match=r"clip\.npz: landmarks of 90 frames, but .*clip\.mp4 has 100"):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from wt_jax import screen
-from wt_jax.pose import Video
+from wt_jax.video import Video
 
 NOBODY = np.full((33, 4), np.nan, np.float32)
 
@@ -180,7 +180,7 @@ def test_a_folder_that_is_a_file(tmp_path):
 
 def test_a_codec_that_is_missing(tmp_path, monkeypatch):
     monkeypatch.setattr(screen.cv2.VideoWriter, "fourcc", staticmethod(lambda *_: 0x3F3F3F3F))
-    with pytest.raises(ValueError, match="neither H.264 nor MPEG-4"):
+    with pytest.raises(ValueError, match=r"neither H\.264 nor MPEG-4"):
         screen.VideoWriter(tmp_path / "v.mp4", 30, 320, 240).__enter__()
     assert not any(tmp_path.iterdir())
 

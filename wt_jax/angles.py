@@ -69,13 +69,14 @@ def angle_sequence(
     return np.where(valid_F[:, None], output_FxJ, 0.0).astype(np.float32), valid_F
 
 
-def to_frame(frames: np.ndarray, fps: float, n_frames: int) -> np.ndarray:
+def to_frame(frames: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     """Source frame indices -> the nearest frames at 30 a second, int32 (halves go up).
 
-    `n_frames` is the length of the source, so that its last frame never maps beyond the last output frame.
+    `times_s` are the times of all source frames; the last one never maps beyond the last output frame.
     """
-    nearest = np.floor(np.asarray(frames, np.float64) / fps * FRAME_RATE_HZ + 0.5)
-    return np.minimum(nearest, _n_output_frames((n_frames - 1) / fps) - 1).astype(np.int32)
+    since_s = np.asarray(times_s, np.float64) - times_s[0]
+    nearest = np.floor(since_s[np.asarray(frames, np.int64)] * FRAME_RATE_HZ + 0.5)
+    return np.minimum(nearest, _n_output_frames(since_s[-1]) - 1).astype(np.int32)
 
 
 def _n_output_frames(duration_s: float) -> int:

@@ -1,7 +1,9 @@
-"""Landmarks and labels -> recordings: python -m wt_jax.build_dataset --data ROOT [--output DIR]."""
+"""Videos, landmarks and labels -> recordings: python -m wt_jax.build_dataset --data ROOT [--output DIR]."""
 
 import argparse
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from wt_jax.commands import run
 from wt_jax.dataset import build, recordings_folder
@@ -13,16 +15,37 @@ _SHOWN = 5  # names of removed recordings
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m wt_jax.build_dataset", description=__doc__)
     parser.add_argument(
-        "--data", default="data", metavar="ROOT", help="holds landmarks/ and labels/ (default: data)"
+        "--data", default="data", metavar="ROOT", help="holds raw/ or landmarks/, and labels/ (default: data)"
     )
     parser.add_argument("--output", metavar="DIR", help="where recordings go (default: ROOT/recordings)")
     parser.add_argument(
         "--classes", nargs="+", default=CLASSES, metavar="NAME", help=f"default: {' '.join(CLASSES)}"
     )
+    videos = parser.add_argument_group("landmarks of videos in ROOT/raw")
+    videos.add_argument(
+        "--workers",
+        type=int,
+        metavar="N",
+        help="processes, a video each (default: as many as cores, 16 at most)",
+    )
+    videos.add_argument(
+        "--cluster", metavar="ADDRESS", help="a Ray cluster in place of --workers: host:port, auto"
+    )
+    videos.add_argument(
+        "--pose_model",
+        metavar="FILE",
+        help="a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
+    )
+    videos.add_argument(
+        "--pose_size", metavar="NAME", help="which one is downloaded: lite, full or heavy (default: full)"
+    )
     options = parser.parse_args(arguments)
+    if options.workers is not None and options.workers < 1:
+        raise ValueError(f"--workers {options.workers}: must be at least 1")
 
     output = recordings_folder(options.data, options.output)
-    report = build(options.data, output, options.classes, remove=True)
+    not_extracted = _extract_videos(options)
+    report = build(options.data, output, options.classes, remove=True, not_extracted=not_extracted)
     print(report.table())
     print(f"{report.built} built, {report.unchanged} unchanged, in {output}; {len(report.left_out)} left out")
     if report.removed:
@@ -32,6 +55,31 @@ def main(arguments: Sequence[str]) -> int:
     for path, reason in report.left_out:
         print(f"left out: {path}: {reason}")
     return 0
+
+
+def _extract_videos(options: argparse.Namespace) -> dict[Path, str]:
+    """Brings landmarks/ up to date with raw/; returns the videos that failed, with the reason."""
+    if not any(Path(options.data).glob("raw/*/*")):
+        return {}
+    # Here: without videos there is no need of OpenCV and MediaPipe, nor of what they need of the system.
+    from wt_jax.extraction import extract_folder
+    from wt_jax.pose import is_named, pose_model
+
+    started_s = time.monotonic()
+    done = extract_folder(
+        options.data,
+        options.classes,
+        lambda: pose_model(options.pose_model, options.pose_size or "full"),
+        is_model_named=is_named(options.pose_model, options.pose_size),
+        workers=options.workers,
+        cluster=options.cluster,
+    )
+    seconds = time.monotonic() - started_s
+    speed = f" ({done.n_frames} frames, {done.n_frames / seconds:.0f} a second)" if done.extracted else ""
+    print(f"videos: {done.extracted} extracted{speed}, {done.unchanged} unchanged, {len(done.failed)} failed")
+    for path, remark in done.remarks.items():
+        print(f"note: {path}: {remark}")
+    return done.failed
 
 
 if __name__ == "__main__":

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
-import jax
-
 USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
 INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
@@ -49,6 +47,8 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
 
 def use_compilation_cache() -> None:
     """Keeps compiled steps between runs in ~/.cache/wt_jax, or in JAX_COMPILATION_CACHE_DIR."""
+    import jax  # here: the processes that extract landmarks come through this file, and have no use for JAX
+
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax" / "jax"
         jax.config.update("jax_compilation_cache_dir", str(cache))

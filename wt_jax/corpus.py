@@ -44,7 +44,13 @@ def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Pa
         print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
         made = make_recordings(classes, _SYNTHETIC_SEED)
         return Corpus(SYNTHETIC, made, fingerprint(made))
-    if any(_has_files(Path(root) / name) for name in ("landmarks", "raw")):
+    has_landmarks, has_videos = (_has_files(Path(root) / name) for name in ("landmarks", "raw"))
+    if has_videos and not has_landmarks:
+        raise ValueError(
+            f"data root {root}: videos, but no landmarks of them yet: python -m wt_jax.build_dataset "
+            f"--data {root} extracts them, once"
+        )
+    if has_landmarks:
         digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
         folder = recordings_folder(root, recordings, fallback / f"{Path(root).resolve().name}-{digest}")
         report = build(root, folder, classes)

@@ -2,9 +2,10 @@
 
 import difflib
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from tqdm import tqdm
@@ -12,7 +13,6 @@ from tqdm import tqdm
 from wt_jax.angles import angle_sequence, to_frame
 from wt_jax.labels import VIDEO_SUFFIXES, Span, class_known, read_segments, read_starts
 from wt_jax.landmarks import load_landmarks
-from wt_jax.pose import needs_extraction
 from wt_jax.recordings import Recording, is_writable, load_recording, other_recordings, save_recording
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 from wt_jax.splits import SPLITS, assign_splits, audit, read_manifest
@@ -59,11 +59,13 @@ def build(
     progress: bool = True,
     *,
     remove: bool = False,
+    not_extracted: Mapping[Path, str] = MappingProxyType({}),
 ) -> Report:
     """Builds what is missing or changed in `output/<class>/<video>.npz`.
 
     A bad file is left out, with its reason in the report, and never stops the others. A recording whose
-    landmarks are gone is removed if `remove`, else left out. `progress` shows a bar on a terminal. An
+    landmarks are gone is removed if `remove`, else left out. `not_extracted` are videos without landmarks
+    for a known reason. `progress` shows a bar on a terminal. An
     output that is up to date need not be writable. Raises ValueError where nothing is usable, where
     manifest.csv or segments.csv are wrong (all depends on them), where a group or a duplicated recording
     would be in two splits, and where something must be written and cannot be.
@@ -73,7 +75,7 @@ def build(
     _check_folders(root, output)
     manifest, segments = read_manifest(root), read_segments(root)
     report = Report()
-    sources = _find_sources(root, classes, report.left_out)
+    sources = _find_sources(root, classes, not_extracted, report.left_out)
     present = {_name(path) for folder in ("landmarks", "raw") for path in root.glob(f"{folder}/*/*")}
     for table, names in (("manifest.csv", manifest), ("segments.csv", segments)):
         report.left_out += [
@@ -185,7 +187,9 @@ def _name(path: Path) -> str:
     return f"{canonical_class(path.parent.name)}/{path.stem}"
 
 
-def _find_sources(root: Path, classes: Sequence[str], left_out: list[tuple[Path, str]]) -> dict[str, _Source]:
+def _find_sources(
+    root: Path, classes: Sequence[str], not_extracted: Mapping[Path, str], left_out: list[tuple[Path, str]]
+) -> dict[str, _Source]:
     """Recording name -> its files, sorted by name; what fits nowhere goes to `left_out`."""
     landmarks = _files_by_name(root / "landmarks", (".npz",), classes, left_out)
     labels = _files_by_name(root / "labels", (".csv",), classes, left_out)
@@ -199,10 +203,9 @@ def _find_sources(root: Path, classes: Sequence[str], left_out: list[tuple[Path,
             left_out.append((paths[0], f"two files for one video, {names}: remove or rename one"))
         else:
             sources[name] = _Source(paths[0], of_name[0] if of_name else None)
-    for path in needs_extraction(root, classes):
-        put = root / "landmarks" / path.parent.name / f"{path.stem}.npz"
-        reason = f"no landmarks yet; extraction from video comes with a later version; put {put}"
-        left_out.append((path, reason))
+    extract = f"no landmarks yet: python -m wt_jax.build_dataset --data {root} extracts them"
+    for name in sorted(videos.keys() - landmarks.keys()):
+        left_out += [(path, not_extracted.get(path, extract)) for path in videos[name]]
     for name in sorted(labels.keys() - landmarks.keys() - videos.keys()):
         reason = "labels without landmarks or a video of that name: rename or remove"
         left_out += [(path, reason) for path in labels[name]]
@@ -251,9 +254,9 @@ def _load_or_build(name: str, source: _Source, spans: list[Span] | None, built: 
 
 def _build_recording(name: str, source: _Source, spans: list[Span] | None, digest: str) -> Recording:
     landmarks = load_landmarks(source.landmarks)
-    n_source, fps = len(landmarks.landmarks_FxLx4), landmarks.fps
+    times_s = landmarks.times_s
     class_name = name.split("/")[0]
-    starts = read_starts(source.labels, n_source) if source.labels else None
+    starts = read_starts(source.labels, len(times_s)) if source.labels else None
     if class_name == NO_EXERCISE:
         if starts is not None and starts.size:
             n = starts.size
@@ -262,7 +265,7 @@ def _build_recording(name: str, source: _Source, spans: list[Span] | None, diges
             )
         starts = np.zeros(0, np.int32)
     angles_FxJ, valid_F = angle_sequence(
-        landmarks.landmarks_FxLx4, np.arange(n_source) / fps, landmarks.width_px, landmarks.height_px
+        landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
     )
     if len(valid_F) < MIN_FRAMES:
         raise ValueError(
@@ -277,8 +280,8 @@ def _build_recording(name: str, source: _Source, spans: list[Span] | None, diges
         split="",
         angles_FxJ=angles_FxJ,
         valid_F=valid_F,
-        class_known_F=class_known(spans, len(valid_F), n_source, fps),
-        starts=None if starts is None else np.unique(to_frame(starts, fps, n_source)),
-        source_fps=fps,
+        class_known_F=class_known(spans, len(valid_F), times_s),
+        starts=None if starts is None else np.unique(to_frame(starts, times_s)),
+        source_fps=landmarks.fps,
         digest=digest,
     )

@@ -12,13 +12,13 @@ from wt_jax.angles import angle_sequence
 from wt_jax.commands import run
 from wt_jax.key_angle import angle_starts
 from wt_jax.labels import VIDEO_SUFFIXES
-from wt_jax.landmarks import Landmarks, load_landmarks
+from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.marks import MarksFile
-from wt_jax.pose import Video
 from wt_jax.recordings import is_writable
 from wt_jax.screen import Window, check_display, draw_panel, draw_text, fit
 from wt_jax.session import KEYS, Session
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
+from wt_jax.video import Video
 
 _FLASH_S = 0.15  # for so long a mark shows while playing
 _WIDTH_PX, _PICTURE_PX, _STRIP_PX = 1280, 632, 88  # of the window: together 1280 x 720
@@ -124,7 +124,7 @@ def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
 
 def propose(landmarks: Landmarks, class_name: str) -> np.ndarray:
     """Where repetitions may start, by the key joint angle: int32, in frames of the landmarks' video."""
-    times_s = np.arange(len(landmarks.landmarks_FxLx4)) / landmarks.fps
+    times_s = landmarks.times_s
     angles_FxJ, valid_F = angle_sequence(
         landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
     )
@@ -132,14 +132,27 @@ def propose(landmarks: Landmarks, class_name: str) -> np.ndarray:
     return np.abs(times_s[:, None] - starts_s).argmin(0).astype(np.int32)
 
 
-def _landmarks(video: Path, file: MarksFile, n_frames: int) -> Landmarks:
-    """The landmark file of the same name in the data root. Raises ValueError where it is another video's."""
-    path = file.path.parents[2] / "landmarks" / file.path.parent.name / f"{video.stem}.npz"
-    landmarks = load_landmarks(path)
-    n_landmarks = len(landmarks.landmarks_FxLx4)
-    if n_landmarks != n_frames:
+def find_landmarks(video: Path, file: MarksFile, n_frames: int, pose_model: str | None) -> Landmarks:
+    """Landmarks of the video: those of the data root, else found now, which takes its time.
+
+    Those of a video in the root's own raw/ are kept, where `build_dataset` would put them. Raises
+    ValueError where the root's are another video's, and for a pose model that cannot be used.
+    """
+    class_name, root = file.path.parent.name, file.path.parents[2]
+    path = root / "landmarks" / class_name / f"{video.stem}.npz"
+    if path.exists():
+        landmarks = load_landmarks(path)
+    else:
+        from wt_jax import extraction, pose  # here: whoever proposes nothing needs no MediaPipe
+
+        print(f"finding the person in {n_frames} frames, some 30 a second ...", flush=True)
+        landmarks = extraction.extract(video, pose.pose_model(pose_model))
+        is_of_root = video.absolute().parent == (root / "raw" / class_name).absolute()
+        if is_of_root and is_writable(path.parent):
+            save_landmarks(path, landmarks)
+    if len(landmarks.times_s) != n_frames:
         raise ValueError(
-            f"{path}: landmarks of {n_landmarks} frames, but {video} has {n_frames}: "
+            f"{path}: landmarks of {len(landmarks.times_s)} frames, but {video} has {n_frames}: "
             "of another video? remove the file, and they are found anew"
         )
     return landmarks
@@ -181,6 +194,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--propose", action="store_true", help="start from marks that the joint angle suggests"
     )
+    parser.add_argument(
+        "--pose_model",
+        metavar="FILE",
+        help="for --propose: a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
+    )
     options = parser.parse_args(arguments)
 
     file = MarksFile(label_path(options.video, options.data, options.class_name))
@@ -194,7 +212,8 @@ def main(arguments: Sequence[str]) -> int:
         was_there = file.is_there
         marks = file.load(len(times_s))
         if options.propose and not was_there:
-            marks.replace(propose(_landmarks(options.video, file, len(times_s)), class_name).tolist())
+            landmarks = find_landmarks(options.video, file, len(times_s), options.pose_model)
+            marks.replace(propose(landmarks, class_name).tolist())
             file.keep(marks)
             print(f"{len(marks.starts)} repetitions proposed: look at each")
         elif options.propose:

@@ -15,6 +15,7 @@ KERNELS = ("gaussian", "lorentzian")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
 _ALIASES = {"frame": "frame_index"}  # label files in the wild
 _FOLDERS = ("landmarks", "raw", "labels")
+_SAME_TIME_S = 1e-7  # rounding of times
 
 
 class Span(NamedTuple):
@@ -84,12 +85,14 @@ def read_segments(root: Path | str) -> dict[str, list[Span]]:
     return spans
 
 
-def class_known(spans: Sequence[Span] | None, n_frames: int, n_source: int, fps: float) -> np.ndarray:
+def class_known(spans: Sequence[Span] | None, n_frames: int, times_s: np.ndarray) -> np.ndarray:
     """Mask (F,) at 30 fps of the frames inside spans of source frames; all True where spans is None.
 
-    Raises ValueError, with file and line, for a span beyond the last of the `n_source` frames.
+    `times_s` are the times of the source frames. Raises ValueError, with file and line, for a span beyond
+    the last of them.
     """
-    source_frames = np.arange(n_frames) / FRAME_RATE_HZ * fps
+    n_source = len(times_s)
+    grid_s = times_s[0] + np.arange(n_frames) / FRAME_RATE_HZ
     known_F = np.full(n_frames, spans is None)
     for first, last, where in spans or ():
         if last >= n_source:
@@ -97,7 +100,7 @@ def class_known(spans: Sequence[Span] | None, n_frames: int, n_source: int, fps:
                 f"{where}: span {first}..{last} goes beyond the last frame, {n_source - 1}: "
                 "frames are counted from 0, in the video's own rate"
             )
-        known_F |= (source_frames > first - 1e-6) & (source_frames < last + 1e-6)
+        known_F |= (grid_s > times_s[first] - _SAME_TIME_S) & (grid_s < times_s[last] + _SAME_TIME_S)
     return known_F
 
 

@@ -1,248 +1,248 @@
-"""The door for videos and people in them: frames with their times.
+"""People in pictures: 33 landmarks of one person, followed from frame to frame by MediaPipe.
 
-Letters: H height and W width of a picture, L landmarks (33).
+Letters: H height and W width of a picture, L landmarks (33), P people.
+The task: https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker
 """
 
-import math
-import mmap
+import hashlib
 import os
-import statistics
-import time
-from collections.abc import Iterator, Sequence
+import threading
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import mediapipe
 import numpy as np
+from mediapipe.tasks.python import vision
+from mediapipe.tasks.python.core.base_options import BaseOptions
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what is wrong with a file is said once, by us
+from wt_jax.files import written_beside
+from wt_jax.skeleton import LANDMARKS, N_LANDMARKS
+from wt_jax.video import Video
 
-import cv2
+__all__ = ["ENVIRONMENT", "SIZES", "PoseEstimator", "Video", "is_named", "pose_model"]
 
-from wt_jax.labels import VIDEO_SUFFIXES
-from wt_jax.skeleton import FRAME_RATE_HZ, canonical_class
+ENVIRONMENT = "WT_JAX_POSE_MODEL"
+_URL = (
+    "https://storage.googleapis.com/mediapipe-models/pose_landmarker/"
+    "pose_landmarker_{size}/float16/1/pose_landmarker_{size}.task"
+)
+# SHA-256 of what is published there. Of full, two files of one length are in use: as DESIGN.md has it, and as
+# most projects that pin revision 1 do. None could be downloaded here to try; many public projects pin each.
+_DIGESTS = {
+    "lite": ("59929e1d1ee95287735ddd833b19cf4ac46d29bc7afddbbf6753c459690d574a",),
+    "full": (
+        "4eaa5eb7a98365221087693fcc286334cf0858e2eb6e15b506aa4a7ecdcec4ad",
+        "5134a3aad27a58b93da0088d431f366da362b44e3ccfbe3462b3827a839011b1",
+    ),
+    "heavy": ("64437af838a65d18e5ba7a0d39b465540069bc8aae8308de3e318aad31fcbc7b",),
+}
+SIZES = tuple(_DIGESTS)
+_TIMEOUT_S = 30.0  # without a byte from the server
+_PARTS = ("pose_detector.tflite", "pose_landmarks_detector.tflite")  # the two networks in a .task file
 
-_FPS = (1.0, 480.0)  # beyond, a container has no frame rate: FFmpeg gives its clock's, 1000 or 90000, instead
-_MAX_STEP_S = 10.0  # between two frames; a longer one is a damaged timestamp, not a camera that waited
-_SEEK_BACK_S = 0.5  # a seek lands near its time only: some frames early, then forward to the very one
-_N_MEASURED = 30  # frames that tell the rate where the container does not
+_MAX_PEOPLE = 4  # looked at where a track begins
+_TORSO = [LANDMARKS.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
+_JUMP = 1.0  # in torso lengths between two frames: another person, rather than a fast one
+_MARGIN = 0.3  # of a person's box, on each side of it, in the picture that begins a track
+_ALONE = threading.Lock()  # the process has one standard error
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+class PoseEstimator:
+    """Landmarks of one person in the frames of one video. A context manager; one for each video.
 
-class Video:
-    """Frames of a video file, or of a camera by its number, with their times.
-
-    `fps`, `n_frames` are the container's: the mean rate of a variable one, and a number that may be wrong
-    (0: unknown, and a camera's). Width and height are those of an upright picture, the way its rotation
-    metadata says. A context manager.
+    MediaPipe follows one person from frame to frame (its VIDEO mode), and smooths. Where that track begins,
+    or begins again after a loss or a leap, all people that it finds are looked at: the largest is taken to
+    begin with, later the one nearest in place and size to where the track was lost. Only these frames cost
+    more: following several people throughout takes half as long again, and is not smoothed.
     """
 
-    def __init__(self, source: Path | str | int):
-        """Raises ValueError, with what is wrong with it and what to do, where no picture can be read."""
-        self.source = source
-        self._capture = _open(source)
-        self._raw_ms: list[float] = []  # timestamps of the frames decoded so far, as in the container
-        self._position = 0  # of the next frame that _capture gives
-        try:
-            first_HxWx3 = self._grabbed() if self._grab() else None
-            if first_HxWx3 is None:
-                raise ValueError(_what_is_wrong(source))
-            self.height_px, self.width_px = first_HxWx3.shape[:2]
-            self._first_HxWx3 = first_HxWx3
-            self.n_frames = self._whole(cv2.CAP_PROP_FRAME_COUNT)
-            self.fps = self._frame_rate()
-        except BaseException:
-            self.close()
-            raise
+    def __init__(self, model: Path | str):
+        """Raises ValueError where `model` is no pose landmarker."""
+        self._model = Path(model)
+        self._follower = _landmarker(self._model, vision.RunningMode.VIDEO, 1)
+        self._finder: Any = None  # made where it is needed first
+        self._last_ms = -1
+        self._torso: np.ndarray | None = None  # of the last pose: x, y of its centre, its length, in pixels
+        self._is_lost = True
 
-    def __enter__(self) -> "Video":
+    def __enter__(self) -> "PoseEstimator":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        self._capture.release()
+        for landmarker in filter(None, (self._follower, self._finder)):
+            landmarker.close()
+        self._finder = None
 
-    def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
-        """(time_s, frame_HxWx3 uint8 RGB) of all frames: from 0 at the first, strictly increasing.
+    def __call__(self, frame_HxWx3: np.ndarray, time_s: float) -> np.ndarray:
+        """landmarks_Lx4 float32: x and y as shares of the picture, z in units of x, visibility; NaN: nobody.
 
-        Times are the container's, so that variable rates come out right. Where it has none, or they stand
-        still, run backwards or jump by more than 10 s, the frame comes one usual step after the last one.
-        A camera's times are those at which its frames arrived. Stops at the first frame that cannot be read.
+        `frame_HxWx3` is uint8 RGB, `time_s` later than that of the frame before, by 1 ms at least to count.
         """
-        if isinstance(self.source, int):
-            yield from self._live()
-            return
-        capture = _open(self.source)  # its own, so that frame() may be called in between
-        clock = _Clock(self.fps)
-        try:
-            while capture.grab():
-                time_s = clock.tell(capture.get(cv2.CAP_PROP_POS_MSEC))
-                ok, frame_HxWx3 = capture.retrieve()
-                if not ok:
-                    return
-                yield time_s, cv2.cvtColor(frame_HxWx3, cv2.COLOR_BGR2RGB)
-        finally:
-            capture.release()
+        height_px, width_px = frame_HxWx3.shape[:2]
+        landmarks_Lx4 = self._follow(frame_HxWx3, time_s)
+        if landmarks_Lx4 is None:
+            self._is_lost = True
+            return np.full((N_LANDMARKS, 4), np.nan, np.float32)
+        torso = _torso(landmarks_Lx4, width_px, height_px)
+        if self._is_lost or self._torso is None or _distance(torso, self._torso) > _JUMP:
+            landmarks_Lx4 = self._choose(frame_HxWx3, time_s, landmarks_Lx4)
+            torso = _torso(landmarks_Lx4, width_px, height_px)
+        self._torso, self._is_lost = torso, False
+        return landmarks_Lx4
 
-    def frame(self, index: int) -> np.ndarray:
-        """Frame `index` of a file, (H, W, 3) uint8 RGB: the very one that iteration gives at that place.
-
-        Raises IndexError where there is no such frame, ValueError for a camera.
-        """
-        if isinstance(self.source, int):
-            raise ValueError(f"camera {self.source}: has no frame {index}: its frames come once")
-        if index < 0:
-            raise IndexError(f"{self.source}: frame {index}: frames are counted from 0")
-        if index < self._position - 1:  # else it is the last one decoded, or still to come
-            self._seek(index)
-        while self._position <= index:
-            if not self._grab():
-                raise IndexError(f"{self.source}: frame {index}: it has {len(self._raw_ms)} frames")
-        frame_HxWx3 = self._grabbed()
-        if frame_HxWx3 is None:
-            raise IndexError(f"{self.source}: frame {index} cannot be read")
-        return frame_HxWx3
-
-    def _live(self) -> Iterator[tuple[float, np.ndarray]]:
-        frame_HxWx3, start_s, last_s = self._first_HxWx3, time.monotonic(), -1.0
-        while True:
-            time_s = max(time.monotonic() - start_s, last_s + 1e-3) if last_s >= 0 else 0.0
-            yield time_s, frame_HxWx3
-            last_s = time_s
-            ok, bgr_HxWx3 = self._capture.read()
-            if not ok:
-                return
-            frame_HxWx3 = cv2.cvtColor(bgr_HxWx3, cv2.COLOR_BGR2RGB)
-
-    def _grab(self) -> bool:
-        """Goes on to the next frame and notes its timestamp. False at the end."""
-        if not self._capture.grab():
-            return False
-        if self._position == len(self._raw_ms):
-            self._raw_ms.append(self._capture.get(cv2.CAP_PROP_POS_MSEC))
-        self._position += 1
-        return True
-
-    def _grabbed(self) -> np.ndarray | None:
-        ok, frame_HxWx3 = self._capture.retrieve()
-        return cv2.cvtColor(frame_HxWx3, cv2.COLOR_BGR2RGB) if ok else None
-
-    def _seek(self, index: int) -> None:
-        """Moves before frame `index`, which was seen already: any place is known again by its timestamp."""
-        at = {ms: i for i, ms in enumerate(self._raw_ms)}
-        back_s = _SEEK_BACK_S
-        while len(at) == len(self._raw_ms) and back_s < self._raw_ms[index] / 1000:
-            self._capture.set(cv2.CAP_PROP_POS_MSEC, self._raw_ms[index] - 1000 * back_s)
-            if not self._capture.grab():
-                break
-            found = at.get(self._capture.get(cv2.CAP_PROP_POS_MSEC))
-            if found is None:
-                break
-            if found < index:
-                self._position = found + 1
-                return
-            back_s *= 4
-        self._capture.release()
-        self._capture = _open(self.source)  # timestamps that say nothing: from the start
-        self._position = 0
-
-    def _frame_rate(self) -> float:
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        if math.isfinite(fps) and _FPS[0] <= fps <= _FPS[1]:
-            return fps
-        if not isinstance(self.source, int):
-            while len(self._raw_ms) < _N_MEASURED and self._grab():
-                pass
-            steps_ms = [b - a for a, b in zip(self._raw_ms, self._raw_ms[1:], strict=False)]
-            step_ms = statistics.median(steps_ms) if steps_ms else 0.0
-            if step_ms > 0 and _FPS[0] <= 1000 / step_ms <= _FPS[1]:
-                return 1000 / step_ms
-        return FRAME_RATE_HZ
-
-    def _whole(self, what: int) -> int:
-        value = self._capture.get(what)
-        return int(value) if math.isfinite(value) and 0 < value < 1e9 else 0
-
-
-class _Clock:
-    """Timestamps of a container, whatever they are -> strictly increasing times from 0."""
-
-    def __init__(self, fps: float):
-        self._usual_s = 1 / fps
-        self._steps_s: list[float] = []
-        self._time_s = self._last_s = self._shift_s = math.nan
-
-    def tell(self, raw_ms: float) -> float:
-        """The time of the next frame, in seconds."""
-        raw_s = raw_ms / 1000
-        if math.isnan(self._time_s):
-            self._time_s, self._shift_s = 0.0, raw_s
+    def _follow(self, frame_HxWx3: np.ndarray, time_s: float) -> np.ndarray | None:
+        self._last_ms = max(round(time_s * 1000), self._last_ms + 1)
+        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(frame_HxWx3))
+        if self._torso is None:
+            with _quiet():  # it speaks up once more at the first person
+                people = self._follower.detect_for_video(image, self._last_ms).pose_landmarks
         else:
-            step_s, own_step_s = raw_s - self._shift_s - self._time_s, raw_s - self._last_s
-            if 0 < step_s <= _MAX_STEP_S:
-                self._time_s = raw_s - self._shift_s
-            elif 0 < own_step_s <= _MAX_STEP_S:  # regular again, after a jump that stays
-                self._time_s += own_step_s
-                self._shift_s = raw_s - self._time_s
-            else:
-                self._time_s += statistics.median(self._steps_s) if self._steps_s else self._usual_s
-            if 0 < own_step_s <= _MAX_STEP_S:
-                self._steps_s = [*self._steps_s[-_N_MEASURED:], own_step_s]
-        self._last_s = raw_s
-        return self._time_s
+            people = self._follower.detect_for_video(image, self._last_ms).pose_landmarks
+        return _as_array(people[0]) if people else None
+
+    def _choose(self, frame_HxWx3: np.ndarray, time_s: float, found_Lx4: np.ndarray) -> np.ndarray:
+        """The person to follow from here on, of all in the frame; `found_Lx4` is the one followed now."""
+        if self._finder is None:
+            self._finder = _landmarker(self._model, vision.RunningMode.IMAGE, _MAX_PEOPLE)
+        image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(frame_HxWx3))
+        with _quiet():
+            people = [_as_array(person) for person in self._finder.detect(image).pose_landmarks]
+        height_px, width_px = frame_HxWx3.shape[:2]
+        torsos = [_torso(person, width_px, height_px) for person in people]
+        now = _torso(found_Lx4, width_px, height_px)
+        if all(_distance(torso, now) < _JUMP for torso in torsos):
+            return found_Lx4  # nobody else
+        torsos, people = [now, *torsos], [found_Lx4, *people]
+        before = self._torso
+        if before is None:
+            best = max(range(len(people)), key=lambda i: _height(people[i], height_px))
+        else:
+            best = min(range(len(people)), key=lambda i: _distance(torsos[i], before))
+        if _distance(torsos[best], now) < _JUMP:
+            return found_Lx4
+        self._follow(np.zeros_like(frame_HxWx3), time_s)  # nobody there: lets go of the wrong one
+        chosen_Lx4 = self._follow(_only(frame_HxWx3, people[best]), time_s)
+        return people[best] if chosen_Lx4 is None else chosen_Lx4
 
 
-def _open(source: Path | str | int) -> "cv2.VideoCapture":
-    """An open capture. Raises ValueError where there is none."""
-    if isinstance(source, int):
-        capture = cv2.VideoCapture(source)
-        if not capture.isOpened():
+def pose_model(path: Path | str | None = None, size: str = "full") -> Path:
+    """The pose landmarker's file: `path`, or that of WT_JAX_POSE_MODEL, used as it is; else `size`, cached.
+
+    lite, full or heavy is downloaded once to ~/.cache/wt_jax (XDG_CACHE_HOME) and checked by its SHA-256.
+    Raises ValueError where a named file is not there, and, saying what to do, where the download fails.
+    """
+    if size not in SIZES:
+        raise ValueError(f"--pose_size {size}: must be {', '.join(SIZES)}")
+    named = path or os.environ.get(ENVIRONMENT)
+    if named:
+        if not Path(named).is_file():
+            whose = "--pose_model" if path else ENVIRONMENT
+            raise ValueError(f"{whose} {named}: no such file: name a pose_landmarker_*.task file")
+        return Path(named)
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax"
+    cached = cache / f"pose_landmarker_{size}.task"
+    if cached.is_file() and _digest(cached) in _DIGESTS[size]:
+        return cached
+    url = _URL.format(size=size)
+    print(f"pose model: {url} -> {cached}")
+    try:
+        with written_beside(cached) as beside:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, beside.open("wb") as file:
+                while part := answer.read(1 << 20):
+                    file.write(part)
+            digest, n_bytes = _digest(beside), beside.stat().st_size
+            if digest not in _DIGESTS[size]:
+                raise ValueError(
+                    f"{url}: {n_bytes} bytes of SHA-256 {digest} came, not the expected ones: "
+                    "cut off, or another file: try again; a file that you trust is named with --pose_model"
+                )
+    except OSError as error:
+        raise ValueError(
+            f"the pose model cannot be downloaded to {cached} ({error}): get {url} on another machine "
+            f"and name the file with --pose_model FILE or {ENVIRONMENT}"
+        ) from None
+    return cached
+
+
+def is_named(path: str | None, size: str | None) -> bool:
+    """Does somebody want a certain model? `path` and `size` as a command has them, None where not given."""
+    return bool(path or size or os.environ.get(ENVIRONMENT))
+
+
+def _landmarker(model: Path, mode: Any, max_people: int) -> Any:
+    if not model.is_file():
+        raise ValueError(f"{model}: no such pose model: name a pose_landmarker_*.task file")
+    if not zipfile.is_zipfile(model):
+        raise ValueError(f"{model}: not a pose model, or cut off: name a pose_landmarker_*.task file")
+    with zipfile.ZipFile(model) as archive:
+        if missing := set(_PARTS) - set(archive.namelist()):
             raise ValueError(
-                f"camera {source}: not there, or another program has it: plug it in, or try 0 or 1"
+                f"{model}: a model of something else (no {min(missing)}): name a pose_landmarker one"
             )
-        return capture
-    path = Path(source)
-    if path.is_dir():
-        raise ValueError(f"{path}: a folder, not a video")
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    with path.open("rb"):  # may it be read? OSError says so
-        pass
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)  # other backends take some names for patterns
-    if not capture.isOpened():
-        raise ValueError(_what_is_wrong(source))
-    return capture
-
-
-def _what_is_wrong(source: Path | str | int) -> str:
-    """Why no picture can be read, as far as the first bytes tell."""
-    if isinstance(source, int):
-        return f"camera {source}: gives no picture: another program may have it, or unplug it and plug it in"
-    path = Path(source)
-    if path.stat().st_size == 0:
-        return f"{path}: an empty file (0 bytes): copy or record it again"
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if content[4:8] == b"ftyp" and content.find(b"moov") < 0:
-            return f"{path}: cut off: its index is missing: copy or record it again"
-        if content[4:8] == b"ftyp" and content.find(b"vide") < 0:
-            return f"{path}: sound alone, no pictures"
-        if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
-            return f"{path}: sound alone, no pictures"
-        if content[4:8] == b"ftyp" or content[:4] in (b"RIFF", b"\x1aE\xdf\xa3"):
-            return f"{path}: no picture in it can be read: cut off, damaged, or sound alone: copy it again"
-    return f"{path}: not a video, or one of a kind that FFmpeg cannot read: convert it to mp4"
-
-
-def needs_extraction(root: Path | str, classes: Sequence[str]) -> list[Path]:
-    """Videos in `root/raw/<class>/` without a landmark file of the same name, sorted."""
-    wanted = {canonical_class(name) for name in classes}
-    root = Path(root)
-    have = {(canonical_class(path.parent.name), path.stem) for path in root.glob("landmarks/*/*.npz")}
-    return sorted(
-        path
-        for path in root.glob("raw/*/*")
-        if path.suffix.lower() in VIDEO_SUFFIXES
-        and canonical_class(path.parent.name) in wanted
-        and (canonical_class(path.parent.name), path.stem) not in have
+    options = vision.PoseLandmarkerOptions(
+        base_options=BaseOptions(model_asset_path=str(model)), running_mode=mode, num_poses=max_people
     )
+    try:
+        with _quiet():
+            return vision.PoseLandmarker.create_from_options(options)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ValueError(f"{model}: MediaPipe cannot use it ({error}): copy or download it again") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the notices that MediaPipe's C++ writes to standard error from between a command's lines."""
+    with _ALONE:
+        before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            os.close(nowhere)
+
+
+def _as_array(person: Any) -> np.ndarray:
+    return np.array([(p.x, p.y, p.z, p.visibility) for p in person], np.float32)
+
+
+def _torso(landmarks_Lx4: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
+    """x, y of the middle of shoulders and hips and the distance between their middles, in pixels."""
+    corners_4x2 = landmarks_Lx4[_TORSO, :2] * np.array([width_px, height_px], np.float32)
+    length_px = np.hypot(*(corners_4x2[:2].mean(0) - corners_4x2[2:].mean(0)))
+    across_px = np.hypot(*(corners_4x2[0] - corners_4x2[1]))
+    return np.array([*corners_4x2.mean(0), max(length_px, across_px, 1.0)])
+
+
+def _distance(torso: np.ndarray, other: np.ndarray) -> float:
+    """Between centres, in lengths of `other`, and how many times as large the one is (its logarithm)."""
+    return float(np.hypot(*(torso[:2] - other[:2])) / other[2] + abs(np.log(torso[2] / other[2])))
+
+
+def _height(landmarks_Lx4: np.ndarray, height_px: int) -> float:
+    return float(np.ptp(landmarks_Lx4[:, 1])) * height_px
+
+
+def _only(frame_HxWx3: np.ndarray, landmarks_Lx4: np.ndarray) -> np.ndarray:
+    """The frame, black but for this person and a margin."""
+    size = np.array([frame_HxWx3.shape[1], frame_HxWx3.shape[0]])
+    low, high = landmarks_Lx4[:, :2].min(0) * size, landmarks_Lx4[:, :2].max(0) * size
+    margin_px = _MARGIN * (high - low).max()
+    (left, top), (right, bottom) = (np.clip(edge, 0, size).astype(int) for edge in
+                                    (low - margin_px, high + margin_px))  # fmt: skip
+    only_HxWx3 = np.zeros_like(frame_HxWx3)
+    only_HxWx3[top:bottom, left:right] = frame_HxWx3[top:bottom, left:right]
+    return only_HxWx3
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

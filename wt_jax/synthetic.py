@@ -185,7 +185,7 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
         angles_FxJ=angles_FxJ,
         valid_F=valid_F,
         class_known_F=motion.class_known_F[np.minimum(source, len(landmarks) - 1)],
-        starts=to_frame(motion.starts, fps, len(landmarks)),
+        starts=to_frame(motion.starts, times_s),
         source_fps=fps,
         digest=hashlib.sha256(landmarks.tobytes()).hexdigest(),
     )
