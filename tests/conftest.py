@@ -10,7 +10,6 @@ import pytest
 from wt_jax import config
 from wt_jax.landmarks import Landmarks
 from wt_jax.recordings import Recording
-from wt_jax.screen import VideoWriter
 from wt_jax.skeleton import N_ANGLES
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -81,6 +80,8 @@ def squatting():
 @pytest.fixture
 def clip(tmp_path):
     """data/raw/squats/clip.mp4: 100 frames at 25 a second, each a little brighter than the last."""
+    from wt_jax.screen import VideoWriter
+
     path = tmp_path / "data" / "raw" / "squats" / "clip.mp4"
     with VideoWriter(path, 25, 320, 240) as writer:
         for i in range(100):

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wt_jax import label
+from wt_jax import extraction, label
 from wt_jax.landmarks import save_landmarks
 from wt_jax.marks import MarksFile
 from wt_jax.session import KEYS, Session
@@ -147,6 +147,22 @@ def test_landmarks_of_another_video(clip, squatting, monkeypatch):
     save_landmarks(clip.parents[2] / "landmarks" / "squats" / "clip.npz", squatting(90))
     with pytest.raises(ValueError, match=r"clip\.npz: landmarks of 90 frames, but .*clip\.mp4 has 100"):
         label.main([str(clip), "--propose"])
+
+
+@pytest.mark.parametrize(("options", "is_kept"), [([], True), (["--class", "lunges"], False)])
+def test_landmarks_are_found_where_there_are_none(clip, squatting, monkeypatch, capsys, options, is_kept):
+    """They are kept for build_dataset where it would look for them: not for a video of no folder in raw/."""
+    asked = []
+    monkeypatch.setattr(extraction, "extract", lambda *paths: asked.append(paths) or squatting())
+    monkeypatch.setattr(label, "check_display", lambda: None)
+    monkeypatch.setattr(label, "label", lambda *_: None)
+    model = clip.parent / "a.task"
+    model.touch()
+    label.main([str(clip), "--propose", "--pose_model", str(model), *options])
+    assert asked == [(clip, model)]
+    assert "2 repetitions proposed" in capsys.readouterr().out
+    kept = [path.relative_to(clip.parents[2]) for path in clip.parents[2].rglob("*.npz")]
+    assert kept == ([Path("landmarks/squats/clip.npz")] if is_kept else [])
 
 
 def test_marks_that_cannot_be_kept_are_printed(clip, monkeypatch):

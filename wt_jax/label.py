@@ -160,19 +160,22 @@ def find_landmarks(video: Path, file: MarksFile, n_frames: int, pose_model: str 
 
 def label(video: Video, session: Session, title: str) -> None:
     """Shows the window until the person is done. What is not saved stays in the draft."""
-    shown, picture = -1, np.zeros((1, 1, 3), np.uint8)
+    shown, is_stale = -1, True
     with Window(title) as window:
         while not session.is_over:
             if session.marks.cursor != shown:
-                shown = session.marks.cursor
-                picture = video.frame(shown)
-            window.show(draw(picture, session))
+                shown, is_stale = session.marks.cursor, True
+                picture_HxWx3 = video.frame(shown)
+            if is_stale:
+                window.show(draw(picture_HxWx3, session))
             key = window.key(session.wait_ms(time.monotonic()))
             if window.is_closed:
                 return
             if key is not None:
                 session.press(key, time.monotonic())
+            was_playing = session.is_playing
             session.advance(time.monotonic())
+            is_stale = key is not None or session.is_playing != was_playing
 
 
 def main(arguments: Sequence[str]) -> int:

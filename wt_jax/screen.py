@@ -97,7 +97,7 @@ def draw_panel(frame: np.ndarray, lines: Sequence[tuple[str, float]]) -> None:
     height_px, width_px = frame.shape[:2]
     line_px = max(14.0, min(height_px, width_px) / 24)
     tall = sum(size for _, size in lines) * _LEADING + 0.5  # in lines, as is wide
-    wide = max((text_width(text, 300 * size) / 300 for text, size in lines), default=0.0) + 1.0
+    wide = max((text_width(text, 30 * size) / 30 for text, size in lines), default=0.0) + 1.0
     line_px = min(line_px, height_px / tall, width_px / wide)
     box = frame[: round(tall * line_px), : round(wide * line_px)]
     box[:] = (box * (1 - _BOX)).astype(np.uint8)
