@@ -152,6 +152,7 @@ def test_saving_removes_the_draft(tmp_path):
     file.keep(marks)
     file.save(marks)
     assert [path.name for path in tmp_path.iterdir()] == ["v.csv"]
+    assert not marks.is_dirty
 
 
 def test_a_failed_save_keeps_file_and_draft(tmp_path, monkeypatch):

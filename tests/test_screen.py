@@ -82,10 +82,19 @@ def test_text_can_be_read_on_any_background(value, size):
     assert columns[-1] < 0.6 * size[1]
 
 
-def test_a_panel_never_leaves_the_frame():
-    frame = grey(48, 64)
-    screen.draw_panel(frame, [("a line far too long for so small a picture", 1.0)] * 9)
-    assert frame.max() > 120
+@pytest.mark.parametrize("shape", [(90, 400), (300, 160)])
+def test_a_panel_too_large_is_made_smaller_as_a_whole(shape):
+    """The end of the last of its long lines is there to be seen."""
+    text = []
+    for end in ".#":
+        frame = grey(*shape)
+        screen.draw_panel(frame, [("a long line in a small picture " + end, 1.0)] * 8)
+        text.append(frame.min(-1) > 130)
+    rows, columns = (np.flatnonzero((text[0] != text[1]).any(axis)) for axis in (1, 0))
+    height, width = shape
+    assert max(rows[-1] / height, columns[-1] / width) > 0.8
+    assert rows[-1] < height - 2
+    assert columns[-1] < width - 2
 
 
 def test_other_scripts_do_not_stop_it():
@@ -172,10 +181,16 @@ def test_what_is_no_video(tmp_path, name, fps, frame, message):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_folder_that_is_a_file(tmp_path):
-    (tmp_path / "out").write_text("")
-    with pytest.raises(OSError, match="out"), screen.VideoWriter(tmp_path / "out" / "v.mp4", 30, 320, 240):
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_folder_that_cannot_be_written(tmp_path, is_file):
+    if is_file:
+        (tmp_path / "out").write_text("")
+    else:
+        (tmp_path / "out").mkdir(mode=0o555)
+    writer = screen.VideoWriter(tmp_path / "out" / "v.mp4", 30, 320, 240)
+    with pytest.raises(ValueError, match="out: cannot be written: choose another folder"), writer:
         pass
+    assert is_file or not any((tmp_path / "out").iterdir())
 
 
 def test_a_codec_that_is_missing(tmp_path, monkeypatch):

@@ -44,6 +44,13 @@ def test_moves(session, keys, cursor):
     assert press(session, *keys) == cursor
 
 
+def test_a_second_back_undoes_a_second_forward_from_every_frame(session):
+    """Though k/25 + 1 is often a rounding below (k + 25)/25."""
+    for frame in range(25, 450):
+        session.marks.go_to(frame)
+        assert press(session, "l", "j", "j", "l") == frame
+
+
 def test_marks_and_unmarks(session):
     press(session, "l", "m", "l", "enter")
     assert session.marks.starts == (25, 50)

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import cv2
 import numpy as np
 
 from wt_jax.files import written_beside
+from wt_jax.recordings import is_writable
 
 # Pairs of landmarks (skeleton.LANDMARKS): odd numbers are the left side, even ones the right.
 _LEFT = ((11, 13), (13, 15), (15, 19), (23, 25), (25, 27), (27, 29), (29, 31), (27, 31))
@@ -203,9 +205,9 @@ class VideoWriter:
     """Writes an mp4 of H.264 where this OpenCV can, else of MPEG-4. A context manager.
 
     Written beside `path` and renamed when the block ends, so `path` is whole or untouched; an error in
-    the block leaves nothing. An odd last row or column is cut off, as both codecs want. Raises OSError
-    where the folder cannot be written, and for a full disk (found when the block ends); ValueError
-    for a frame of another size, a rate that is no number, and an OpenCV that has neither codec.
+    the block leaves nothing. An odd last row or column is cut off, as both codecs want. Raises ValueError
+    for a folder that cannot be written, a frame of another size, a rate that is no number, and an OpenCV
+    that has neither codec; OSError for a full disk, found when the block ends.
     """
 
     def __init__(self, path: Path | str, fps: float, width_px: int, height_px: int):
@@ -214,12 +216,14 @@ class VideoWriter:
             raise ValueError(f"{path}: a video is written as .mp4")
         if not 0 < fps <= 1000:
             raise ValueError(f"{path}: {fps} frames a second: must be above 0, and 1000 at most")
-        self._fps = round(fps, 3 if fps < 60 else 1)  # MPEG-4 counts a second in at most 65535 parts
+        self._fps = fps
         self._shape = (height_px, width_px, 3)
         self._stack = ExitStack()
         self.n_frames = 0
 
     def __enter__(self) -> "VideoWriter":
+        if not is_writable(self.path.parent):
+            raise ValueError(f"{self.path.parent}: cannot be written: choose another folder for the video")
         with ExitStack() as stack:
             self._beside = stack.enter_context(written_beside(self.path))
             self._beside.touch()  # OpenCV would only say that it could not, not why
@@ -237,14 +241,15 @@ class VideoWriter:
         self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
         self.n_frames += 1
 
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        with self._stack as stack:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self._stack.__exit__(kind, error, trace)
+            return
+        with self._stack:
             self._writer.release()
-            if kind is None:
-                self._check()
-            else:
-                stack.pop_all()  # nothing takes the name of `path`
-                self._beside.unlink(missing_ok=True)
+            self._check()
 
     def _check(self) -> None:
         """OpenCV says nothing of a write that fails: a file that cannot be read back tells."""

@@ -54,7 +54,6 @@ class Session:
             if self.marks.starts != before:
                 self.file.keep(self.marks)
         except OSError as error:
-            self.is_over = False
             self.message = f"NOT SAVED: {error}"
 
     def advance(self, now_s: float) -> None:
