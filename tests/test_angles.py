@@ -160,6 +160,11 @@ def test_bad_input(body, times_s, message):
     ],
 )
 def test_starts_move_along(frames, fps, n_frames, expected):
-    moved = to_frame(np.array(frames), fps, n_frames)
+    moved = to_frame(np.array(frames), np.arange(n_frames) / fps)
     assert moved.tolist() == expected
     assert moved.dtype == np.int32
+
+
+def test_starts_move_along_with_a_variable_rate():
+    times_s = 7.0 + np.array([0.0, 0.1, 0.5, 0.6, 1.0])
+    assert to_frame(np.array([0, 1, 2, 4]), times_s).tolist() == [0, 3, 15, 30]

@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -215,17 +216,32 @@ def test_two_landmark_files_for_one_name(root):
     assert "two files for one video" in reasons(built(root), root)["landmarks/no-exercise/d.npz"]
 
 
-def test_videos_wait_for_a_later_version(root):
+def test_videos_without_landmarks_are_named(root):
     for name in ("raw/dips/a.mp4", "raw/dips/new.MOV", "raw/no_exercise/d.avi", "raw/no_exercise/e.webm"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"")
     write_labels(root, "dips/new", 3)
     found = reasons(built(root), root)
     assert found.keys() == {"raw/dips/new.MOV", "raw/no_exercise/e.webm"}
-    put = root / "landmarks" / "dips" / "new.npz"
-    assert found["raw/dips/new.MOV"] == (
-        f"no landmarks yet; extraction from video comes with a later version; put {put}"
-    )
+    extract = f"no landmarks yet: python -m wt_jax.build_dataset --data {root} extracts them"
+    assert found["raw/dips/new.MOV"] == extract
+    report = built(root, not_extracted={root / "raw/dips/new.MOV": "cut off"})
+    assert reasons(report, root) == {"raw/dips/new.MOV": "cut off", "raw/no_exercise/e.webm": extract}
+
+
+def test_labels_go_by_the_times_of_the_frames(root):
+    path = write_landmarks(root, "dips/b", 61)
+    landmarks = load_landmarks(path)
+    times_s = np.concatenate([np.arange(31) / 30, 1 + np.arange(1, 31) / 15])  # half as fast from 1 s on
+    save_landmarks(path, dataclasses.replace(landmarks, times_s=times_s))
+    write_labels(root, "dips/b", 10, 30, 45)
+    (root / "segments.csv").write_text("file,first,last\nlandmarks/dips/b.npz,30,60\n")
+    (recording,) = [r for r in built(root).recordings if r.name == "dips/b"]
+    assert len(recording) == 91
+    assert recording.starts.tolist() == [10, 30, 60]
+    assert np.flatnonzero(recording.class_known_F).tolist() == list(range(30, 91))
+    still = joint_angles(landmarks.landmarks_FxLx4, 640, 360)
+    np.testing.assert_allclose(recording.angles_FxJ[[30, 32, 60]], still[[30, 31, 45]], atol=1e-6)
 
 
 def test_a_duplicate_in_two_splits_is_refused_and_nothing_is_lost(root):

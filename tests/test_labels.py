@@ -114,13 +114,17 @@ def test_bad_segments(tmp_path, text, message):
 
 def test_class_known_only_inside_spans():
     # At 15 fps source frame s stands at output frame 2 s.
-    known = class_known([Span(2, 3, "s:2"), Span(5, 5, "s:3")], 14, 7, 15.0)
+    times_s = np.arange(7) / 15
+    known = class_known([Span(2, 3, "s:2"), Span(5, 5, "s:3")], 14, times_s)
     assert np.flatnonzero(known).tolist() == [4, 5, 6, 10]
-    assert class_known(None, 14, 7, 15.0).all()
+    assert class_known(None, 14, times_s).all()
     with pytest.raises(
         ValueError, match=r"^root/segments\.csv:7: span 5\.\.7 goes beyond the last frame, 6: "
     ):
-        class_known([Span(2, 3, "s:2"), Span(5, 7, "root/segments.csv:7")], 14, 7, 15.0)
+        class_known([Span(2, 3, "s:2"), Span(5, 7, "root/segments.csv:7")], 14, times_s)
+    uneven_s = 3.0 + np.array([0.0, 0.1, 0.3, 0.4])
+    known = class_known([Span(1, 2, "s:2")], 13, uneven_s)
+    assert np.flatnonzero(known).tolist() == [3, 4, 5, 6, 7, 8, 9]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
+from wt_jax.landmarks import Landmarks, Source, load_landmarks, read_source, save_landmarks
 
 GOOD = {"landmarks": np.full((4, 33, 4), 0.5, np.float32), "fps": 29.97, "width": 640, "height": 360}
 
@@ -23,6 +23,26 @@ def test_saved_landmarks_load_back(tmp_path):
     np.testing.assert_array_equal(loaded.landmarks_FxLx4, landmarks)
     assert (loaded.fps, loaded.width_px, loaded.height_px) == (29.97, 640, 360)
     assert [file.name for file in path.parent.iterdir()] == ["v.npz"]
+
+
+def test_times(tmp_path):
+    path, constant_s = tmp_path / "v.npz", np.arange(4) / 25.0
+    save_landmarks(path, Landmarks(GOOD["landmarks"], 25.0, 640, 360))
+    np.testing.assert_array_equal(load_landmarks(path).times_s, constant_s)
+    with np.load(path) as archive:
+        assert set(archive.files) == {"landmarks", "fps", "width", "height"}
+    save_landmarks(path, Landmarks(GOOD["landmarks"], 25.0, 640, 360, times_s=constant_s**2))
+    np.testing.assert_array_equal(load_landmarks(path).times_s, constant_s**2)
+
+
+def test_source(tmp_path):
+    path = tmp_path / "v.npz"
+    save_landmarks(path, Landmarks(GOOD["landmarks"], 25.0, 640, 360, source=Source("video", "model")))
+    assert load_landmarks(path).source == read_source(path) == Source("video", "model")
+    np.savez(path, **GOOD)
+    assert load_landmarks(path).source is None
+    path.write_text("no npz")
+    assert read_source(path) is None and read_source(tmp_path / "missing.npz") is None
 
 
 def test_other_float_types_become_float32(tmp_path):
@@ -55,6 +75,10 @@ def test_other_float_types_become_float32(tmp_path):
         ({"height": np.inf}, "height=inf"),
         ({"height": -1}, "height=-1"),
         ({"landmarks": np.array([{"a": 1}])}, "holds pickled objects, refused"),
+        ({"times_s": np.arange(3) / 30}, r"times_s of shape \(3,\), type float64: must be 4 numbers"),
+        ({"times_s": np.array([0.0, 0.1, 0.1, 0.2])}, "times_s must be finite and strictly increasing"),
+        ({"times_s": np.array([0.0, 0.1, np.nan, 0.2])}, "times_s must be finite"),
+        ({"times_s": np.arange(4) * 33.3}, "times_s with 0.03003 frames a second: .*is it in seconds"),
         ({"fps": np.array(object())}, "holds pickled objects, refused"),
     ],
 )

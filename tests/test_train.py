@@ -225,6 +225,14 @@ def test_a_root_without_data_is_never_trained_on_synthetic(tmp_path: Path, wrong
         train.main(arguments(tmp_path / "root", tmp_path / "run"))
 
 
+def test_videos_alone_are_extracted_first(tmp_path: Path):
+    video = tmp_path / "root" / "raw" / "squats" / "a.mp4"
+    video.parent.mkdir(parents=True)
+    video.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"no landmarks of them yet: python -m wt_jax.build_dataset --data "):
+        train.main(arguments(tmp_path / "root", tmp_path / "run"))
+
+
 def test_a_validation_split_without_labels(tmp_path: Path, capsys):
     root = write_root(tmp_path / "root")
     for path in (root / "recordings" / "push-ups").glob("val*.npz"):

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -15,6 +16,7 @@ _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")
 
 _TICK_S = 0.2  # between two looks at how far the workers are
+_TIMEOUT_S = 5.0  # for a machine to answer
 _MOST = 16  # processes, unless told otherwise: each that finds poses takes some 400 MB
 _n_counted: Any = None  # in a worker: the number that all of them share
 
@@ -78,8 +80,11 @@ def on_a_cluster(
     except ImportError as error:
         raise ValueError(f"--cluster {address}: needs Ray ({error}): pip install -e '.[cluster]'") from None
     try:
+        host, colon, port = address.removeprefix("ray://").rpartition(":")
+        if colon:  # Ray would try for minutes
+            socket.create_connection((host, int(port)), _TIMEOUT_S).close()
         pool = Pool(ray_address=address)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"--cluster {address}: no Ray cluster there ({error}): start one with ray start --head"
         ) from None

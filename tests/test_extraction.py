@@ -1,0 +1,262 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import MODEL, VIDEOS, noise, ticks_per_second, turn, vary_rate, write_clip, write_sound
+
+from wt_jax import build_dataset, extraction
+from wt_jax.extraction import extract, extract_folder, find_videos
+from wt_jax.landmarks import Landmarks, load_landmarks, read_source, save_landmarks
+from wt_jax.skeleton import CLASSES
+
+REPOSITORY = Path(__file__).parents[1]
+needs_videos = pytest.mark.skipif(
+    not (MODEL.is_file() and VIDEOS.is_dir()), reason="no shared model and videos beside the checkout"
+)
+
+
+class Estimator:
+    """Stands for MediaPipe: sees somebody wherever the picture is bright enough."""
+
+    def __init__(self, model):
+        if Path(model).read_bytes() == b"junk":
+            raise ValueError(f"{model}: not a pose model")
+
+    def __call__(self, frame, time_s):
+        if frame.mean() < 25:
+            return np.full((33, 4), np.nan, np.float32)
+        return np.random.default_rng(int(frame[:9, :9].mean())).random((33, 4), np.float32)
+
+    def close(self):
+        pass
+
+    __enter__ = lambda self: self  # noqa: E731
+    __exit__ = lambda self, *_: None  # noqa: E731
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """Three videos and a model; extraction stays in this process."""
+    monkeypatch.setattr(extraction, "PoseEstimator", Estimator)
+    monkeypatch.setattr(
+        extraction, "on_this_machine", lambda work, jobs, *_: ((i, work(job)) for i, job in enumerate(jobs))
+    )
+    (tmp_path / "model.task").write_bytes(b"model")
+    for name in ("squats/a.mp4", "squats/b.avi", "no_exercise/c.mp4"):
+        write_clip(tmp_path / "raw" / name, 40, code="MJPG" if name.endswith("avi") else "mp4v")
+    return tmp_path
+
+
+def extracted(root, **options):
+    return extract_folder(root, CLASSES, lambda: root / "model.task", progress=False, **options)
+
+
+def outcome(report):
+    return report.extracted, report.unchanged, len(report.failed)
+
+
+def failures(report):
+    return {path.name: reason for path, reason in report.failed.items()}
+
+
+def test_each_video_once(root):
+    report = extracted(root)
+    assert outcome(report) == (3, 0, 0) and report.n_frames == 120
+    names = ["landmarks/no_exercise/c.npz", "landmarks/squats/a.npz", "landmarks/squats/b.npz"]
+    assert sorted(str(path.relative_to(root)) for path in root.glob("landmarks/*/*")) == names
+    before = {name: (root / name).stat().st_mtime_ns for name in names}
+    assert outcome(extracted(root)) == (0, 3, 0)
+    write_clip(root / "raw/squats/a.mp4", 50)  # edited
+    assert outcome(extracted(root)) == (1, 2, 0)
+    assert len(load_landmarks(root / names[1]).times_s) == 50
+    assert {name for name in names if before[name] != (root / name).stat().st_mtime_ns} == {names[1]}
+
+
+def test_without_new_videos_no_model_is_needed(root):
+    extracted(root)
+    assert outcome(extract_folder(root, CLASSES, lambda: pytest.fail("asked"), progress=False)) == (0, 3, 0)
+
+
+def test_another_model_counts_where_it_is_named(root):
+    extracted(root)
+    (root / "model.task").write_bytes(b"another")
+    assert outcome(extracted(root)) == (0, 3, 0)
+    assert outcome(extracted(root, is_model_named=True)) == (3, 0, 0)
+    assert outcome(extracted(root, is_model_named=True)) == (0, 3, 0)
+
+
+def test_landmarks_of_ones_own_are_never_touched(root):
+    mine = root / "landmarks/squats/a.npz"
+    save_landmarks(mine, Landmarks(np.ones((40, 33, 4), np.float32), 30.0, 64, 48))
+    alias = root / "landmarks/no-exercise/c.npz"  # the same class as raw/no_exercise
+    alias.parent.mkdir()
+    alias.write_text("something else that is mine")
+    before = mine.read_bytes(), alias.read_bytes()
+    assert outcome(extracted(root, is_model_named=True)) == (1, 2, 0)
+    assert (mine.read_bytes(), alias.read_bytes()) == before
+
+
+def test_what_cannot_be_used_is_listed_and_the_others_done(root):
+    squats = root / "raw/squats"
+    write_sound(squats / "sound.mp4")
+    (squats / "empty.mp4").write_bytes(b"")
+    (squats / "text.mov").write_text("hello")
+    write_clip(squats / "d.mp4", 40)
+    write_clip(squats / "d.mov", 30)
+    cut = write_clip(squats / "cut.avi", noise(60), code="MJPG")
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    report = extracted(root)
+    reasons = failures(report)
+    assert outcome(report) == (4, 0, 5)
+    assert reasons["sound.mp4"] == "sound alone, no pictures"
+    assert reasons["empty.mp4"].startswith("an empty file")
+    assert reasons["text.mov"].startswith("not a video")
+    assert reasons["d.mp4"] == reasons["d.mov"] and reasons["d.mov"].startswith("two videos of one name")
+    assert {path.name for path in report.remarks} == {"cut.avi"}
+    assert "of 2.0 s, and so do its landmarks: cut off" in report.remarks[cut]
+
+
+def test_whatever_a_library_raises_is_one_line(root, monkeypatch):
+    def broken(self, frame, time_s):
+        raise RuntimeError("C++ says no" if time_s > 0.5 else "")
+
+    monkeypatch.setattr(Estimator, "__call__", broken)
+    assert set(failures(extracted(root)).values()) == {"RuntimeError"}
+
+
+@pytest.mark.parametrize("fps", [10.0, 30000 / 1001, 120.0])
+def test_constant_rates_need_no_times(root, fps):
+    landmarks = extract(write_clip(root / "a.mp4", 40, fps), root / "model.task")
+    assert landmarks.fps == pytest.approx(fps, rel=1e-5)
+    assert landmarks.is_constant
+    save_landmarks(root / "a.npz", landmarks)
+    with np.load(root / "a.npz") as archive:
+        assert "times_s" not in archive.files
+
+
+def test_rounded_timestamps_are_a_constant_rate():
+    exact_s = np.arange(300) / 29.97
+    for container_fps in (29.97, 59.94):  # the second as wrong as some containers have it
+        fps, times_s = extraction._rate(np.round(exact_s, 3), container_fps)
+        assert fps == pytest.approx(29.97, rel=1e-3)
+        np.testing.assert_allclose(times_s, np.arange(300) / fps, atol=0)
+
+
+def test_a_variable_rate_keeps_its_times(root):
+    path = write_clip(root / "a.mp4", 40)
+    steps = np.where(np.arange(40) % 5 == 0, 4, 1)
+    vary_rate(path, steps * (ticks_per_second(path) // 30))
+    save_landmarks(root / "a.npz", extract(path, root / "model.task"))
+    landmarks = load_landmarks(root / "a.npz")
+    expected_s = np.concatenate([[0], np.cumsum(steps)[:-1]]) / 30
+    np.testing.assert_allclose(landmarks.times_s, expected_s, atol=1e-3)
+    assert landmarks.fps == pytest.approx(39 / expected_s[-1], rel=1e-3)
+
+
+def test_portrait_with_rotation_one_frame_and_nobody(root):
+    portrait = extract(turn(write_clip(root / "a.mp4", 3)), root / "model.task")
+    assert (portrait.width_px, portrait.height_px) == (48, 64)
+    one = extract(write_clip(root / "one.mp4", 1), root / "model.task")
+    assert one.landmarks_FxLx4.shape == (1, 33, 4) and one.times_s.tolist() == [0.0]
+    write_clip(root / "raw/squats/dark.mp4", np.zeros((40, 48, 64, 3), np.uint8))
+    extracted(root)
+    assert outcome(extracted(root)) == (0, 4, 0)  # that nobody is there is known now
+    with pytest.raises(ValueError, match="is the person in the picture"):
+        load_landmarks(root / "landmarks/squats/dark.npz")
+
+
+def test_a_full_disk(root, monkeypatch):
+    def savez(file, **arrays):
+        file.write(b"half of it")
+        if "b." in Path(file.name).name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        np.savez(file, **arrays)
+
+    monkeypatch.setattr("wt_jax.landmarks.np.savez_compressed", savez)
+    report = extracted(root)
+    assert outcome(report) == (2, 0, 1)
+    assert "cannot be written ([Errno 28] No space left on device): make room" in failures(report)["b.avi"]
+    assert not [path for path in root.rglob("*.npz") if "b." in path.name]
+
+
+def test_a_folder_that_cannot_be_written(root):
+    (root / "landmarks").mkdir()
+    (root / "landmarks").chmod(0o555)
+    reasons = failures(extracted(root))
+    assert len(reasons) == 3 and all("landmarks cannot be written: link raw/" in r for r in reasons.values())
+
+
+def test_a_wrong_model_is_one_error(root):
+    (root / "model.task").write_bytes(b"junk")
+    with pytest.raises(ValueError, match=r"model\.task: not a pose model"):
+        extracted(root)
+    assert not (root / "landmarks").exists()
+
+
+def test_find_videos(root):
+    (root / "raw/squats/.hidden.mp4").write_bytes(b"")
+    (root / "raw/squats/notes.txt").write_text("")
+    write_clip(root / "raw/lunges/x.mp4", 1)
+    assert [path.name for path in find_videos(root, CLASSES)] == ["c.mp4", "a.mp4", "b.avi"]
+
+
+def test_the_command_says_what_failed_once(root, capsys):
+    (root / "raw/squats/text.mov").write_text("hello")
+    options = ["--data", str(root), "--pose_model", str(root / "model.task")]
+    assert build_dataset.main(options) == 0
+    said = capsys.readouterr().out
+    assert "videos: 3 extracted (120 frames, " in said and " 0 unchanged, 1 failed" in said
+    assert said.count("text.mov") == 1 and "left out: " in said and "no landmarks yet" not in said
+    assert build_dataset.main(options) == 0
+    assert "videos: 0 extracted, 3 unchanged, 1 failed" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="--workers 0: must be at least 1"):
+        build_dataset.main([*options, "--workers", "0"])
+
+
+def test_jax_stays_out_of_the_workers():
+    code = "import sys, wt_jax.build_dataset, wt_jax.extraction; sys.exit('jax' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
+
+
+def start(root, *options):
+    """The command in a process group of its own, as a terminal has it."""
+    command = [sys.executable, "-m", "wt_jax.build_dataset", "--data", root, "--pose_model", MODEL, *options]
+    to = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    return subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True, **to)
+
+
+@needs_videos
+def test_interrupted_and_gone_on_with(tmp_path):
+    for name in ("squats/squat_9", "squats/squat_18", "squats/squat_17"):
+        path = tmp_path / "raw" / f"{name}.mp4"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes((VIDEOS / f"{name}.mp4").read_bytes())
+    process = start(tmp_path, "--workers", "2")
+    while process.poll() is None and not list(tmp_path.glob("landmarks/*/[!.]*.npz")):
+        time.sleep(0.05)
+    stopped_s = time.monotonic()
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=20)
+    assert (process.returncode, said) == (130, "interrupted\n")
+    assert time.monotonic() - stopped_s < 5
+    n_done = len(list(tmp_path.glob("landmarks/*/*")))  # whole ones alone
+    assert 1 <= n_done < 3
+
+    process = start(tmp_path, "--workers", "1")
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert f"videos: {3 - n_done} extracted" in said and f"{n_done} unchanged, 0 failed" in said
+    ours = load_landmarks(tmp_path / "landmarks/squats/squat_9.npz")
+    corpus = load_landmarks(VIDEOS.parents[1] / "corpus" / "landmarks" / "squats" / "calimiro-squat_9.npz")
+    assert (ours.fps, ours.width_px, ours.height_px) == (corpus.fps, corpus.width_px, corpus.height_px)
+    np.testing.assert_allclose(
+        ours.landmarks_FxLx4[..., :2], corpus.landmarks_FxLx4[..., :2], atol=1e-4
+    )  # rounded there
+    source = read_source(tmp_path / "landmarks/squats/squat_9.npz")
+    assert len(source.video_sha256) == len(source.model_sha256) == 64

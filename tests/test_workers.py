@@ -1,0 +1,87 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from wt_jax.workers import count, on_a_cluster, on_this_machine
+
+
+def work(job):
+    """A job is a number, or what happens to the process that does it."""
+    if job == "dies":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if job == "sleeps":
+        time.sleep(60)
+    count()
+    count()
+    return job, os.getpid(), "jax" in sys.modules
+
+
+def test_jobs_are_shared_out_and_steps_counted():
+    counted = []
+    results = dict(on_this_machine(work, [10, 11, 12, 13, 14], 2, counted.append))
+    assert {i: result[0] for i, result in results.items()} == {0: 10, 1: 11, 2: 12, 3: 13, 4: 14}
+    assert os.getpid() not in {result[1] for result in results.values()}
+    assert not any(result[2] for result in results.values())  # JAX, and its threads, stay out of them
+    assert sum(counted) <= 10  # what came after the last look is not told any more
+
+
+def test_a_job_that_ends_its_process_fails_alone():
+    jobs = [1, "dies", 2, 3, "dies", 4]
+    results = dict(on_this_machine(work, jobs, 2, lambda _: None))
+    assert {i: result and result[0] for i, result in results.items()} == {
+        0: 1,
+        1: None,
+        2: 2,
+        3: 3,
+        4: None,
+        5: 4,
+    }
+    assert dict(on_this_machine(work, ["dies"], None, lambda _: None)) == {0: None}
+
+
+def test_closing_ends_the_processes_at_once():
+    results = on_this_machine(work, [1, "sleeps", 2], 2, lambda _: None)
+    next(results)
+    started_s = time.monotonic()
+    results.close()
+    assert time.monotonic() - started_s < 5
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path):
+    code = (
+        "from test_workers import *\n"
+        "if __name__ == '__main__':\n"
+        "    results = on_this_machine(work, [1, 'sleeps'], 2, lambda _: None)\n"
+        "    print(next(results)[1][1], flush=True)\n"
+        "    next(results)\n"
+    )
+    script = tmp_path / "killed.py"
+    script.write_text(code)
+    environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[1]}"}
+    process = subprocess.Popen([sys.executable, script], env=environment, stdout=subprocess.PIPE, text=True)
+    worker = int(process.stdout.readline())
+    process.kill()
+    process.wait()
+    deadline_s = time.monotonic() + 10
+    while time.monotonic() < deadline_s and Path(f"/proc/{worker}/stat").exists():
+        if Path(f"/proc/{worker}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            return  # ended; nobody has looked at it yet
+        time.sleep(0.1)
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_no_cluster():
+    message = r"--cluster 127\.0\.0\.1:9: (no Ray cluster there .*ray start|needs Ray .*cluster)"
+    with pytest.raises(ValueError, match=message):
+        next(on_a_cluster(work, [1], "127.0.0.1:9"))
+
+
+def test_a_cluster():
+    pytest.importorskip("ray")
+    assert dict(on_a_cluster(abs, [-1, 2, -3], "local")) == {0: 1, 1: 2, 2: 3}
