@@ -9,6 +9,7 @@ import pytest
 
 from wt_jax import config
 from wt_jax.judged import Judged
+from wt_jax.landmarks import Landmarks
 from wt_jax.recordings import Recording
 from wt_jax.repetitions import Repetition
 from wt_jax.skeleton import N_ANGLES
@@ -80,3 +81,34 @@ def said(make_recording):
         )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def squatting():
+    """squatting(n_frames, fps) -> Landmarks of a person who squats from 1.0 s on and from 2.4 s on."""
+
+    def make(n_frames=100, fps=25):
+        """Landmarks of knees that bend from 1.0 s on and again from 2.4 s on, each time for a second."""
+        times_s = np.arange(n_frames) / fps
+        bent = sum(np.where(abs(times_s - middle) < 0.5, 1 + np.cos(2 * np.pi * (times_s - middle)), 0) / 2
+                   for middle in (1.5, 2.9))  # fmt: skip
+        landmarks = np.tile(np.random.default_rng(0).uniform(0.1, 0.3, (1, 33, 4)), (n_frames, 1, 1))
+        for hip, knee, ankle, x in ((23, 25, 27, 0.45), (24, 26, 28, 0.55)):
+            landmarks[:, hip, :2], landmarks[:, knee, :2] = (x, 0.4), (x, 0.6)
+            landmarks[:, ankle, 0] = x + 0.2 * np.sin(bent * np.pi / 2)
+            landmarks[:, ankle, 1] = 0.6 + 0.2 * np.cos(bent * np.pi / 2)
+        return Landmarks(landmarks.astype(np.float32), float(fps), 320, 320)
+
+    return make
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """data/raw/squats/clip.mp4: 100 frames at 25 a second, each a little brighter than the last."""
+    from wt_jax.screen import VideoWriter
+
+    path = tmp_path / "data" / "raw" / "squats" / "clip.mp4"
+    with VideoWriter(path, 25, 320, 240) as writer:
+        for i in range(100):
+            writer.write(np.full((240, 320, 3), 2 * i, np.uint8))
+    return path

@@ -8,12 +8,13 @@ import wt_jax
 FLOORS = {
     0: "options config skeleton commands files",
     1: "angles labels landmarks recordings motions repetitions key_angle video workers",
-    2: "calibration neighbours figures windows splits synthetic pose inputs augment losses metrics optimizer",
-    3: "pipeline dataset model history judged extraction",
+    2: "calibration neighbours figures windows splits synthetic pose screen marks inputs augment losses metrics "
+    "optimizer",
+    3: "pipeline dataset model history judged extraction session",
     4: "steps checkpoint corpus summary columns baselines tables",
     5: "validation timeline sections report",
     6: "scores run build_dataset predict",
-    7: "train evaluate",
+    7: "train evaluate label",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 SAME_FLOOR = {("options", "skeleton"), ("config", "skeleton"), ("config", "options")}
