@@ -7,9 +7,9 @@ import wt_jax
 
 FLOORS = {
     0: "options config skeleton commands files",
-    1: "angles labels landmarks recordings motions repetitions key_angle video workers",
-    2: "calibration neighbours figures windows splits synthetic pose screen marks inputs augment losses metrics "
-    "optimizer",
+    1: "angles labels landmarks recordings motions key_angle video workers repetitions",
+    2: "calibration neighbours figures windows splits synthetic pose screen marks inputs augment losses "
+    "metrics optimizer",
     3: "pipeline dataset model history judged extraction session",
     4: "steps checkpoint corpus summary columns baselines tables",
     5: "validation timeline sections report",
@@ -17,7 +17,12 @@ FLOORS = {
     7: "train evaluate label",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
-SAME_FLOOR = {("options", "skeleton"), ("config", "skeleton"), ("config", "options")}
+SAME_FLOOR = {
+    ("repetitions", "key_angle"),
+    ("options", "skeleton"),
+    ("config", "skeleton"),
+    ("config", "options"),
+}
 FILES = {path.stem: path for path in Path(wt_jax.__file__).parent.glob("*.py")}
 TREES = {name: ast.parse(path.read_text(), path) for name, path in FILES.items()}
 

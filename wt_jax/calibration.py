@@ -23,6 +23,7 @@ _CLASSES = {
     "class_smoothing_frames": (15.0, 30.0, 60.0),
 }
 _FALSE_REPETITION = 0.05  # of a counting error that one false repetition a minute of no-exercise costs
+_MARGIN = 0.02  # of the error, below which `start` stays
 
 
 def counting_error(counted: int, true: int) -> float:
@@ -36,8 +37,8 @@ def calibrate(
 ) -> Counting | None:
     """The `Counting` of the least error on recordings with known repetitions; None where there are none.
 
-    A setting is judged by the mean error of itself and its neighbours in the grid, so that none is chosen
-    for its luck on a few recordings.
+    A setting is judged by the mean error of itself and its neighbours in the grid, and must be better than
+    `start` by a margin, so that none is chosen for its luck on a few recordings.
     """
     counted = [
         (recording, timeline)
@@ -80,4 +81,7 @@ def _least(start: Counting, grid: dict, error: Callable[[Counting], float]) -> C
         for values in itertools.product(*grid.values())
     ]
     errors = np.array([error(setting) for setting in settings]).reshape([len(v) for v in grid.values()])
-    return settings[int(uniform_filter(errors, 3, mode="nearest").argmin())]
+    smooth = uniform_filter(errors, 3, mode="nearest").ravel()
+    best = int(smooth.argmin())
+    is_better = start not in settings or smooth[best] < smooth[settings.index(start)] - _MARGIN
+    return settings[best] if is_better else start

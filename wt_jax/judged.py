@@ -15,6 +15,7 @@ from wt_jax.repetitions import (
     Counting,
     Repetition,
     Timeline,
+    align,
     count_repetitions,
     find_candidates,
     find_segments,
@@ -85,12 +86,18 @@ def judge(recording: Recording, timeline: Timeline, counting: Counting, sums: Su
     starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
     segments = find_segments(timeline, counting)
     mean_C = timeline.probabilities_FxC[timeline.valid_F].sum(0)
+    height = working_height(heights, counting)
+    tall = heights >= height
+    aligned = align(timeline, starts[tall], recording.class_name)
+    low = ~tall & ~np.isin(starts, aligned)  # candidates that do not count stay where they are
+    starts, heights = np.append(starts[low], aligned), np.append(heights[low], heights[tall])
+    order = np.argsort(starts)
     return Judged(
         recording=recording,
         class_name=timeline.classes[int(mean_C.argmax())] if timeline.valid_F.any() else None,
-        starts=starts,
-        heights=heights,
-        working_height=working_height(heights, counting),
+        starts=starts[order],
+        heights=heights[order],
+        working_height=height,
         repetitions=tuple(count_repetitions(timeline, counting, segments)),
         sums=sums,
     )

@@ -18,6 +18,8 @@ _SMOOTHING_FRAMES = 3.0  # standard deviation of the Gaussian over the angle
 _LEAST_SWING = 0.15  # of a repetition, in half turns: 27 degrees
 _SHARE_OF_SWING = 0.3  # of the recording's own swing that a repetition has to reach
 _MIN_DISTANCE_FRAMES = 15  # between two valleys
+_BEFORE_FRAMES = 20  # that a start may be moved back
+_UNKNOWN_FRAMES = 150  # that the last of fewer than three starts is taken to last
 _EXTENDED = 0.01  # share of a repetition's way down that still counts as extended
 
 
@@ -40,6 +42,11 @@ def key_angle(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> n
     return np.interp(frames_F, frames_F[valid_F], mean_F[valid_F].astype(np.float64))
 
 
+def smooth_key_angle(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> np.ndarray:
+    """`key_angle` without its jitter."""
+    return gaussian_filter1d(key_angle(angles_FxJ, valid_F, class_name), _SMOOTHING_FRAMES, mode="nearest")
+
+
 def angle_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> np.ndarray:
     """Where repetitions start by the key angle alone: int32, sorted, at 30 frames a second.
 
@@ -47,17 +54,40 @@ def angle_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -
     the limb is still extended, that is within a share of the way down from the highest angle since the
     valley before. [] where nobody is seen, or nothing moves.
     """
-    smooth_F = gaussian_filter1d(
-        key_angle(angles_FxJ, valid_F, class_name), _SMOOTHING_FRAMES, mode="nearest"
-    )
+    smooth_F = smooth_key_angle(angles_FxJ, valid_F, class_name)
     prominence = max(_LEAST_SWING, _SHARE_OF_SWING * _swing(smooth_F)) if smooth_F.size else 1.0
     valleys, _ = find_peaks(-smooth_F, prominence=prominence, distance=_MIN_DISTANCE_FRAMES)
     starts = []
     for before, valley in zip([0, *valleys], valleys, strict=False):
-        way_down = smooth_F[before : valley + 1]
-        extended = way_down.max() - _EXTENDED * (way_down.max() - way_down[-1])
-        starts.append(before + int(np.flatnonzero(way_down >= extended)[-1]))
+        starts.append(before + _last_extended(smooth_F[before : valley + 1]))
     return np.array(starts, np.int32)
+
+
+def align_starts(starts: np.ndarray, key_angle_F: np.ndarray) -> np.ndarray:
+    """Starts moved to where the key angle leaves its extended position: int32, strictly increasing.
+
+    A network says that a repetition starts, and about when: its labels lie anywhere in a pause. The angle
+    says when the limb begins to bend, by the rule of `angle_starts`, between a little before a start and the
+    lowest angle up to the next one.
+    """
+    aligned: list[int] = []
+    valley = 0
+    typical = int(np.median(np.diff(starts))) if len(starts) > 2 else _UNKNOWN_FRAMES
+    for i, start in enumerate(starts):
+        end = int(starts[i + 1]) if i + 1 < len(starts) else min(start + typical, len(key_angle_F))
+        first = max(valley, start - _BEFORE_FRAMES)
+        moved = int(start)
+        if end > start + 1:
+            valley = start + int(key_angle_F[start:end].argmin())
+            moved = first + _last_extended(key_angle_F[first : valley + 1])
+        aligned.append(max(moved, aligned[-1] + 1) if aligned else moved)
+    return np.array(aligned, np.int32)
+
+
+def _last_extended(way_down: np.ndarray) -> int:
+    """The last frame, of those up to a valley, at which the limb is still extended."""
+    extended = way_down.max() - _EXTENDED * (way_down.max() - way_down[-1])
+    return int(np.flatnonzero(way_down >= extended)[-1])
 
 
 def _swing(values_F: np.ndarray) -> float:

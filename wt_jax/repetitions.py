@@ -10,6 +10,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from wt_jax.key_angle import align_starts, smooth_key_angle
 from wt_jax.skeleton import NO_EXERCISE
 
 LOWEST_HEIGHT = 0.01  # of a candidate: precision-recall curves see them down to here
@@ -20,9 +21,9 @@ _TRUNCATE = 3.0  # standard deviations after which a smoothing kernel ends: what
 class Counting:
     """How a timeline is read. Chosen on validation, kept in the checkpoint (`calibrate`)."""
 
-    peak_height: float = 0.2  # least smoothed signal at a start, in any recording
-    relative_height: float = 0.5  # ... and in this one, as a share of its tall peaks: faint signals count too
-    min_distance_frames: int = 15  # between two starts
+    peak_height: float = 0.05  # least smoothed signal at a start, in any recording
+    relative_height: float = 0.6  # ... and in this one, as a share of its tall peaks: faint signals count too
+    min_distance_frames: int = 18  # between two starts
     smoothing_frames: float = 2.0  # standard deviation of the Gaussian over the repetition signal
     class_threshold: float = 0.5  # least smoothed probability of an exercise, else it is no exercise
     class_smoothing_frames: float = 30.0  # standard deviation of the Gaussian over class probabilities
@@ -34,13 +35,15 @@ class Timeline:
     """What the model says of every frame of one recording.
 
     `probabilities_FxC` float32, rows sum to 1; `signal_F` float32 in [0, 1], the probability that a
-    repetition starts; both 0 where `valid_F` is False (nobody seen).
+    repetition starts; both 0 where `valid_F` is False (nobody seen). With the `angles_FxJ` of the recording,
+    starts are moved to where the limb begins to bend; None leaves them where the signal is highest.
     """
 
     classes: tuple[str, ...]
     probabilities_FxC: np.ndarray
     signal_F: np.ndarray
     valid_F: np.ndarray
+    angles_FxJ: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -167,9 +170,17 @@ def count_repetitions(
     """The starts that lie in a segment of an exercise, each with that exercise."""
     starts, heights = find_starts(timeline.signal_F, timeline.valid_F, counting)
     lasts = np.array([segment.last for segment in segments])
-    repetitions = []
-    for start, height in zip(starts, heights, strict=True):
-        segment = segments[int(np.searchsorted(lasts, start))]
-        if segment.class_name != NO_EXERCISE:
-            repetitions.append(Repetition(int(start), float(height), segment.class_name))
-    return repetitions
+    names = [segments[i].class_name for i in np.searchsorted(lasts, starts)]
+    aligned = {name: align(timeline, starts, name) for name in set(names)}
+    return [
+        Repetition(int(aligned[name][i]), float(heights[i]), name)
+        for i, name in enumerate(names)
+        if name != NO_EXERCISE
+    ]
+
+
+def align(timeline: Timeline, starts: np.ndarray, class_name: str) -> np.ndarray:
+    """The starts by an exercise's key angle (`key_angle.align_starts`), where the timeline has angles."""
+    if timeline.angles_FxJ is None or class_name == NO_EXERCISE:
+        return starts
+    return align_starts(starts, smooth_key_angle(timeline.angles_FxJ, timeline.valid_F, class_name))

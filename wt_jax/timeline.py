@@ -86,8 +86,9 @@ class Merge:
         self._classes_FxC[at] += self._weights_S[:, None] * probabilities_C
         self._weight_F[at] += self._weights_S
 
-    def timeline(self, classes: tuple[str, ...], valid_F: np.ndarray) -> Timeline:
+    def timeline(self, classes: tuple[str, ...], pose: Pose) -> Timeline:
         """Frames 0..F-1, all of which some window must have seen."""
+        valid_F = pose.valid_F
         n_frames = len(valid_F)
         weight_F = np.where(valid_F, self._weight_F[:n_frames], np.inf)
         return Timeline(
@@ -95,6 +96,7 @@ class Merge:
             (self._classes_FxC[:n_frames] / weight_F[:, None]).astype(np.float32),
             (self._signal_F[:n_frames] / weight_F).astype(np.float32),
             valid_F,
+            pose.angles_FxJ,
         )
 
 
@@ -150,7 +152,7 @@ def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], li
             merge = Merge(len(data.classes), data.window_frames, data.window_step)
             for first in of:
                 merge.add(int(first), *next(outputs))
-            merged.append(merge.timeline(data.classes, pose.valid_F))
+            merged.append(merge.timeline(data.classes, pose))
         return merged
 
     return timelines
