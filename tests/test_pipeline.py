@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from wt_jax import config
+from wt_jax.config import Data
 from wt_jax.pipeline import Batches, Pools, make_train_batches, padded_batches
 from wt_jax.windows import UNKNOWN, Windows, cut_windows, make_sequences
 
@@ -38,7 +39,7 @@ def kind(windows):
 
 
 def draw(windows, n, seed=0, ratio=0.2):
-    return Pools(windows, ratio, seed).firsts(np.arange(n, dtype=np.int64)).tolist()
+    return Pools(windows, Data(positive_ratio=ratio), seed).firsts(np.arange(n, dtype=np.int64)).tolist()
 
 
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.03])
@@ -55,7 +56,7 @@ def test_share_of_positives_is_exact(windows, kind, ratio):
 def test_share_of_positives_far_into_a_run(windows, kind):
     """Billions of windows in, where 32-bit counting would be over."""
     at = np.arange(10**10 + 3, 10**10 + 1003, dtype=np.int64)
-    assert sum(kind[first][1] for first in Pools(windows, 0.2, 0).firsts(at).tolist()) == 200
+    assert sum(kind[first][1] for first in Pools(windows, Data(), 0).firsts(at).tolist()) == 200
 
 
 def test_classes_take_turns_within_each_pool(windows, kind):
@@ -78,19 +79,21 @@ def test_every_window_is_seen_before_any_is_seen_again(windows, kind):
 def test_sequence_is_a_function_of_seed_and_position(windows):
     whole = draw(windows, 400)
     assert draw(windows, 400) == whole != draw(windows, 400, seed=1)
-    pools = Pools(windows, 0.2, 0)
+    pools = Pools(windows, Data(), 0)
     at = np.random.default_rng(0).permutation(400)
     assert pools.firsts(at).tolist() == [whole[i] for i in at]
 
 
 def test_shares_of_processes_make_up_the_batch(windows):
-    pools = Pools(windows, 0.2, 3)
+    pools = Pools(windows, Data(), 3)
     whole = Batches(pools, 8, process=0, processes=1)
-    shares = [Batches(Pools(windows, 0.2, 3), 8, process, 2) for process in range(2)]
+    shares = [Batches(Pools(windows, Data(), 3), 8, process, 2) for process in range(2)]
     for i in (0, 1, 17, 2**31 - 2):
         assert whole[i].shape == (8,) and whole[i].dtype == np.int32
         np.testing.assert_array_equal(np.concatenate([share[i] for share in shares]), whole[i])
-    assert repr(whole) == repr(Batches(Pools(windows, 0.5, 9), 8, 0, 1)) != repr(shares[0])
+    assert (
+        repr(whole) == repr(Batches(Pools(windows, Data(positive_ratio=0.5), 9), 8, 0, 1)) != repr(shares[0])
+    )
     assert "0x" not in repr(whole)
 
 
@@ -153,7 +156,7 @@ def test_padded_batches_hold_every_window_once(n, batch_size, expected):
 def test_a_pool_without_windows_is_refused(windows, positive, message):
     one_kind = dataclasses.replace(windows, positive_N=np.full(len(windows.firsts_N), positive))
     with pytest.raises(ValueError, match=message):
-        Pools(one_kind, 0.2, 0)
+        Pools(one_kind, Data(), 0)
 
 
 def test_a_batch_that_processes_do_not_divide_is_refused(windows, tiny_config):
@@ -183,7 +186,7 @@ def test_memory_stays_near_that_of_the_sequences(make_recording, tiny_config):
     tracemalloc.start()
     sequences = make_sequences(recordings, tiny_config.data.classes, tiny_config.labels)
     windows = cut_windows(recordings, sequences, 30, 1)
-    pools = Pools(windows, 0.2, 0)
+    pools = Pools(windows, Data(), 0)
     for first in range(0, 150_000, 32):
         pools.firsts(np.arange(first, first + 32, dtype=np.int64))
     held, _ = tracemalloc.get_traced_memory()

@@ -91,6 +91,7 @@ _RULES: dict[str, _Rule] = {
     "data.stride_frames": _COUNT,
     "data.eval_stride_frames": _COUNT,
     "data.positive_ratio": (lambda v: 0 < v < 1, "must be between 0 and 1, both excluded"),
+    "data.balance_power": (lambda v: 0 <= v <= 1, "must be in [0, 1]"),
     "labels.kernel": (lambda v: v in ("gaussian", "lorentzian"), "must be gaussian or lorentzian"),
     "labels.width_frames": _POSITIVE,
     "augment.speed": (lambda v: 0 <= v <= 1, "must be in [0, 1]: exp(1) is 2.7 times as fast"),

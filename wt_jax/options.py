@@ -44,6 +44,12 @@ class Data(Section):
     eval_stride_frames: int = 15  # between validation and test windows
     positive_ratio: float = 0.2  # share of a batch's windows that contain a repetition start
     balance_sources: bool = False  # True: the sources of a class (manifest.csv) take turns as well
+    balance_power: float = (
+        0.0  # turns of a class go by its windows to this power: 0 all alike, 1 as they come
+    )
+    window_split: bool = (
+        False  # True: validate on windows of the training recordings, to show what that hides
+    )
 
     @property
     def span_frames(self) -> int:

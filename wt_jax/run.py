@@ -82,17 +82,18 @@ class Run:
         self.checkpoints.save(self.state, self.batches, meta, segmentation_loss)
 
 
-def start(options: config.Config) -> Run:
+def start(options: config.Config, corpus: Corpus | None = None) -> Run:
     """Everything before the first step; takes up the latest checkpoint of `workdir` where there is one.
 
-    Raises ValueError for a batch, a split or data that cannot be trained on, before anything is deleted.
+    `corpus` None: the one that `data` names. Raises ValueError for a batch, a split or data that cannot be
+    trained on, before anything is deleted.
     """
     devices = jax.local_devices()
     if jax.process_count() > 1:
         raise ValueError(f"{jax.process_count()} processes: one host is all that training runs on yet")
     check_devices(options, len(devices))
     workdir = Path(options.workdir)
-    corpus = load_corpus(
+    corpus = corpus or load_corpus(
         options.data.root, options.data.recordings, options.data.classes, workdir / "recordings"
     )
     train_recordings, val_recordings = corpus.split("train"), corpus.split("val")
@@ -102,6 +103,9 @@ def start(options: config.Config) -> Run:
     if options.labels.propose:
         train_recordings = propose_starts(train_recordings)
     sequences, windows = lay_out(options, train_recordings, options.data.stride_frames)
+    if options.data.window_split:
+        val_recordings = train_recordings
+        windows = windows.without(lay_out(options, train_recordings, options.data.eval_stride_frames)[1])
     _warn_of_gaps(windows, val_recordings, options.data.classes)
     batches = make_train_batches(windows, options, jax.process_index(), jax.process_count())
     if options.overwrite:

@@ -46,6 +46,11 @@ class Windows:
     recordings_N: np.ndarray  # int32: which of the recordings
     sources_N: np.ndarray  # int16: recordings of one source have the same number
 
+    def without(self, others: "Windows") -> "Windows":
+        """Those that do not begin where one of `others` does."""
+        keep_N = ~np.isin(self.firsts_N, others.firsts_N)
+        return Windows(*(getattr(self, field.name)[keep_N] for field in dataclasses.fields(self)))
+
 
 def make_sequences(
     recordings: Sequence[Recording],
