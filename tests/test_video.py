@@ -70,9 +70,9 @@ def test_rotation_is_obeyed(tmp_path):
         ([0, 0, 0, 0], [0, 0.04, 0.08, 0.12]),  # none: at the container's 25 a second
         ([0, 100, 200, 0, 400, 500], [0, 0.1, 0.2, 0.3, 0.4, 0.5]),  # one missing
         ([0, 100, 200, 200, 400], [0, 0.1, 0.2, 0.3, 0.4]),  # one twice
-        ([0, 100, 200, 0, 100, 200], [0, 0.1, 0.2, 0.3, 0.4, 0.5]),  # starts over, and goes on from there
+        ([0, 100, 200, 0, 50, 250], [0, 0.1, 0.2, 0.3, 0.35, 0.55]),  # starts over, and goes on from there
         ([0, 100, 200, 9e9, 400], [0, 0.1, 0.2, 0.3, 0.4]),  # one absurd
-        ([0, 100, 200, 9e9, 9e9 + 100, 9e9 + 200], [0, 0.1, 0.2, 0.3, 0.4, 0.5]),  # a leap that stays
+        ([0, 100, 200, 9e9, 9e9 + 50, 9e9 + 250], [0, 0.1, 0.2, 0.3, 0.35, 0.55]),  # a leap that stays
         ([0, 100, 5100, 5200], [0, 0.1, 5.1, 5.2]),  # a camera that waited
     ],
 )
@@ -104,7 +104,9 @@ def test_a_container_without_a_rate(tmp_path, monkeypatch):
         assert [time_s for time_s, _ in clip] == pytest.approx(np.arange(12) / 30)
 
 
-def test_any_frame_is_the_one_that_iteration_gives(tmp_path):
+@pytest.mark.parametrize("seek_back_s", [0.5, 1e-3])  # the second lands too late at times
+def test_any_frame_is_the_one_that_iteration_gives(tmp_path, monkeypatch, seek_back_s):
+    monkeypatch.setattr(video, "_SEEK_BACK_S", seek_back_s)
     path = write_clip(tmp_path / "a.mp4", 90, 30.0)
     steps = np.random.default_rng(0).integers(1, 5, 90)
     vary_rate(path, steps * (ticks_per_second(path) // 30))
@@ -132,13 +134,15 @@ def test_any_frame_of_a_real_video():
             np.testing.assert_array_equal(clip.frame(i), frames[i])
 
 
-def test_timestamps_that_stand_still_are_read_from_the_start(tmp_path, monkeypatch):
+@pytest.mark.parametrize("same", [range(40), [20, 22]])
+def test_timestamps_that_come_twice_are_no_guide(tmp_path, same):
     path = write_clip(tmp_path / "a.mp4", 40)
     with Video(path) as clip:
         expected = [clip.frame(i) for i in range(40)]
     with Video(path) as clip:
         clip.frame(39)
-        clip._raw_ms = [0.0] * 40
+        for i in same:
+            clip._raw_ms[i] = clip._raw_ms[20]
         np.testing.assert_array_equal(clip.frame(35), expected[35])
 
 

@@ -14,6 +14,8 @@ def work(job):
     """A job is a number, or what happens to the process that does it."""
     if job == "dies":
         os.kill(os.getpid(), signal.SIGSEGV)
+    if job == "slow":
+        time.sleep(1)
     if job == "sleeps":
         time.sleep(60)
     count()
@@ -41,6 +43,8 @@ def test_a_job_that_ends_its_process_fails_alone():
         4: None,
         5: 4,
     }
+    beside = dict(on_this_machine(work, ["slow", "dies"], 2, lambda _: None))
+    assert beside[0] and beside[0][0] == "slow" and beside[1] is None
     assert dict(on_this_machine(work, ["dies"], None, lambda _: None)) == {0: None}
 
 
