@@ -112,7 +112,7 @@ def test_only_what_changed_is_built_again(root):
 def test_another_version_is_built_again(root, monkeypatch):
     built(root)
     monkeypatch.setattr(recordings, "RECORDING_VERSION", recordings.RECORDING_VERSION + 1)
-    with pytest.raises(ValueError, match=r"version 1, this is version 2.*rebuild"):
+    with pytest.raises(ValueError, match=r"version 2, this is version 3.*rebuild"):
         load_recordings(root / "recordings", CLASSES)
     assert built(root).built == 4
     assert len(load_recordings(root / "recordings", CLASSES)) == 4

@@ -166,9 +166,7 @@ def test_a_batch_that_processes_do_not_divide_is_refused(windows, tiny_config):
 
 def test_classes_without_windows_take_no_turn(kind, windows):
     few = np.isin(windows.classes_N, [0, 2])
-    some = Windows(
-        windows.firsts_N[few], windows.classes_N[few], windows.positive_N[few], windows.sources_N[few]
-    )
+    some = Windows(*(getattr(windows, field.name)[few] for field in dataclasses.fields(windows)))
     assert Counter(kind[first] for first in draw(some, 1000)) == {
         (0, True): 200,
         (0, False): 400,

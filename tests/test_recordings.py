@@ -85,7 +85,7 @@ def damage(path, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recording_version": np.int64(RECORDING_VERSION + 1)}, "version 2, this is version 1"),
+        ({"recording_version": np.int64(RECORDING_VERSION + 1)}, "version 3, this is version 2"),
         ({"valid": None}, "valid"),
         ({"angles": np.zeros((40, 25))}, "angles of type float64 in place of float32"),
         ({"angles": np.zeros((40,), np.float32)}, "angles"),

@@ -8,15 +8,19 @@ import pytest
 from wt_jax.repetitions import (
     Counting,
     Timeline,
+    align,
     class_scores,
     count_repetitions,
     find_segments,
     find_starts,
     smooth,
 )
+from wt_jax.skeleton import ANGLE_NAMES, N_ANGLES
 
 CLASSES = ("push-ups", "squats", "no-exercise")
-RAW = Counting(smoothing_frames=0, class_smoothing_frames=0, min_distance_frames=1)
+RAW = Counting(
+    peak_height=0.5, relative_height=0, smoothing_frames=0, class_smoothing_frames=0, min_distance_frames=1
+)
 
 
 def signal(n_frames, **heights):
@@ -58,6 +62,29 @@ def spans_of(one, **changes):
 
 def test_peaks_of_at_least_the_height():
     assert starts_of(signal(50, f10=0.9, f20=0.5, f30=0.49)) == ([10, 20], pytest.approx([0.9, 0.5]))
+
+
+def test_peaks_far_below_the_recordings_own_do_not_count():
+    """The upper quartile of 0.9, 0.8, 0.3, 0.2 is 0.825: half of it is 0.41."""
+    peaks = signal(50, f5=0.2, f10=0.9, f20=0.8, f30=0.3)
+    assert starts_of(peaks, peak_height=0.1)[0] == [5, 10, 20, 30]
+    assert starts_of(peaks, peak_height=0.1, relative_height=0.5)[0] == [10, 20]
+    assert starts_of(peaks / 4, peak_height=0.05, relative_height=0.5)[0] == [10, 20]  # a faint signal
+    assert starts_of(peaks / 4, peak_height=0.21, relative_height=0.5)[0] == [10]
+
+
+def test_starts_move_to_where_the_limb_begins_to_bend():
+    """The knee is straight up to frame 40 and bent in 50; the signal is highest in 33."""
+    one = timeline(("squats", 100), starts=(33,))
+    knee_F = np.interp(np.arange(100), [40, 50, 60], [1.0, 0.5, 1.0])
+    angles_FxJ = np.full((100, N_ANGLES), 0.5, np.float32)
+    for side in ("left", "right"):
+        angles_FxJ[:, ANGLE_NAMES.index(f"knee_{side}")] = knee_F
+    assert [r.frame for r in count_repetitions(one, RAW, find_segments(one, RAW))] == [33]
+    moved = dataclasses.replace(one, angles_FxJ=angles_FxJ)
+    (repetition,) = count_repetitions(moved, RAW, find_segments(moved, RAW))
+    assert 34 < repetition.frame <= 41  # the angle is smoothed before it is asked
+    assert align(moved, np.array([33], np.int32), "no-exercise").tolist() == [33]
 
 
 def test_a_peak_in_the_first_and_the_last_frame_counts():

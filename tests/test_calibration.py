@@ -1,0 +1,89 @@
+"""Thresholds chosen on validation: better ones are found, lucky ones are not, and where they are kept."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from wt_jax.calibration import calibrate, counting_error
+from wt_jax.repetitions import Counting, Timeline, count_repetitions, find_segments, find_starts
+
+CLASSES = ("push-ups", "squats", "no-exercise")
+
+
+def squats(make_recording, n_starts, height, noise, every=40):
+    """A recording and its timeline: peaks of `height` at the starts, of `noise` between them."""
+    n_frames = every * (n_starts + 1)
+    starts = every // 2 + every * np.arange(n_starts)
+    signal_F = np.zeros(n_frames, np.float32)
+    for frame in starts:
+        signal_F[frame - 2 : frame + 3] = height
+        signal_F[frame + every // 2 - 2 : frame + every // 2 + 3] = noise
+    probabilities = np.tile(np.array([0.0, 1.0, 0.0], np.float32), (n_frames, 1))
+    recording = make_recording(f"squats/{n_starts}-{height}", n_frames, starts)
+    return recording, Timeline(CLASSES, probabilities, signal_F, np.ones(n_frames, bool))
+
+
+def counts(timelines, counting):
+    return [len(find_starts(t.signal_F, t.valid_F, counting)[0]) for t in timelines]
+
+
+def test_error_of_a_count():
+    assert counting_error(5, 5) == 0
+    assert counting_error(4, 5) == pytest.approx(0.1 + 0.25)
+    assert counting_error(10, 5) == pytest.approx(0.5 + 0.5)
+
+
+def test_a_height_between_starts_and_noise_is_found(make_recording):
+    """Noise of 0.69 of the starts' height: the default, 0.6 of it, counts double."""
+    recordings, timelines = zip(*(squats(make_recording, n, 0.9, 0.62) for n in (4, 7, 12)), strict=True)
+    assert counts(timelines, Counting()) == [8, 14, 24]
+    chosen = calibrate(recordings, timelines)
+    assert chosen.relative_height == 0.7 or chosen.min_distance_frames == 24
+    assert counts(timelines, chosen) == [4, 7, 12]
+
+
+def test_the_start_stays_where_nothing_is_clearly_better(make_recording):
+    recordings, timelines = zip(*(squats(make_recording, n, 0.9, 0.1) for n in (4, 7)), strict=True)
+    assert calibrate(recordings, timelines) == Counting()
+
+
+def test_false_repetitions_of_rest_raise_the_class_threshold(make_recording):
+    """Rest that is taken for squats at 0.55, with a peak every second."""
+    recording, timeline = squats(make_recording, 8, 0.9, 0.0)
+    _, other = squats(make_recording, 20, 0.9, 0.0)
+    probabilities = np.tile(np.array([0.0, 0.55, 0.45], np.float32), (len(other.valid_F), 1))
+    rest = make_recording("no-exercise/a", len(other.valid_F), ())
+    other = dataclasses.replace(other, probabilities_FxC=probabilities)
+    chosen = calibrate([recording, rest], [timeline, other])
+    assert chosen.class_threshold > 0.55
+    assert count_repetitions(other, chosen, find_segments(other, chosen)) == []
+
+
+def test_nothing_to_choose_by(make_recording):
+    recording, timeline = squats(make_recording, 3, 0.9, 0.0)
+    unknown = dataclasses.replace(recording, starts=None)
+    assert calibrate([unknown], [timeline]) is None
+    assert calibrate([], []) is None
+
+
+def test_kept_in_the_checkpoint(tmp_path):
+    from wt_jax.checkpoint import Checkpoints
+
+    checkpoints = Checkpoints(tmp_path)
+    (checkpoints.folder / "7").mkdir(parents=True)
+    assert checkpoints.counting(7) is None
+    counting = Counting(peak_height=0.3, min_distance_frames=24)
+    checkpoints.save_counting(7, counting)
+    assert checkpoints.counting(7) == counting
+    path = checkpoints.folder / "7" / "counting.json"
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"frame_rate_hz": 10.0}))
+    with pytest.raises(ValueError, match=r"chosen at 10\.0 frames a second, this wt_jax reads timelines at 30"):
+        checkpoints.counting(7)
+    for text in ("{", "[]", json.dumps(values | {"unknown": 1})):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"counting\.json: damaged"):
+            checkpoints.counting(7)
+    checkpoints.close()

@@ -1,0 +1,61 @@
+"""What the model sees: the same angles from landmarks as from the recording, and what is made of them."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from wt_jax.angles import joint_angles as recorded_angles
+from wt_jax.inputs import joint_angles, make_inputs, n_inputs, needs_points, normalised, orientations
+from wt_jax.options import INPUTS, Augment, Config, Data
+from wt_jax.skeleton import LIMBS
+
+
+@pytest.fixture(scope="module")
+def points():
+    return np.random.default_rng(0).uniform(-300, 300, (2, 5, 33, 3)).astype(np.float32)
+
+
+def test_angles_of_points_are_those_of_the_recording(points):
+    landmarks = np.concatenate([points, np.ones((2, 5, 33, 1), np.float32)], -1)
+    for window, landmarks_TxLx4 in zip(joint_angles(points), landmarks, strict=True):
+        np.testing.assert_allclose(window, recorded_angles(landmarks_TxLx4, 1, 1), atol=2e-6)
+
+
+def test_orientation_by_hand():
+    """The torso hangs straight up, the left thigh points right, the right thigh down."""
+    points = np.zeros((1, 1, 33, 3), np.float32)
+    points[..., [11, 12], 1] = -50
+    points[..., 25, 0], points[..., 26, 1] = 40, 40
+    values = np.asarray(orientations(jnp.asarray(points)))[0, 0]
+    cosines, sines = values[: 1 + len(LIMBS)], values[1 + len(LIMBS) :]
+    thighs = 1 + LIMBS.index((23, 25)), 1 + LIMBS.index((24, 26))
+    assert cosines[0] == -0.5
+    assert [cosines[i] for i in thighs] == [0, 0.5]
+    assert [sines[i] for i in (0, *thighs)] == [0, 0.5, 0]
+    assert np.isfinite(values).all()  # arms without a length
+
+
+def test_normalised_is_relative_to_the_real_frames():
+    angles = np.zeros((1, 4, 25), np.float32)
+    angles[0, :, 3] = [0.2, 0.6, 0.2, 99.0]
+    mask = np.array([[True, True, True, False]])
+    values = np.asarray(normalised(jnp.asarray(angles), jnp.asarray(mask)))
+    mean, spread = 1 / 3, np.sqrt(np.var([0.2, 0.6, 0.2]) + 0.03**2)
+    np.testing.assert_allclose(
+        values[0, :, 3], [*(0.5 * (np.array([0.2, 0.6, 0.2]) - mean) / spread), 0], rtol=1e-5
+    )
+    assert (values[..., 0] == 0).all()
+
+
+def test_widths_are_what_is_made(points):
+    batch = {"points_BxTxLx3": jnp.asarray(points), "mask_BxT": jnp.ones((2, 5), bool)}
+    for names in (("angles",), ("angles", "orientation"), INPUTS):
+        assert make_inputs(names, batch).shape == (2, 5, n_inputs(names))
+
+
+def test_landmarks_are_kept_only_where_needed():
+    assert not needs_points(Config())
+    assert not needs_points(Config(data=Data(inputs=("angles", "normalised")), augment=Augment(speed=0.3)))
+    assert needs_points(Config(data=Data(inputs=("angles", "orientation"))))
+    for change in ({"mirror": True}, {"yaw_deg": 1.0}, {"jitter": 0.1}):
+        assert needs_points(Config(augment=Augment(**change)))

@@ -1,0 +1,97 @@
+"""Timelines: windows merged frame by frame, whatever the recording's length."""
+
+import jax
+import numpy as np
+import pytest
+
+from wt_jax import config
+from wt_jax.model import init_params, make_model
+from wt_jax.timeline import Frames, Merge, cut, make_timelines, window_firsts, window_weights
+
+CLASSES = ("push-ups", "squats", "no-exercise")
+
+
+@pytest.fixture(scope="module")
+def options(tiny_config):
+    flat = config.flatten(tiny_config)
+    return config.unflatten(flat | {"data.window_frames": 8, "data.window_step": 3, "data.classes": CLASSES})
+
+
+def pose(n_frames, invalid=()):
+    valid_F = np.ones(n_frames, bool)
+    valid_F[list(invalid)] = False
+    angles = np.random.default_rng(n_frames).random((n_frames, 25), np.float32)
+    return Frames(np.where(valid_F[:, None], angles, np.float32(0)), None, valid_F)
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "expected"),
+    [(5, [0]), (24, [0]), (25, [0, 1]), (31, [0, 3, 6, 7])],
+)
+def test_windows_cover_a_recording(n_frames, expected):
+    assert window_firsts(n_frames, 24).tolist() == expected
+
+
+def test_the_middle_of_a_window_counts_most():
+    weights = window_weights(24)
+    assert weights.argmax() in (11, 12)
+    np.testing.assert_allclose(weights, weights[::-1])
+    assert 0.05 < weights[0] < 0.1 and weights.max() < 1
+
+
+def test_merge_by_hand():
+    """Two windows of two frames, three apart: 0..5 and 3..8."""
+    merge = Merge(2, 2, 3)
+    merge.add(0, np.array([1.0, 0.0]), np.array([0.0, 0.6]))
+    merge.add(3, np.array([0.0, 1.0]), np.array([1.0, 1.0]))
+    merged = merge.timeline(("a", "no-exercise"), Frames(np.zeros((9, 25)), None, np.ones(9, bool)))
+    weights = window_weights(6)
+    np.testing.assert_allclose(merged.signal_F[:3], [0.0, 0.2, 0.4], atol=1e-6)
+    np.testing.assert_allclose(merged.signal_F[6:], 1.0)
+    expected = (0.6 * weights[3] + weights[0]) / (weights[3] + weights[0])
+    np.testing.assert_allclose(merged.signal_F[3], expected, rtol=1e-6)
+    np.testing.assert_allclose(
+        merged.probabilities_FxC[4, 1], weights[1] / (weights[1] + weights[4]), rtol=1e-6
+    )
+    np.testing.assert_allclose(merged.probabilities_FxC.sum(1), 1, rtol=1e-6)
+
+
+def test_a_window_beyond_the_end_is_not_real(options):
+    window = cut(options, pose(10, invalid=(3,)), 0)
+    assert window["mask_BxT"].tolist() == [True, False, True, True, False, False, False, False]
+    assert window["angles_BxTxJ"].shape == (8, 25)
+
+
+def test_a_timeline_is_the_networks_own_words(options):
+    """A recording of one window: the same numbers as the model's, at the window's frames."""
+    params = init_params(options)
+    one = pose(24)
+    (timeline,) = make_timelines(options)(params, [one])
+    window = one.angles_FxJ[None, ::3]
+    logits_BxC, logits_BxT = make_model(options).apply({"params": params}, window, np.ones((1, 8), bool))
+    np.testing.assert_allclose(
+        timeline.probabilities_FxC, jax.nn.softmax(logits_BxC).repeat(24, 0), rtol=1e-5
+    )
+    np.testing.assert_allclose(timeline.signal_F[::3], jax.nn.sigmoid(logits_BxT)[0], rtol=1e-5)
+
+
+def test_recordings_of_all_lengths_together_are_as_alone(options):
+    """And frames where nobody is seen are 0. 200 windows in batches of 64, one of them across recordings."""
+    params, timelines = init_params(options), make_timelines(options)
+    poses = [pose(7), pose(300, invalid=range(100, 140)), pose(25), pose(310)]
+    together = timelines(params, poses)
+    for one, merged in zip(poses, together, strict=True):
+        (alone,) = timelines(params, [one])
+        np.testing.assert_allclose(merged.signal_F, alone.signal_F, rtol=1e-5, atol=1e-7)
+        assert merged.signal_F.shape == (len(one.valid_F),)
+        assert merged.probabilities_FxC.shape == (len(one.valid_F), 3)
+    assert (together[1].signal_F[100:140] == 0).all() and (together[1].probabilities_FxC[100:140] == 0).all()
+    np.testing.assert_allclose(together[1].probabilities_FxC[:100].sum(1), 1, rtol=1e-5)
+
+
+def test_a_model_of_landmarks_says_that_it_needs_them(options):
+    flat = config.flatten(options) | {"data.inputs": ("angles", "orientation")}
+    with pytest.raises(
+        ValueError, match="the model needs landmarks, and these frames hold joint angles alone"
+    ):
+        cut(config.unflatten(flat), pose(30), 0)
