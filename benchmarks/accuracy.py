@@ -26,7 +26,7 @@ from wt_jax.evaluate import judge_all
 from wt_jax.history import TensorBoard
 from wt_jax.judged import Judged
 from wt_jax.recordings import Recording
-from wt_jax.repetitions import Counting
+from wt_jax.repetitions import Counting, Timeline
 from wt_jax.run import start
 from wt_jax.scores import score
 from wt_jax.steps import state_template
@@ -73,7 +73,9 @@ def fold_corpus(corpus: Corpus, parts: dict[str, int], fold: int) -> Corpus:
     return dataclasses.replace(corpus, recordings=recordings)
 
 
-def judge_fold(options: config.Config, corpus: Corpus) -> tuple[list[Judged], Counting | None]:
+def judge_fold(
+    options: config.Config, corpus: Corpus
+) -> tuple[list[Timeline], list[Judged], Counting | None]:
     """Trains on a fold and judges its test recordings."""
     workdir = Path(options.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -88,7 +90,8 @@ def judge_fold(options: config.Config, corpus: Corpus) -> tuple[list[Judged], Co
         params = checkpoints.restore(step, state_template(options, jax.local_devices())).best_params
         counting = checkpoints.counting(step)
         checkpoints.close()
-        return judge_all(options, params, counting or Counting(), corpus.split("test"))[1], counting
+        timelines, judged = judge_all(options, params, counting or Counting(), corpus.split("test"))
+        return timelines, judged, counting
 
 
 def all_folds(
@@ -103,7 +106,8 @@ def all_folds(
             options = config.parse(
                 ["--config", file, f"--config.workdir={workdir}", f"--config.seed={seed}", *args.override]
             )
-            found, counting = judge_fold(options, fold_corpus(corpus, parts, fold))
+            timelines, found, counting = judge_fold(options, fold_corpus(corpus, parts, fold))
+            (workdir / "timelines.pickle").write_bytes(pickle.dumps(timelines))
             print(f"{workdir}: {time.perf_counter() - began_s:.0f} s, {counting}", flush=True)
             done.write_bytes(pickle.dumps(found))
         judged += pickle.loads(done.read_bytes())

@@ -12,6 +12,7 @@ def get_config() -> Config:
         data=Data(
             window_frames=48,
             window_step=3,
+            overhang=0.4,
             stride_frames=3,
             eval_stride_frames=36,
             inputs=("angles", "orientation", "normalised"),
@@ -23,5 +24,5 @@ def get_config() -> Config:
         augment=Augment(mirror=True, speed=0.35, yaw_deg=40.0, pitch_deg=20.0, roll_deg=10.0, jitter=0.03),
         model=Model(filters=64, blocks=5, dilations=(1, 2, 4, 8, 16)),
         optimizer=Optimizer(learning_rate=1e-3, weight_decay=1e-2),
-        train=Train(epochs=10, windows_per_epoch=6400, average=0.995),
+        train=Train(epochs=10, windows_per_epoch=6400, average=0.995, select="last"),
     )

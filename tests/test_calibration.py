@@ -56,7 +56,7 @@ def test_false_repetitions_of_rest_raise_the_class_threshold(make_recording):
     probabilities = np.tile(np.array([0.0, 0.55, 0.45], np.float32), (len(other.valid_F), 1))
     rest = make_recording("no-exercise/a", len(other.valid_F), ())
     other = dataclasses.replace(other, probabilities_FxC=probabilities)
-    chosen = calibrate([recording, rest], [timeline, other])
+    chosen = calibrate([recording, rest, rest], [timeline, other, other])
     assert chosen.class_threshold > 0.55
     assert count_repetitions(other, chosen, find_segments(other, chosen)) == []
 
@@ -80,7 +80,9 @@ def test_kept_in_the_checkpoint(tmp_path):
     path = checkpoints.folder / "7" / "counting.json"
     values = json.loads(path.read_text())
     path.write_text(json.dumps(values | {"frame_rate_hz": 10.0}))
-    with pytest.raises(ValueError, match=r"chosen at 10\.0 frames a second, this wt_jax reads timelines at 30"):
+    with pytest.raises(
+        ValueError, match=r"chosen at 10\.0 frames a second, this wt_jax reads timelines at 30"
+    ):
         checkpoints.counting(7)
     for text in ("{", "[]", json.dumps(values | {"unknown": 1})):
         path.write_text(text)

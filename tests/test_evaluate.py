@@ -1,5 +1,6 @@
 """The report: exact sums over a split, and the splits it refuses."""
 
+import dataclasses
 import json
 
 import jax
@@ -8,9 +9,11 @@ import pytest
 from test_train import arguments, write_root
 
 from wt_jax import config, evaluate, train
-from wt_jax.metrics import Sums, scores
+from wt_jax.checkpoint import open_best
 from wt_jax.recordings import load_recordings, save_recording
+from wt_jax.repetitions import Counting
 from wt_jax.steps import init_state
+from wt_jax.validation import make_evaluation, make_evaluation_of_each
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +29,7 @@ def test_the_batch_size_changes_nothing(make_recording, tiny_config):
     params = init_state(tiny_config, jax.devices()[:1]).params
     flat = config.flatten(tiny_config)
     sums = [
-        evaluate.make_evaluation(
+        make_evaluation(
             config.unflatten(flat | {"train.eval_batch_size": size}), recordings, jax.devices()[:1]
         )(params)
         for size in (1, 4, 1000)
@@ -40,21 +43,62 @@ def test_the_batch_size_changes_nothing(make_recording, tiny_config):
     assert sums[0].histogram_2xN.sum() == 300
 
 
+def test_sums_of_each_recording_add_up_to_those_of_all(make_recording, tiny_config):
+    recordings = [make_recording(f"squats/{i}", 50 + 400 * i, starts=(20,)) for i in range(3)]
+    params, devices = init_state(tiny_config, jax.devices()[:1]).params, jax.devices()[:1]
+    each = make_evaluation_of_each(tiny_config, recordings, devices)(params)
+    whole = make_evaluation(tiny_config, recordings, devices)(params)
+    np.testing.assert_array_equal(sum(one.confusion_CxC for one in each), whole.confusion_CxC)
+    np.testing.assert_array_equal(sum(one.histogram_2xN for one in each), whole.histogram_2xN)
+    assert [int(one.confusion_CxC.sum()) for one in each] == [3, 29, 56]  # every 15 frames, and the last
+
+
 def test_report_has_the_fixed_keys(run, tmp_path, capsys):
+    """Of a split that nothing was trained on, beside the baselines; the page is written beside the JSON."""
     root, workdir = run
     output = tmp_path / "report.json"
     evaluate.main(
-        ["--checkpoint", str(workdir), "--data", str(root), "--split", "all", "--output", str(output)]
+        [
+            *("--checkpoint", str(workdir), "--data", str(root), "--split", "test", "--baselines"),
+            *("--output", str(output)),
+        ]
     )
     report = json.loads(output.read_text())
-    assert report["data"] == str(root)
-    assert report["split"] == "all"
-    assert report["recordings"] == 12
-    assert {"accuracy_window", "macro_f1_window", "confusion"} <= set(report["exercise"])
-    assert set(report["segmentation"]) == {"loss", "accuracy", "precision", "recall", "auc"}
+    assert (report["data"], report["split"], report["recordings"]) == (str(root), "test", 4)
+    keys = {
+        "exercise": "accuracy_recording macro_f1_recording accuracy_window macro_f1_window confusion",
+        "rep_start": "ap_1 ap_2 ap_4 ap_8 ap_15 f1_4 f1_8 f1_15 precision_15 recall_15 mean_abs_error_ms",
+        "count": "mae nmae obo exact recordings",
+        "count_class_given": "mae nmae obo exact recordings",
+        "no_exercise": "false_reps_per_minute minutes",
+        "segmentation": "precision recall auc loss",
+    }
+    for section, names in keys.items():
+        assert set(names.split()) <= set(report[section]), section
+    assert set(report["by_exercise"]) == {"push-ups", "no-exercise"}
+    assert set(report["baselines"]) == {"majority", "key_angle", "neighbours"}
+    assert set(report["counting"]) == {field.name for field in dataclasses.fields(Counting)}
+    page = output.with_suffix(".html").read_text()
+    assert "<html" in page and "key_angle" in page.replace(" ", "_")
     shown = capsys.readouterr().out
-    assert "always the largest class: accuracy 0.5000" in shown
-    assert "push-ups" in shown
+    assert "macro-F1, recordings" in shown and "majority" in shown
+
+
+def test_evaluation_reads_timelines_as_the_checkpoint_says(run):
+    """Thresholds that find nothing, kept in the checkpoint, are obeyed on every split, and stay."""
+    root, workdir = run
+    checkpoints, step = open_best(workdir)
+    before = checkpoints.counting(step)
+    try:
+        checkpoints.save_counting(step, Counting(peak_height=2.0))
+        for split in ("val", "test"):
+            found = evaluate.evaluate(workdir, str(root), "", split)
+            assert found.counting == Counting(peak_height=2.0)
+            assert all(one.n_class_given == 0 for one in found.judged)
+        assert checkpoints.counting(step) == Counting(peak_height=2.0)
+    finally:
+        checkpoints.save_counting(step, before or Counting())
+        checkpoints.close()
 
 
 def test_a_split_that_was_trained_on_is_refused(run, tmp_path):
@@ -85,17 +129,6 @@ def test_an_empty_split_and_an_empty_root(run, tmp_path):
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ValueError, match="it holds nothing; expected landmarks"):
         evaluate.evaluate(workdir, str(tmp_path / "nothing"), "", "test")
-
-
-def test_scores_that_cannot_be_computed_are_null(tiny_config):
-    sums = Sums.zeros(5)
-    corpus = evaluate.Corpus("here", [], "")
-    report = evaluate.make_report(tiny_config, corpus, "test", 0, sums)
-    assert report["segmentation"] == dict.fromkeys(("loss", "accuracy", "precision", "recall", "auc"))
-    assert report["exercise"]["accuracy_window"] is None
-    assert np.isnan(scores(sums, 5.0)["segmentation_auc"])
-    assert "-" in evaluate.table(report)
-    json.dumps(report, allow_nan=False)
 
 
 def test_output_folder_is_checked_before_any_work(tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from scipy.ndimage import uniform_filter
 
 from wt_jax.recordings import Recording
 from wt_jax.repetitions import Counting, Timeline, count_repetitions, find_segments, find_starts
-from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
+from wt_jax.skeleton import NO_EXERCISE
 
 # Tried with one another: first how starts are found, with the class given, then how classes are.
 _STARTS = {
@@ -22,8 +23,6 @@ _CLASSES = {
     "class_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
     "class_smoothing_frames": (15.0, 30.0, 60.0),
 }
-_FALSE_REPETITION = 0.05  # of a counting error that one false repetition a minute of no-exercise costs
-_MARGIN = 0.02  # of the error, below which `start` stays
 
 
 def counting_error(counted: int, true: int) -> float:
@@ -32,56 +31,54 @@ def counting_error(counted: int, true: int) -> float:
     return 0.5 * off / true + 0.25 * (off > 0) + 0.25 * (off > 1)
 
 
+def rest_error(counted: int) -> float:
+    """A quarter for a repetition where there is none, and another for more."""
+    return 0.25 * (counted > 0) + 0.25 * (counted > 1)
+
+
 def calibrate(
     recordings: Sequence[Recording], timelines: Sequence[Timeline], start: Counting | None = None
 ) -> Counting | None:
     """The `Counting` of the least error on recordings with known repetitions; None where there are none.
 
-    A setting is judged by the mean error of itself and its neighbours in the grid, and must be better than
-    `start` by a margin, so that none is chosen for its luck on a few recordings.
+    A setting is judged by the mean error of itself and its neighbours in the grid, and must beat `start` by
+    more than one standard error of their difference (the rule of Breiman et al., Classification and
+    Regression Trees, 1984), so that none is chosen for its luck on a few recordings.
     """
-    counted = [
-        (recording, timeline)
-        for recording, timeline in zip(recordings, timelines, strict=True)
-        if recording.starts is not None and len(recording.starts)
-    ]
+    both = list(zip(recordings, timelines, strict=True))
+    counted = [(r, t, len(r.starts)) for r, t in both if r.starts is not None and len(r.starts)]
+    rest = [timeline for recording, timeline in both if recording.class_name == NO_EXERCISE]
     if not counted:
         return None
 
-    def class_given(counting: Counting) -> float:
-        errors = [
-            counting_error(len(find_starts(t.signal_F, t.valid_F, counting)[0]), len(r.starts))  # type: ignore[arg-type]
-            for r, t in counted
-        ]
-        return float(np.mean(errors))
+    def class_given(counting: Counting) -> list[np.ndarray]:
+        found = [len(find_starts(t.signal_F, t.valid_F, counting)[0]) for _, t, _ in counted]
+        return [np.array([counting_error(n, true) for n, (_, _, true) in zip(found, counted, strict=True)])]
 
-    rest = [
-        (recording, timeline)
-        for recording, timeline in zip(recordings, timelines, strict=True)
-        if recording.class_name == NO_EXERCISE
-    ]
-    rest_minutes = sum(t.valid_F.sum() for _, t in rest) / FRAME_RATE_HZ / 60
-
-    def end_to_end(counting: Counting) -> float:
-        def count(timeline: Timeline) -> list[str]:
+    def end_to_end(counting: Counting) -> list[np.ndarray]:
+        def classes(timeline: Timeline) -> list[str]:
             repetitions = count_repetitions(timeline, counting, find_segments(timeline, counting))
             return [repetition.class_name for repetition in repetitions]
 
-        errors = [counting_error(count(t).count(r.class_name), len(r.starts)) for r, t in counted]  # type: ignore[arg-type]
-        false_rate = sum(len(count(t)) for _, t in rest) / rest_minutes if rest_minutes else 0.0
-        return float(np.mean(errors)) + _FALSE_REPETITION * false_rate
+        errors = [counting_error(classes(t).count(r.class_name), true) for r, t, true in counted]
+        false = [rest_error(len(classes(timeline))) for timeline in rest]
+        return [np.array(errors), np.array(false)] if false else [np.array(errors)]
 
     chosen = _least(start or Counting(), _STARTS, class_given)
     return _least(chosen, _CLASSES, end_to_end)
 
 
-def _least(start: Counting, grid: dict, error: Callable[[Counting], float]) -> Counting:
+def _least(start: Counting, grid: dict, errors: Callable[[Counting], list[np.ndarray]]) -> Counting:
+    """The best of a grid; `errors` gives one array for each kind of recording, whose means are added."""
     settings = [
         dataclasses.replace(start, **dict(zip(grid, values, strict=True)))
         for values in itertools.product(*grid.values())
     ]
-    errors = np.array([error(setting) for setting in settings]).reshape([len(v) for v in grid.values()])
-    smooth = uniform_filter(errors, 3, mode="nearest").ravel()
-    best = int(smooth.argmin())
-    is_better = start not in settings or smooth[best] < smooth[settings.index(start)] - _MARGIN
-    return settings[best] if is_better else start
+    found = [errors(setting) for setting in settings]
+    means = np.array([sum(kind.mean() for kind in of) for of in found]).reshape(
+        [len(v) for v in grid.values()]
+    )
+    best = int(uniform_filter(means, 3, mode="nearest").argmin())
+    gains = [before - after for before, after in zip(errors(start), found[best], strict=True)]
+    standard_error = math.sqrt(sum(gain.var() / max(len(gain) - 1, 1) for gain in gains))
+    return settings[best] if sum(gain.mean() for gain in gains) > standard_error else start

@@ -72,6 +72,14 @@ class Checkpoints:
         step = self._manager.best_step()
         return step if step is not None and self._manager.metrics(step) else None
 
+    @property
+    def served_step(self) -> int | None:
+        """The step to evaluate and to ship: the best, or with `train.select=last` that of the last epoch."""
+        finished = [step for step in self._manager.all_steps() if self._manager.metrics(step)]
+        if finished and config.unflatten(self.meta(max(finished))["config"]).train.select == "last":
+            return max(finished)
+        return self.best_step
+
     def save(
         self,
         state: Any,
@@ -204,7 +212,7 @@ def check_resumable(meta: dict[str, Any], options: config.Config, fingerprint: s
 
 
 def open_best(folder: Path | str) -> tuple[Checkpoints, int]:
-    """The checkpoints of a training run's workdir and the best step among them.
+    """The checkpoints of a training run's workdir and the step among them to serve.
 
     Raises ValueError where the folder holds none.
     """
@@ -212,7 +220,7 @@ def open_best(folder: Path | str) -> tuple[Checkpoints, int]:
     if not (folder / "checkpoints").is_dir():
         raise ValueError(f"{folder}: holds no checkpoints; give the workdir of a training run")
     checkpoints = Checkpoints(folder)
-    step = checkpoints.best_step
+    step = checkpoints.served_step
     if step is None:
         raise ValueError(f"{folder}: holds no checkpoint of a finished epoch yet; let it train longer")
     return checkpoints, step

@@ -40,6 +40,7 @@ class Data(Section):
     window_frames: int = 30  # frames of a window
     window_step: int = 1  # from one of them to the next, at 30 fps: 3 is a window at 10 fps
     inputs: tuple[str, ...] = ("angles",)  # what the model sees of a frame, see wt_jax/inputs.py
+    overhang: float = 0.0  # share of a window that may lie beyond a recording's ends
     stride_frames: int = 1  # between training windows of a recording
     eval_stride_frames: int = 15  # between validation and test windows
     positive_ratio: float = 0.2  # share of a batch's windows that contain a repetition start
@@ -56,12 +57,17 @@ class Data(Section):
         """Frames at 30 fps from the start of a window to its end."""
         return self.window_frames * self.window_step
 
+    @property
+    def overhang_frames(self) -> int:
+        return round(self.overhang * self.span_frames)
+
 
 @dataclasses.dataclass(unsafe_hash=True)
 class Labels(Section):
     kernel: str = "gaussian"  # shape of the soft target around a start: gaussian or lorentzian
     width_frames: float = 4.0  # half width at half height
     rest: bool = True  # no-exercise counts in the segmentation loss, as frames where nothing starts
+    align: bool = False  # True: learn starts where the key angle begins to bend, wherever in a pause labels lie
     propose: bool = False  # True: unknown starts of training recordings are those of the key angle
 
 
@@ -120,6 +126,7 @@ class Train(Section):
     patience: int = 20  # epochs without a better validation segmentation loss before the run stops
     windows_per_epoch: int = 8192
     steps_per_dispatch: int = 8  # training steps in one call to the device
+    select: str = "best"  # epoch to serve: best by validation segmentation loss, or last (no early stop)
     average: float = 0.0  # > 0: serve a moving average of the weights that keeps this share at each step
     accumulate: int = 1  # parts in which a batch goes through the device, when memory is short
     eval_batch_size: int = 512

@@ -46,13 +46,14 @@ def stride_frames(span_frames: int) -> int:
     return max(1, span_frames // _WINDOWS_PER_SPAN)
 
 
-def window_firsts(n_frames: int, span_frames: int) -> np.ndarray:
+def window_firsts(n_frames: int, span_frames: int, overhang_frames: int = 0) -> np.ndarray:
     """First frames of a timeline's windows: every eighth of a span, and one that ends with the recording.
 
-    One alone, that goes on beyond its end, where the recording is shorter than a span.
+    One alone, that goes on beyond its end, where the recording is shorter than a span. `overhang_frames`
+    (data.overhang) are added at both ends.
     """
-    last = max(n_frames - span_frames, 0)
-    return np.unique(np.append(np.arange(0, last + 1, stride_frames(span_frames)), last))
+    last = max(n_frames - span_frames, 0) + overhang_frames
+    return np.unique(np.append(np.arange(-overhang_frames, last + 1, stride_frames(span_frames)), last))
 
 
 def window_weights(span_frames: int) -> np.ndarray:
@@ -74,17 +75,22 @@ class Merge:
         self._classes_FxC = np.zeros((0, n_classes))
 
     def add(self, first: int, probabilities_C: np.ndarray, starts_T: np.ndarray) -> None:
-        """One window's outputs; between its frames the repetition signal is interpolated."""
+        """One window's outputs; between its frames the repetition signal is interpolated.
+
+        What lies before frame 0 is dropped.
+        """
         span = len(self._weights_S)
         missing = first + span - len(self._weight_F)
         if missing > 0:
             more = max(missing, len(self._weight_F))  # doubles, so that a stream is not copied each time
             self._signal_F, self._weight_F = (np.pad(x, (0, more)) for x in (self._signal_F, self._weight_F))
             self._classes_FxC = np.pad(self._classes_FxC, ((0, more), (0, 0)))
-        at = slice(first, first + span)
-        self._signal_F[at] += self._weights_S * np.interp(np.arange(span), self._positions_T, starts_T)
-        self._classes_FxC[at] += self._weights_S[:, None] * probabilities_C
-        self._weight_F[at] += self._weights_S
+        inside = np.arange(max(0, -first), span)
+        at = slice(first + int(inside[0]), first + span)
+        weights = self._weights_S[inside]
+        self._signal_F[at] += weights * np.interp(inside, self._positions_T, starts_T)
+        self._classes_FxC[at] += weights[:, None] * probabilities_C
+        self._weight_F[at] += weights
 
     def timeline(self, classes: tuple[str, ...], pose: Pose) -> Timeline:
         """Frames 0..F-1, all of which some window must have seen."""
@@ -101,10 +107,10 @@ class Merge:
 
 
 def cut(options: config.Config, pose: Pose, first: int) -> dict[str, np.ndarray]:
-    """One window of a pose, on the host, without its batch dimension; not real beyond the pose's end."""
+    """One window of a pose, on the host, without its batch dimension; not real beyond the pose's ends."""
     frames_T = first + np.arange(options.data.window_frames) * options.data.window_step
-    inside_T = frames_T < len(pose.valid_F)
-    frames_T = np.minimum(frames_T, len(pose.valid_F) - 1)
+    inside_T = (frames_T >= 0) & (frames_T < len(pose.valid_F))
+    frames_T = np.clip(frames_T, 0, len(pose.valid_F) - 1)
     window = {"mask_BxT": pose.valid_F[frames_T] & inside_T}
     if needs_points(options):
         if pose.points_FxLx3 is None:
@@ -144,7 +150,7 @@ def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], li
     infer, data = make_infer(options), options.data
 
     def timelines(params: Any, poses: Sequence[Pose]) -> list[Timeline]:
-        firsts = [window_firsts(len(pose.valid_F), data.span_frames) for pose in poses]
+        firsts = [window_firsts(len(pose.valid_F), data.span_frames, data.overhang_frames) for pose in poses]
         windows = [cut(options, pose, f) for pose, of in zip(poses, firsts, strict=True) for f in of]
         outputs = iter(infer(params, windows))
         merged = []

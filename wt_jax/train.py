@@ -131,7 +131,7 @@ def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
 
 def calibrate_best(run: Run) -> None:
     """Chooses how the best checkpoint's timelines are read, on validation, and keeps that in it."""
-    step = run.checkpoints.best_step
+    step = run.checkpoints.served_step
     assert step is not None
     template = state_template(run.options, jax.local_devices())
     counting = run.calibrate(run.checkpoints.restore(step, template).best_params)
@@ -171,19 +171,20 @@ def main(argv: Sequence[str]) -> int:
                     finish(run)
         except jax.errors.JaxRuntimeError as error:
             raise explain_out_of_memory(error, options) or error from error
-    best = run.checkpoints.best_step
+    served = run.checkpoints.served_step
     run.checkpoints.close()
     if stop.caught and not run.is_over:
         print(
             f"{stop.caught.name}: saved step {run.step} in {run.workdir}; the same command goes on from there"
         )
         return stop.status
-    assert best is not None
+    assert served is not None
     why = "last epoch" if len(run.history) >= options.train.epochs else "early stop"
-    data, loss = run.about_data["data"], min(run.history.values["val_segmentation_loss"])
+    epoch = served * options.train.batch_size // run.windows_per_epoch
+    loss = run.history.values["val_segmentation_loss"][epoch - 1]
     print(
-        f"{why}: best epoch {best * options.train.batch_size // run.windows_per_epoch}, validation "
-        f"segmentation loss {loss:.4f}; data: {data}\n"
+        f"{why}: {options.train.select} epoch {epoch}, validation segmentation loss {loss:.4f}; "
+        f"data: {run.about_data['data']}\n"
         f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
     )
     return 0

@@ -23,9 +23,16 @@ def lay_out(
     """The frames that the model's inputs need and the windows to cut from them, with room to move."""
     span = options.data.span_frames
     sequences = make_sequences(
-        recordings, options.data.classes, options.labels, points=needs_points(options), gap_frames=span
+        recordings, options.data.classes, options.labels, points=needs_points(options), gap_frames=2 * span
     )
-    return sequences, cut_windows(recordings, sequences, span, stride_frames, gap_frames=span)
+    return sequences, cut_windows(
+        recordings,
+        sequences,
+        span,
+        stride_frames,
+        gap_frames=2 * span,
+        overhang_frames=options.data.overhang_frames,
+    )
 
 
 def make_evaluation(

@@ -105,19 +105,22 @@ def cut_windows(
     span_frames: int,
     stride_frames: int,
     gap_frames: int = 0,
+    overhang_frames: int = 0,
 ) -> Windows:
     """The index of windows: every `stride_frames`, and one that ends with the recording's last frame.
 
     Windows with less than half of their frames real are left out, and so are windows of unknown class
     without a counted frame, which no loss would read. A recording shorter than a window lies anywhere in
-    one, as far as `gap_frames` (the ones of `make_sequences`) give room; without room it has none.
+    one, and others reach over its ends by `overhang_frames`, given room for it: a recording has no windows
+    where the `gap_frames` of `make_sequences` are too few.
     """
     firsts, reals, owners, sources = [], [], [], []
     numbers: dict[str, int] = {}
     starts_F = np.zeros(len(sequences.real_F), bool)
     for i, (recording, at) in enumerate(zip(recordings, _spans(recordings, gap_frames), strict=True)):
         low, high = sorted((0, len(recording.valid_F) - span_frames))
-        if low < -gap_frames:
+        low, high = low - overhang_frames, high + overhang_frames
+        if max(-low, high + span_frames - len(recording.valid_F)) > gap_frames:
             continue
         local = np.unique(np.append(np.arange(low, high + 1, stride_frames), high))
         starts_F[at.start + (recording.starts if recording.starts is not None else np.zeros(0, int))] = True
