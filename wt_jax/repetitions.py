@@ -24,10 +24,10 @@ class Counting:
     peak_height: float = 0.05  # least smoothed signal at a start, in any recording
     relative_height: float = 0.6  # ... and in this one, as a share of its tall peaks: faint signals count too
     min_distance_frames: int = 18  # between two starts
-    smoothing_frames: float = 2.0  # standard deviation of the Gaussian over the repetition signal
+    smoothing_frames: float = 4.0  # standard deviation of the Gaussian over the repetition signal
     class_threshold: float = 0.5  # least smoothed probability of an exercise, else it is no exercise
-    class_smoothing_frames: float = 30.0  # standard deviation of the Gaussian over class probabilities
-    min_segment_frames: int = 45  # a shorter stretch of one class joins its longer neighbour
+    class_smoothing_frames: float = 60.0  # standard deviation of the Gaussian over class probabilities
+    min_segment_frames: int = 90  # a shorter stretch of one class joins its longer neighbour
 
 
 @dataclass(frozen=True, eq=False)
