@@ -11,7 +11,7 @@ import jax
 
 from wt_jax import commands, config
 from wt_jax.baselines import baselines
-from wt_jax.checkpoint import Checkpoints, open_best
+from wt_jax.checkpoint import open_best
 from wt_jax.corpus import SYNTHETIC, load_corpus
 from wt_jax.files import written_beside
 from wt_jax.judged import Judged, judge
@@ -37,56 +37,93 @@ class Evaluation:
     baselines: Mapping[str, Sequence[Judged]]
 
 
-def evaluate(
-    checkpoint: Path, root: str | None, recordings: str, split: str, with_baselines: bool = False
-) -> Evaluation:
-    """Restores the best checkpoint in `checkpoint` on this machine's devices and scores a split.
+@dataclasses.dataclass(frozen=True)
+class Trained:
+    """A restored checkpoint: its weights, how its timelines are read, and what it says of itself."""
 
-    `root` None: the data that it was trained beside. Timelines are read as the checkpoint says, whatever
+    step: int
+    options: config.Config
+    params: Any
+    counting: Counting | None
+    meta: dict[str, Any]
+
+
+def restore(folder: Path) -> Trained:
+    """The checkpoint to serve of a training run's workdir, on this machine's devices."""
+    checkpoints, step = open_best(folder)
+    try:
+        meta = checkpoints.meta(step)
+        options = config.unflatten(meta["config"])
+        state = checkpoints.restore(step, state_template(options, jax.local_devices()))
+        return Trained(step, options, state.best_params, checkpoints.counting(step), meta)
+    finally:
+        checkpoints.close()
+
+
+def evaluate(
+    folder: Path,
+    root: str | None,
+    recordings: str,
+    split: str,
+    with_baselines: bool = False,
+    against: Sequence[Path] = (),
+) -> Evaluation:
+    """Scores a split by the checkpoint of `folder`, and beside it by those of `against` and the baselines.
+
+    `root` None: the data that it was trained beside. Timelines are read as each checkpoint says, whatever
     the split. Baselines know the recordings of the train split. Raises ValueError where the split is empty,
-    or holds recordings that the checkpoint was trained on under another name of split.
+    or holds recordings that a checkpoint was trained on under another name of split.
     """
-    checkpoints, step = open_best(checkpoint)
-    meta = checkpoints.meta(step)
-    options, counting = config.unflatten(meta["config"]), checkpoints.counting(step)
+    trained = restore(folder)
+    options, meta = trained.options, trained.meta
     if root is None:
         root = options.data.root if meta["data"] == SYNTHETIC else meta["root"]
         recordings = recordings or meta["recordings"]
-    corpus = load_corpus(root, recordings, options.data.classes, checkpoint / "recordings")
+    corpus = load_corpus(root, recordings, options.data.classes, folder / "recordings")
     if corpus.data == SYNTHETIC and meta["data"] != SYNTHETIC:
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")
     chosen = corpus.split(*(SPLITS if split == "all" else (split,)))
     if not chosen:
         raise ValueError(f"--split {split}: no recording of {root} is in it; try --split all")
-    trained_on = set(meta["trained_on"])
-    seen = [recording.name for recording in chosen if recording.content in trained_on]
-    if seen and split in ("val", "test"):
-        raise ValueError(
-            f"--split {split}: {len(seen)} of its recordings were trained on ({', '.join(seen[:3])}): a "
-            "score on them says nothing of new people; use --split train or all"
-        )
-    print(f"checkpoint: {checkpoint}, step {step}, trained on data: {meta['data']}")
-    if counting is None:
-        print("warning: no thresholds were chosen for this checkpoint (its training was not over): defaults")
-    try:
-        params = _restore(checkpoints, step, options).best_params
-        timelines, judged = judge_all(options, params, counting or Counting(), chosen)
-    except jax.errors.JaxRuntimeError as error:
-        raise explain_out_of_memory(error, options) or error from error
-    finally:
-        checkpoints.close()
-    others = baselines(corpus.split("train"), chosen) if with_baselines else {}
+    print(f"checkpoint: {folder}, step {trained.step}, trained on data: {meta['data']}")
+    timelines, judged = _judge_unseen(folder, trained, chosen, split)
+    others: dict[str, Sequence[Judged]] = {}
+    for other in against:
+        rival = restore(other)
+        if rival.options.data.classes != options.data.classes:
+            raise ValueError(f"--against {other}: trained on other classes: {rival.options.data.classes}")
+        others[other.name] = _judge_unseen(other, rival, chosen, split)[1]
+    others |= baselines(corpus.split("train"), chosen) if with_baselines else {}
+    counting = trained.counting or Counting()
     report = {
         "data": corpus.data,
         "split": split,
-        "checkpoint_step": step,
-        "counting": dataclasses.asdict(counting or Counting()),
+        "checkpoint_step": trained.step,
+        "counting": dataclasses.asdict(counting),
         **score(judged, options.data.classes),
     }
     if others:
         report["baselines"] = {name: score(of, options.data.classes) for name, of in others.items()}
     by_name = {recording.name: timeline for recording, timeline in zip(chosen, timelines, strict=True)}
-    return Evaluation(report, judged, by_name, counting or Counting(), others)
+    return Evaluation(report, judged, by_name, counting, others)
+
+
+def _judge_unseen(
+    folder: Path, trained: Trained, recordings: Sequence[Recording], split: str
+) -> tuple[list[Timeline], list[Judged]]:
+    trained_on = set(trained.meta["trained_on"])
+    seen = [recording.name for recording in recordings if recording.content in trained_on]
+    if seen and split in ("val", "test"):
+        raise ValueError(
+            f"--split {split}: {len(seen)} of its recordings were trained on ({', '.join(seen[:3])}) by "
+            f"{folder}: a score on them says nothing of new people; use --split train or all"
+        )
+    if trained.counting is None:
+        print(f"warning: {folder}: no thresholds were chosen (its training was not over): defaults are used")
+    try:
+        return judge_all(trained.options, trained.params, trained.counting or Counting(), recordings)
+    except jax.errors.JaxRuntimeError as error:
+        raise explain_out_of_memory(error, trained.options) or error from error
 
 
 def judge_all(
@@ -99,10 +136,6 @@ def judge_all(
     return timelines, judged
 
 
-def _restore(checkpoints: Checkpoints, step: int, options: config.Config) -> Any:
-    return checkpoints.restore(step, state_template(options, jax.local_devices()))
-
-
 def main(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m wt_jax.evaluate", description=__doc__)
     parser.add_argument(
@@ -113,6 +146,9 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("--split", default="test", choices=(*SPLITS, "all"))
     parser.add_argument("--baselines", action="store_true", help="score what one would try instead as well")
     parser.add_argument(
+        "--against", nargs="+", default=[], type=Path, metavar="DIR", help="score other runs beside this one"
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="FILE", help="report as JSON, and beside it as a page, FILE's .html"
     )
     args = parser.parse_args(argv)
@@ -121,7 +157,7 @@ def main(argv: Sequence[str]) -> None:
     if args.output and args.output.suffix == ".html":
         raise ValueError(f"--output {args.output}: name the JSON file; the page is written beside it")
     commands.use_compilation_cache()
-    found = evaluate(args.checkpoint, args.data, args.recordings, args.split, args.baselines)
+    found = evaluate(args.checkpoint, args.data, args.recordings, args.split, args.baselines, args.against)
     print(table(found.report))
     if args.output:
         with written_beside(args.output) as beside:
