@@ -195,12 +195,12 @@ def make_meta(options: config.Config, **run: Any) -> dict[str, Any]:
 
 def check_resumable(meta: dict[str, Any], options: config.Config, fingerprint: str, where: Path) -> None:
     """Raises ValueError naming what differs between a checkpoint and the run that would take it up."""
-    saved, now = meta["config"], config.flatten(options)
-    as_saved = {key: list(value) if isinstance(value, tuple) else value for key, value in now.items()}
+    # An option that came after the checkpoint was written had its default's effect.
+    saved, now = config.flatten(config.unflatten(meta["config"])), config.flatten(options)
     differing = [
-        f"{key} (was {saved.get(key)!r}, is {now.get(key)!r})"
-        for key in sorted(set(saved) | set(now))
-        if key not in _FREE and saved.get(key) != as_saved.get(key)
+        f"{key} (was {saved[key]!r}, is {now[key]!r})"
+        for key in sorted(now)
+        if key not in _FREE and saved[key] != now[key]
     ]
     if meta["fingerprint"] != fingerprint:
         differing.append("the data (recordings added, removed, changed or moved to another split)")

@@ -163,6 +163,6 @@ def nearest_key(key: str, config: Any) -> str:
     """What to say of an unknown key: the nearest one, or all of them."""
     keys = list(all_keys(config))
     leaf = {known.rsplit(".", 1)[-1]: known for known in keys}
-    near = difflib.get_close_matches(key, keys, 1, 0.6)
-    near = near or [leaf[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], leaf, 1, 0.6)]
+    near = difflib.get_close_matches(key, keys, 1, 0.62)
+    near = near or [leaf[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], leaf, 1, 0.62)]
     return f"; did you mean {near[0]}?" if near else f"; known keys: {', '.join(keys)}"

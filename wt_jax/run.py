@@ -13,7 +13,7 @@ from wt_jax.calibration import calibrate
 from wt_jax.checkpoint import Checkpoints, check_resumable, delete_run, make_meta
 from wt_jax.corpus import Corpus, load_corpus
 from wt_jax.history import History
-from wt_jax.key_angle import align_starts, angle_starts, smooth_key_angle
+from wt_jax.key_angle import angle_starts
 from wt_jax.metrics import Sums
 from wt_jax.optimizer import Monitor
 from wt_jax.pipeline import make_train_batches
@@ -101,8 +101,6 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
     if not train_recordings or not val_recordings:
         missing = "val" if train_recordings else "train"
         raise ValueError(f"{corpus.data}: no recording in split {missing}: add recordings of more people")
-    if options.labels.align:
-        train_recordings, val_recordings = map(align_labels, (train_recordings, val_recordings))
     if options.labels.propose:
         train_recordings = propose_starts(train_recordings)
     sequences, windows = lay_out(options, train_recordings, options.data.stride_frames)
@@ -151,17 +149,6 @@ def make_calibration(
     timelines = make_timelines(options)
     known = [recording for recording in recordings if recording.starts is not None]
     return lambda params: calibrate(known, timelines(params, known))
-
-
-def align_labels(recordings: Sequence[Recording]) -> list[Recording]:
-    """The recordings, with known starts moved to where the key angle begins to bend."""
-    aligned = []
-    for recording in recordings:
-        if recording.starts is not None and len(recording.starts):
-            angle_F = smooth_key_angle(recording.angles_FxJ, recording.valid_F, recording.class_name)
-            recording = dataclasses.replace(recording, starts=align_starts(recording.starts, angle_F))
-        aligned.append(recording)
-    return aligned
 
 
 def propose_starts(recordings: Sequence[Recording]) -> list[Recording]:

@@ -1,0 +1,67 @@
+"""What a run is made of: labels that are moved or proposed, windows to validate on, the epoch to serve."""
+
+import numpy as np
+import pytest
+from test_train import arguments, write_root
+
+from wt_jax import config, evaluate, train
+from wt_jax.checkpoint import open_best
+from wt_jax.run import propose_starts, start
+from wt_jax.skeleton import ANGLE_NAMES
+
+
+@pytest.fixture
+def bending(make_recording):
+    """bending(starts) -> squats whose knees begin to bend at frames 40, 90 and 140."""
+
+    def make(starts):
+        recording = make_recording("squats/a", 200, starts)
+        knee_F = np.ones(200, np.float32)
+        for frame in (40, 90, 140):
+            knee_F[frame : frame + 31] = np.interp(np.arange(31), [0, 15, 30], [1.0, 0.4, 1.0])
+        recording.angles_FxJ[:, [ANGLE_NAMES.index("knee_left"), ANGLE_NAMES.index("knee_right")]] = knee_F[
+            :, None
+        ]
+        return recording
+
+    return make
+
+
+def test_unknown_starts_are_proposed_and_known_ones_kept(bending, make_recording, capsys):
+    unknown, known, rest = bending(None), bending((7,)), make_recording("no-exercise/b", 60, ())
+    proposed = propose_starts([unknown, known, rest])
+    np.testing.assert_allclose(proposed[0].starts, [40, 90, 140], atol=6)
+    assert proposed[1] is known and proposed[2] is rest and unknown.starts is None
+    assert "3 repetition starts proposed by the key angle in 1 recordings" in capsys.readouterr().out
+
+
+def test_a_window_split_validates_on_people_it_trains_on(tmp_path):
+    """And on none of the windows: 91 of each of the 4 recordings, of which 7 begin at a multiple of 15."""
+    root = write_root(tmp_path / "root")
+    shown = {}
+    for name, split in (("group", False), ("window", True)):
+        options = config.parse(arguments(root, tmp_path / name, **{"data.window_split": split}))
+        run = start(options)
+        shown[name] = run.validate(run.state.best_params).confusion_CxC.sum()
+        run.checkpoints.close()
+    assert shown == {"group": 4 * 7, "window": 4 * 7}
+
+
+def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
+    """With a learning rate that spoils what it learns: the best epoch is an early one, and no stop comes."""
+    root = write_root(tmp_path / "root")
+    served = {}
+    for select in ("best", "last"):
+        overrides = {
+            "train.select": select, "train.epochs": 6, "train.patience": 2, "optimizer.learning_rate": 0.5,
+            "train.average": 0.5,
+        }  # fmt: skip
+        train.main(arguments(root, tmp_path / select, **overrides))
+        checkpoints, step = open_best(tmp_path / select)
+        assert step == (checkpoints.best_step if select == "best" else 6 * 8)
+        served[select] = step
+        checkpoints.close()
+    assert served["best"] < served["last"]
+    assert "last epoch: last epoch 6, validation segmentation loss" in capsys.readouterr().out
+    average = evaluate.restore(tmp_path / "last")
+    assert average.step == 48 and average.counting is not None
