@@ -56,3 +56,23 @@ def walking(n_frames, fps=30.0, seed=0):
 def said(prediction):
     """All that a prediction says."""
     return [dataclasses.asdict(part) for part in (*prediction.segments, *prediction.repetitions)]
+
+
+class Walker:
+    """Stands for MediaPipe: it sees the next frame of `walking` in any picture but black ones."""
+
+    def __init__(self, model):
+        self._rows = iter(walking(2000))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def close(self):
+        pass
+
+    def __call__(self, frame_HxWx3, time_s):
+        row = next(self._rows)
+        return row if frame_HxWx3.max() > 40 else np.full_like(row, np.nan)

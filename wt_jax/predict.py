@@ -20,6 +20,7 @@ from wt_jax.recordings import is_writable
 from wt_jax.results import about_landmarks, document, write_results
 from wt_jax.sources import find_sources, is_video, name_sources
 
+_LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
 _log = logging.getLogger("wt_jax.predict")
 
@@ -33,18 +34,19 @@ def look_at(source: Path, predictor: Predictor, model: Path | None) -> tuple[Lan
             landmarks, remark = extract_with_remark(source, model, bar.update)
     else:
         landmarks = load_landmarks(source)
-    prediction = predictor.predict(landmarks)
-    if not prediction.timeline.valid_F.any():
-        remark = "; ".join(filter(None, [remark, _why_nobody(landmarks)]))
-    return landmarks, prediction, remark
+    remark = "; ".join(filter(None, [remark, _why_little_is_said(landmarks)]))
+    return landmarks, predictor.predict(landmarks), remark
 
 
-def _why_nobody(landmarks: Landmarks) -> str:
+def _why_little_is_said(landmarks: Landmarks) -> str:
+    times_s, fps = landmarks.times_s, landmarks.fps
     if not np.isfinite(landmarks.landmarks_FxLx4[..., :2]).all((1, 2)).any():
         return "nobody was seen: is the whole person in the picture?"
-    if len(landmarks.times_s) > 1 and np.median(np.diff(landmarks.times_s)) > MAX_GAP_S:
-        return f"{landmarks.fps:g} frames a second are too few: {1 / MAX_GAP_S:g} are needed at least"
-    return "too few frames with a person to say anything"
+    if len(times_s) > 1 and np.median(np.diff(times_s)) > MAX_GAP_S:
+        return f"{fps:g} frames a second are too few: {1 / MAX_GAP_S:g} are needed at least"
+    if (duration_s := times_s[-1] - times_s[0] + 1 / fps) < _LEAST_S:
+        return f"{duration_s:.2f} s are too short for a repetition"
+    return ""
 
 
 def rows(name: str, prediction: Prediction, width: int) -> list[str]:

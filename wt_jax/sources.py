@@ -62,9 +62,9 @@ def name_sources(sources: Sequence[Path]) -> dict[Path, str]:
     Of as many folders as it takes; files of one name in one folder end in what they are: `a_mov`.
     """
     names = {source: source.stem for source in sources}
-    in_folder = Counter((source.absolute().parent, source.stem) for source in sources)
+    in_folder = Counter((source.absolute().parent, source.stem.lower()) for source in sources)
     for source in sources:
-        if in_folder[source.absolute().parent, source.stem] > 1:
+        if in_folder[source.absolute().parent, source.stem.lower()] > 1:
             names[source] += f"_{source.suffix[1:].lower()}"
     own, n_folders = dict(names), 0
     while True:
