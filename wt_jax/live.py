@@ -39,7 +39,7 @@ class Session:
         self._times: deque[float] = deque(maxlen=_RATE_FRAMES + 1)  # when frames were done
         self._n_done = 0
         self._own_s = 0.0  # spent outside MediaPipe, and outside waiting
-        self._shown: np.ndarray | None = None
+        self._shown: tuple[np.ndarray, np.ndarray] | None = None  # nothing drawn in it yet, for a pause
 
     @property
     def rate_hz(self) -> float:
@@ -79,9 +79,10 @@ class Session:
             (self._feed.pause if self.is_paused else self._feed.resume)()
             self._times.clear()
             if self.is_paused and self._shown is not None:
-                paused = self._shown.copy()
-                draw_state(paused, np.full((33, 4), np.nan), "paused", {}, tuple(KEYS.split("   ")))
-                window.show(paused)
+                frame_HxWx3, landmarks_Lx4 = self._shown
+                state, notes = self.stream.state, ("PAUSED", *KEYS.split("   "))
+                draw_state(frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, notes)
+                window.show(frame_HxWx3)
 
     def _look(
         self, time_s: float, frame_HxWx3: np.ndarray, window: Window | None, writer: PacedWriter | None
@@ -97,8 +98,8 @@ class Session:
             notes = [f"{self.rate_hz:.0f} frames/s"]
             if self._feed.n_dropped:
                 notes.append(f"{self._feed.n_dropped} dropped")
+            self._shown = (frame_HxWx3.copy(), landmarks_Lx4) if window else None
             draw_state(frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, tuple(notes))
-            self._shown = frame_HxWx3
         if window:
             window.show(frame_HxWx3)
         if writer:
