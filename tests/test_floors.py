@@ -1,4 +1,6 @@
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,12 +11,13 @@ FLOORS = {
     0: "options config skeleton commands files",
     1: "angles labels landmarks recordings motions key_angle video workers repetitions",
     2: "calibration neighbours figures windows splits synthetic pose screen marks inputs augment losses "
-    "metrics optimizer",
-    3: "pipeline dataset model history judged extraction session",
-    4: "steps checkpoint corpus summary columns baselines tables",
+    "metrics optimizer prediction sources feed",
+    3: "pipeline dataset model history judged extraction session annotation",
+    4: "steps checkpoint corpus summary columns baselines tables results",
     5: "validation timeline sections report",
-    6: "scores run build_dataset predict",
-    7: "train evaluate label",
+    6: "scores run build_dataset predictor",
+    7: "train evaluate label predict stream",
+    8: "live",
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names.split()}
 SAME_FLOOR = {
@@ -66,8 +69,12 @@ def test_a_file_imports_only_from_lower_floors(name):
     assert not wrong
 
 
-def test_package_file_imports_nothing_of_its_own():
-    assert not own_imports(TREES["__init__"])
+def test_package_file_imports_its_python_doors_only_when_they_are_asked_for():
+    at_once = [node for node in TREES["__init__"].body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert not own_imports(ast.Module(at_once, []))
+    assert own_imports(TREES["__init__"]) == {"prediction", "predictor"}
+    program = "import sys, wt_jax; assert not {'jax', 'cv2'} & set(sys.modules); print(wt_jax.Predictor)"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 @pytest.mark.parametrize("name", sorted(FILES))

@@ -27,11 +27,13 @@ class Screen:
 
     def open(self, video, *options):
         command = [sys.executable, "-m", "wt_jax.label", str(video), *options]
+        self.start(command, f"^squats/{video.stem}$")
+
+    def start(self, command, title):
         self.process = subprocess.Popen(
             command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
-        name = f"^squats/{video.stem}$"
-        self.window = until(lambda: self._xdotool("search", "--name", name).split() or self._ended())[0]
+        self.window = until(lambda: self._xdotool("search", "--name", title).split() or self._ended())[0]
         self._xdotool("windowfocus", "--sync", self.window)
         time.sleep(0.5)
 

@@ -6,7 +6,7 @@ through `angle_sequence`, so a model is served what it was trained on.
 
 import numpy as np
 
-from wt_jax.skeleton import FRAME_RATE_HZ, HIPS, N_LANDMARKS, TRIPLETS
+from wt_jax.skeleton import FRAME_RATE_HZ, HIPS, N_ANGLES, N_LANDMARKS, TRIPLETS
 
 MAX_GAP_S = 0.25  # between the usable frames on both sides: a quarter of the fastest repetitions seen
 _FARTHEST_PX = 30_000.0  # of a landmark from the hips: float16 holds it
@@ -57,11 +57,70 @@ def point_sequence(
     interpolated between the same source frames, 0 where the angles are not valid.
     """
     angles_FxJ = joint_angles(landmarks_FxLx4, width_px, height_px)
+    usable_F = np.isfinite(angles_FxJ).all(-1)
+    points_FxLx3 = _points(landmarks_FxLx4, width_px, height_px)
+    return _resample(points_FxLx3, usable_F, times_s)[0].astype(np.float16)
+
+
+def _points(landmarks_FxLx4: np.ndarray, width_px: float, height_px: float) -> np.ndarray:
     points_FxLx3 = landmarks_FxLx4[..., :3] * np.array([width_px, height_px, width_px], np.float64)
     points_FxLx3 = points_FxLx3 - points_FxLx3[:, HIPS].mean(1, keepdims=True)
-    points_FxLx3 = np.clip(points_FxLx3, -_FARTHEST_PX, _FARTHEST_PX)
-    usable_F = np.isfinite(angles_FxJ).all(-1)
-    return _resample(np.nan_to_num(points_FxLx3), usable_F, times_s)[0].astype(np.float16)
+    return np.nan_to_num(np.clip(points_FxLx3, -_FARTHEST_PX, _FARTHEST_PX))
+
+
+class SequenceStream:
+    """`angle_sequence` and `point_sequence`, one source frame at a time: the same numbers, as they settle.
+
+    An output frame is settled by a usable source frame at or after it, or once MAX_GAP_S have passed since
+    the last usable one. `push` and `flush` return those settled since: angles_NxJ, points_NxLx3, valid_N.
+    """
+
+    def __init__(self, width_px: float, height_px: float):
+        self._size_px = (width_px, height_px)
+        self._first_s: float | None = None
+        self._last_s = 0.0
+        self._n_settled = 0
+        # Usable source frames, from the last one at or before the next output frame on.
+        self._times_s: np.ndarray = np.zeros(0)
+        self._angles: np.ndarray = np.zeros((0, N_ANGLES), np.float32)
+        self._points: np.ndarray = np.zeros((0, N_LANDMARKS, 3))
+
+    def push(self, landmarks_Lx4: np.ndarray, time_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The next source frame. Raises ValueError for a time that is not after the last one."""
+        if not np.isfinite(time_s) or (self._first_s is not None and time_s <= self._last_s):
+            raise ValueError("timestamps must be finite and strictly increasing, in seconds")
+        if self._first_s is None:
+            self._first_s = time_s
+        self._last_s = time_s
+        angles_1xJ = joint_angles(landmarks_Lx4[None], *self._size_px)
+        if np.isfinite(angles_1xJ).all():
+            self._times_s = np.append(self._times_s, time_s)
+            self._angles = np.concatenate([self._angles, angles_1xJ])
+            self._points = np.concatenate([self._points, _points(landmarks_Lx4[None], *self._size_px)])
+        n_settled = self._n_settled
+        if self._times_s.size:
+            n_settled = max(n_settled, _n_output_frames(self._times_s[-1] - self._first_s))
+        if not self._times_s.size or time_s - self._times_s[-1] > MAX_GAP_S + 2 * _SAME_TIME_S:
+            n_settled = max(n_settled, _n_output_frames(time_s - self._first_s - 3 * _SAME_TIME_S))
+        return self._settle(n_settled)
+
+    def flush(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The rest, up to the last source frame: none comes after it."""
+        if self._first_s is None:
+            return self._settle(0)
+        return self._settle(_n_output_frames(self._last_s - self._first_s))
+
+    def _settle(self, n_settled: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        frames = np.arange(self._n_settled, n_settled)
+        grid_s = (self._first_s or 0.0) + frames / FRAME_RATE_HZ
+        angles_NxJ, valid_N = _interpolate(self._angles, self._times_s, grid_s)
+        points_NxLx3, _ = _interpolate(self._points, self._times_s, grid_s)
+        self._n_settled = n_settled
+        next_s = (self._first_s or 0.0) + n_settled / FRAME_RATE_HZ
+        past = max(0, int(np.searchsorted(self._times_s, next_s + _SAME_TIME_S, side="right")) - 1)
+        self._times_s = self._times_s[past:]
+        self._angles, self._points = self._angles[past:], self._points[past:]
+        return angles_NxJ, points_NxLx3.astype(np.float16), valid_N
 
 
 def _resample(
@@ -75,12 +134,18 @@ def _resample(
         )
     if not np.isfinite(times_s).all() or (np.diff(times_s) <= 0).any():
         raise ValueError("timestamps must be finite and strictly increasing, in seconds")
-    n_frames = _n_output_frames(times_s[-1] - times_s[0]) if len(times_s) else 0
-    if not usable_F.any():
-        return np.zeros((n_frames, *values_Fx.shape[1:]), np.float32), np.zeros(n_frames, bool)
+    if not len(times_s):
+        return np.zeros((0, *values_Fx.shape[1:]), np.float32), np.zeros(0, bool)
+    grid_s = times_s[0] + np.arange(_n_output_frames(times_s[-1] - times_s[0])) / FRAME_RATE_HZ
+    return _interpolate(values_Fx[usable_F], times_s[usable_F], grid_s)
 
-    grid_s = times_s[0] + np.arange(n_frames) / FRAME_RATE_HZ
-    times_s, values_Fx = times_s[usable_F], values_Fx[usable_F]
+
+def _interpolate(
+    values_Fx: np.ndarray, times_s: np.ndarray, grid_s: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The values of usable source frames at the times of output frames, and which of these are real."""
+    if not len(times_s):
+        return np.zeros((len(grid_s), *values_Fx.shape[1:]), np.float32), np.zeros(len(grid_s), bool)
     before = np.searchsorted(times_s, grid_s + _SAME_TIME_S, side="right") - 1
     after = np.searchsorted(times_s, grid_s - _SAME_TIME_S, side="left")
     inside_F = (before >= 0) & (after < len(times_s))

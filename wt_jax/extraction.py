@@ -41,7 +41,7 @@ def extract(video: Path | str, model: Path | str) -> Landmarks:
     Times are kept where the rate varies. Raises ValueError, with the reason, for a video or a model that
     cannot be used.
     """
-    landmarks, _ = _extract(Path(video), Path(model))
+    landmarks, _ = extract_with_remark(Path(video), Path(model))
     return landmarks
 
 
@@ -174,15 +174,17 @@ def _keep(job: _Job, result: _Result, report: Extraction) -> None:
         report.remarks[video] = result.remark
 
 
-def _extract(video: Path, model: Path) -> tuple[Landmarks, str]:
-    """The landmarks, and what is odd about the video."""
+def extract_with_remark(
+    video: Path, model: Path, on_frame: Callable[[], Any] = count
+) -> tuple[Landmarks, str]:
+    """`extract`, and what is odd about the video, "" where nothing is; tells `on_frame` of each frame."""
     source = Source(_sha256(video), _sha256(model))
     rows, times_s = [], []
     with Video(video) as frames, PoseEstimator(model) as estimator:
         for time_s, frame_HxWx3 in _ahead(iter(frames)):
             rows.append(estimator(frame_HxWx3, time_s))
             times_s.append(time_s)
-            count()
+            on_frame()
         promised_s, size_px = frames.n_frames / frames.fps, (frames.width_px, frames.height_px)
         fps, kept_s = _rate(np.array(times_s), frames.fps)
     remark = ""
@@ -217,7 +219,7 @@ def _rate(times_s: np.ndarray, container_fps: float) -> tuple[float, np.ndarray]
 def _work(job: _Job) -> _Result:
     """The door of a worker, here or on a cluster: never raises for a video."""
     try:
-        return _Result(*_extract(job.video, job.model))
+        return _Result(*extract_with_remark(job.video, job.model))
     except MemoryError:
         return _Result(None, "not enough memory: fewer --workers, or cut the video into parts")
     except Exception as error:  # whatever a library makes of a broken video

@@ -4,12 +4,13 @@ import argparse
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
 
 from wt_jax.angles import angle_sequence
-from wt_jax.commands import run
+from wt_jax.commands import run, use_compilation_cache
 from wt_jax.key_angle import angle_starts
 from wt_jax.labels import VIDEO_SUFFIXES
 from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
@@ -19,6 +20,9 @@ from wt_jax.screen import Window, check_display, draw_panel, draw_text, fit
 from wt_jax.session import KEYS, Session
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 from wt_jax.video import Video
+
+if TYPE_CHECKING:
+    from wt_jax.predictor import Predictor
 
 _FLASH_S = 0.15  # for so long a mark shows while playing
 _WIDTH_PX, _PICTURE_PX, _STRIP_PX = 1280, 632, 88  # of the window: together 1280 x 720
@@ -122,14 +126,21 @@ def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
     return Path(root) / "labels" / name / f"{video.stem}.csv"
 
 
-def propose(landmarks: Landmarks, class_name: str) -> np.ndarray:
-    """Where repetitions may start, by the key joint angle: int32, in frames of the landmarks' video."""
+def propose(landmarks: Landmarks, class_name: str, predictor: "Predictor | None" = None) -> np.ndarray:
+    """Where repetitions may start: int32, strictly increasing, in frames of the landmarks' video.
+
+    As the predictor finds them where there is one, else by the key joint angle; both are told the exercise.
+    """
     times_s = landmarks.times_s
-    angles_FxJ, valid_F = angle_sequence(
-        landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
-    )
-    starts_s = times_s[0] + angle_starts(angles_FxJ, valid_F, class_name) / FRAME_RATE_HZ
-    return np.abs(times_s[:, None] - starts_s).argmin(0).astype(np.int32)
+    if predictor is not None:
+        starts_s = predictor.predict(landmarks).starts_as(class_name)
+    else:
+        angles_FxJ, valid_F = angle_sequence(
+            landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
+        )
+        starts_s = times_s[0] + angle_starts(angles_FxJ, valid_F, class_name) / FRAME_RATE_HZ
+    nearest = np.abs(times_s[:, None] - starts_s).argmin(0)
+    return np.unique(nearest).astype(np.int32)  # two starts may be nearest to one frame of a slow camera
 
 
 def find_landmarks(video: Path, file: MarksFile, n_frames: int, pose_model: str | None) -> Landmarks:
@@ -156,6 +167,13 @@ def find_landmarks(video: Path, file: MarksFile, n_frames: int, pose_model: str 
             "of another video? remove the file, and they are found anew"
         )
     return landmarks
+
+
+def restore(checkpoint: Path) -> "Predictor":
+    from wt_jax.predictor import Predictor  # here: whoever marks by hand waits for no JAX
+
+    use_compilation_cache()
+    return Predictor.restore(checkpoint)
 
 
 def label(video: Video, session: Session, title: str) -> None:
@@ -195,7 +213,15 @@ def main(arguments: Sequence[str]) -> int:
         "--class", dest="class_name", metavar="NAME", help="the exercise (default: the folder in raw/)"
     )
     parser.add_argument(
-        "--propose", action="store_true", help="start from marks that the joint angle suggests"
+        "--propose",
+        action="store_true",
+        help="start from marks that a checkpoint suggests, or without one the joint angle",
+    )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="DIR",
+        help="for --propose: marks that this training run's best checkpoint suggests, rather than the angle",
     )
     parser.add_argument(
         "--pose_model",
@@ -203,6 +229,8 @@ def main(arguments: Sequence[str]) -> int:
         help="for --propose: a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
     )
     options = parser.parse_args(arguments)
+    if options.checkpoint and not options.propose:
+        raise ValueError(f"--checkpoint {options.checkpoint}: is for --propose: say both, or neither")
 
     file = MarksFile(label_path(options.video, options.data, options.class_name))
     class_name = file.path.parent.name
@@ -215,8 +243,9 @@ def main(arguments: Sequence[str]) -> int:
         was_there = file.is_there
         marks = file.load(len(times_s))
         if options.propose and not was_there:
+            predictor = restore(options.checkpoint) if options.checkpoint else None
             landmarks = find_landmarks(options.video, file, len(times_s), options.pose_model)
-            marks.replace(propose(landmarks, class_name).tolist())
+            marks.replace(propose(landmarks, class_name, predictor).tolist())
             file.keep(marks)
             print(f"{len(marks.starts)} repetitions proposed: look at each")
         elif options.propose:

@@ -169,14 +169,19 @@ def count_repetitions(
 ) -> list[Repetition]:
     """The starts that lie in a segment of an exercise, each with that exercise."""
     starts, heights = find_starts(timeline.signal_F, timeline.valid_F, counting)
-    lasts = np.array([segment.last for segment in segments])
-    names = [segments[i].class_name for i in np.searchsorted(lasts, starts)]
+    names = names_of(starts, segments)
     aligned = {name: align(timeline, starts, name) for name in set(names)}
     return [
         Repetition(int(aligned[name][i]), float(heights[i]), name)
         for i, name in enumerate(names)
         if name != NO_EXERCISE
     ]
+
+
+def names_of(starts: np.ndarray, segments: Sequence[Segment]) -> list[str]:
+    """The class of the segment that each start lies in; the segments cover all of the recording."""
+    lasts = np.array([segment.last for segment in segments])
+    return [segments[i].class_name for i in np.searchsorted(lasts, starts)]
 
 
 def align(timeline: Timeline, starts: np.ndarray, class_name: str) -> np.ndarray:

@@ -92,15 +92,15 @@ class Merge:
         self._classes_FxC[at] += weights[:, None] * probabilities_C
         self._weight_F[at] += weights
 
-    def timeline(self, classes: tuple[str, ...], pose: Pose) -> Timeline:
-        """Frames 0..F-1, all of which some window must have seen."""
+    def timeline(self, classes: tuple[str, ...], pose: Pose, first: int = 0) -> Timeline:
+        """Of frames first..first+F-1, which `pose` is; some window must have seen each."""
         valid_F = pose.valid_F
-        n_frames = len(valid_F)
-        weight_F = np.where(valid_F, self._weight_F[:n_frames], np.inf)
+        at = slice(first, first + len(valid_F))
+        weight_F = np.where(valid_F, self._weight_F[at], np.inf)
         return Timeline(
             classes,
-            (self._classes_FxC[:n_frames] / weight_F[:, None]).astype(np.float32),
-            (self._signal_F[:n_frames] / weight_F).astype(np.float32),
+            (self._classes_FxC[at] / weight_F[:, None]).astype(np.float32),
+            (self._signal_F[at] / weight_F).astype(np.float32),
             valid_F,
             pose.angles_FxJ,
         )
@@ -122,7 +122,7 @@ def cut(options: config.Config, pose: Pose, first: int) -> dict[str, np.ndarray]
 Infer = Callable[[Any, Sequence[dict[str, np.ndarray]]], list[tuple[np.ndarray, np.ndarray]]]
 
 
-def make_infer(options: config.Config) -> Infer:
+def make_infer(options: config.Config, batch_size: int = _BATCH) -> Infer:
     """Returns infer(params, windows of `cut`) -> (probabilities_C, starts_T) of each; one batch shape."""
     model = make_model(options)
 
@@ -134,9 +134,9 @@ def make_infer(options: config.Config) -> Infer:
 
     def infer(params: Any, windows: Sequence[dict[str, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
         outputs: list[tuple[np.ndarray, np.ndarray]] = []
-        for i in range(0, len(windows), _BATCH):
-            chunk = list(windows[i : i + _BATCH])
-            padded = chunk + chunk[:1] * (_BATCH - len(chunk))
+        for i in range(0, len(windows), batch_size):
+            chunk = list(windows[i : i + batch_size])
+            padded = chunk + chunk[:1] * (batch_size - len(chunk))
             batch = {name: np.stack([window[name] for window in padded]) for name in padded[0]}
             probabilities_BxC, starts_BxT = jax.device_get(batch_outputs(params, batch))
             outputs += list(zip(probabilities_BxC, starts_BxT, strict=True))[: len(chunk)]

@@ -1,0 +1,264 @@
+"""The predict command: what it writes, whom it names, and that one bad video stops nobody."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from clips import MODEL, VIDEOS, turn, write_clip, write_sound
+from runs import ANGLES, POINTS, Walker, save_run, walking
+
+from wt_jax import extraction, predict, results
+from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
+from wt_jax.predictor import Predictor
+from wt_jax.sources import find_sources, name_sources
+from wt_jax.video import Video
+
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return save_run(tmp_path_factory.mktemp("run"), POINTS)
+
+
+@pytest.fixture
+def command(run, tmp_path, monkeypatch):
+    """command(*arguments) -> status, with somebody in every picture that is not black."""
+    monkeypatch.setattr(extraction, "PoseEstimator", Walker)
+    monkeypatch.setattr(predict, "PoseEstimator", Walker)
+    (tmp_path / "model.task").write_bytes(b"model")
+    common = ["--checkpoint", str(run), "--pose_model", str(tmp_path / "model.task")]
+
+    def call(*arguments, output=tmp_path / "out"):
+        return predict.main([*map(str, arguments), *common, "--output", str(output)])
+
+    return call
+
+
+def names(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_video_gives_three_files_and_a_row(command, run, tmp_path, capsys):
+    clip = write_clip(tmp_path / "squat.mp4", 100, 25.0)
+    assert command(clip) == 0
+    assert names(tmp_path / "out") == ["squat.json", "squat.mp4", "squat.png"]
+    written = json.loads((tmp_path / "out" / "squat.json").read_text())
+    landmarks = Landmarks(walking(100), 25.0, 64, 48)
+    expected = Predictor.restore(run).predict(landmarks)
+    assert {name: written[name] for name in expected.document()} == expected.document()
+    assert written["version"] == results.SCHEMA_VERSION == 1
+    source = written["source"]
+    assert (source["fps"], source["duration_s"], source["frames"]) == (25.0, 4.0, 100)
+    assert (source["frames_with_person"], source["width_px"], source["height_px"]) == (100, 64, 48)
+    assert written["model"]["checkpoint"] == str(run)
+    assert written["model"]["counting"]["peak_height"] == 0.01
+    assert written["remark"] is None
+    header, row, done = capsys.readouterr().out.splitlines()
+    assert header.split() == ["video", "exercise", "repetitions", "confidence"]
+    own = expected.counts[expected.exercise]
+    assert row.split() == ["squat", expected.exercise, str(own), f"{expected.confidence:.2f}"]
+    assert done.startswith("1 of 1 done")
+    assert (tmp_path / "out" / "squat.png").read_bytes()[:4] == b"\x89PNG"
+    with Video(tmp_path / "out" / "squat.mp4") as video:
+        frames = [frame for _, frame in video]
+        assert video.fps == pytest.approx(25)
+    assert len(frames) == 100
+    assert any((np.abs(frame.astype(int) - 20).max(-1) > 80).sum() > 20 for frame in frames[:1])  # a skeleton
+
+
+def test_the_documented_schema_is_what_is_written(command, tmp_path):
+    command(write_clip(tmp_path / "a.mp4", 40), "--no_video")
+    written = json.loads((tmp_path / "out" / "a.json").read_text())
+    text = (REPOSITORY / "docs" / "predict.md").read_text()
+    documented = json.loads(text.split("```json\n")[1].split("```")[0])
+    assert set(documented) == set(written)
+    for key in ("source", "model"):
+        assert set(documented[key]) == set(written[key])
+    assert set(documented["model"]["counting"]) <= set(written["model"]["counting"])
+    for key in ("segments", "repetitions"):
+        assert set(documented[key][0]) == set(written[key][0])
+    assert names(tmp_path / "out") == ["a.json", "a.png"]
+
+
+@pytest.mark.parametrize("fps", [10.0, 120.0])
+def test_slow_and_fast_cameras(command, tmp_path, fps):
+    assert command(write_clip(tmp_path / "a.mp4", 60, fps)) == 0
+    written = json.loads((tmp_path / "out" / "a.json").read_text())
+    assert written["segments"][-1]["end_s"] == pytest.approx(60 / fps, abs=0.2)
+    with Video(tmp_path / "out" / "a.mp4") as video:
+        assert len(list(video)) == 60
+
+
+def test_a_portrait_video_of_a_phone_stays_upright(command, tmp_path):
+    assert command(turn(write_clip(tmp_path / "a.mp4", 20))) == 0
+    source = json.loads((tmp_path / "out" / "a.json").read_text())["source"]
+    assert (source["width_px"], source["height_px"]) == (48, 64)
+    with Video(tmp_path / "out" / "a.mp4") as video:
+        assert (video.width_px, video.height_px) == (48, 64)
+
+
+def test_landmark_files_need_no_pose_model_and_no_video(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "pose_model", None)
+    save_landmarks(tmp_path / "in" / "a.npz", Landmarks(walking(50), 30.0, 64, 48))
+    arguments = [str(tmp_path / "in"), "--checkpoint", str(run), "--output", str(tmp_path / "out")]
+    assert predict.main(arguments) == 0
+    assert names(tmp_path / "out") == ["a.json", "a.png"]
+
+
+def test_bad_videos_are_named_and_the_others_done(command, tmp_path, capsys):
+    folder = tmp_path / "in"
+    good = write_clip(folder / "good.mp4", 40)
+    (folder / "zero.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("no video at all")
+    write_sound(folder / "sound.avi")
+    (folder / "index.mp4").write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    (folder / "bad.npz").write_bytes(b"PK\3\4")
+    assert command(folder, folder / "bad.npz", tmp_path / "missing.mp4") == 2
+    out, err = capsys.readouterr()
+    assert "1 of 7 done" in out
+    lines = err.splitlines()
+    for name, reason in {
+        "zero.mp4": "an empty file (0 bytes)", "text.mp4": "not a video", "sound.avi": "sound alone",
+        "index.mp4": "cut off", "bad.npz": "unreadable or cut short", "missing.mp4": "no such file or folder",
+    }.items():  # fmt: skip
+        (line,) = [line for line in lines if f"{name}: " in line]
+        assert line.startswith("error: ")
+        assert reason in line
+        assert line.count(name) == 1
+    assert lines[-1] == "error: 6 could not be done, see above"
+    assert names(tmp_path / "out") == ["good.json", "good.mp4", "good.png"]
+
+
+def test_odd_videos_are_remarked_on(command, tmp_path, capsys):
+    black = [np.full((48, 64, 3), 20, np.uint8)] * 40
+    write_clip(tmp_path / "in" / "black.mp4", black)
+    write_clip(tmp_path / "in" / "one.mp4", 1)
+    write_clip(tmp_path / "in" / "slow.mp4", 12, 2.0)
+    assert command(tmp_path / "in", "--no_video") == 0
+    out, err = capsys.readouterr()
+    remarks = {name: json.loads((tmp_path / "out" / f"{name}.json").read_text())["remark"]
+               for name in ("black", "one", "slow")}  # fmt: skip
+    assert remarks["black"] == "nobody was seen: is the whole person in the picture?"
+    assert remarks["slow"] == "2 frames a second are too few: 4 are needed at least"
+    assert remarks["one"] == "0.03 s are too short for a repetition"
+    assert f"black.mp4: {remarks['black']}" in err
+    assert [line.split()[0] for line in out.splitlines()[1:4]] == ["black", "one", "slow"]
+    assert "nobody seen" in out.splitlines()[1]
+
+
+def test_a_video_cut_off_in_the_middle_is_done_as_far_as_it_goes(command, tmp_path, monkeypatch, capsys):
+    clip = write_clip(tmp_path / "cut.mp4", 60)
+    monkeypatch.setattr(Video, "n_frames", property(lambda _: 120, lambda *_: None), raising=False)
+    assert command(clip, "--no_video") == 0
+    assert "cut.mp4: ends after 2.0 of 4.0 s" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_videos_error(command, tmp_path, monkeypatch, capsys):
+    save, calls = results.write_timeline, []
+
+    def full(path, *rest):
+        calls.append(path)
+        if len(calls) == 1:
+            raise OSError(28, "No space left on device", str(path))
+        save(path, *rest)
+
+    monkeypatch.setattr(results, "write_timeline", full)
+    for name in ("a", "b"):
+        write_clip(tmp_path / "in" / f"{name}.mp4", 20)
+    assert command(tmp_path / "in") == 2
+    assert "a.mp4: [Errno 28] No space left on device" in capsys.readouterr().err
+    assert "b.mp4" in names(tmp_path / "out")
+
+
+def test_a_folder_that_cannot_be_written(command, tmp_path):
+    (tmp_path / "out").mkdir(mode=0o555)
+    with pytest.raises(ValueError, match=r"--output .*out: cannot be written: choose another folder"):
+        command(write_clip(tmp_path / "a.mp4", 5))
+
+
+def test_it_never_writes_over_what_it_reads(command, tmp_path):
+    clip = write_clip(tmp_path / "a.mp4", 5)
+    before = clip.read_bytes()
+    with pytest.raises(ValueError, match=r"would write over .*a\.mp4"):
+        command(clip, output=tmp_path)
+    assert clip.read_bytes() == before
+
+
+def test_a_wrong_pose_model_is_one_error(run, tmp_path):
+    for name in ("a", "b"):
+        write_clip(tmp_path / "in" / f"{name}.mp4", 5)
+    (tmp_path / "wrong.task").write_bytes(b"no model")
+    common = [str(tmp_path / "in"), "--output", str(tmp_path / "out")]
+    arguments = [*common, "--checkpoint", str(run), "--pose_model", str(tmp_path / "wrong.task")]
+    with pytest.raises(ValueError, match=r"wrong\.task: not a pose model"):
+        predict.main(arguments)
+    with pytest.raises(ValueError, match="holds no checkpoints"):
+        predict.main([*common, "--checkpoint", str(tmp_path)])
+    save_run(tmp_path / "other", ANGLES, angles=["elbow"])
+    with pytest.raises(ValueError, match="trained on other joint angles"):
+        predict.main([*common, "--checkpoint", str(tmp_path / "other")])
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_of_one_name(tmp_path):
+    sources = [tmp_path / name for name in ("a/x/v.mp4", "b/x/v.mp4", "b/y/v.mp4", "b/y/V.mov", "b/y/w.mp4",
+                                            "b/y/w.avi", "b/alone.mp4")]  # fmt: skip
+    assert list(name_sources(sources).values()) == [
+        "a-x-v",
+        "b-x-v",
+        "v_mp4",
+        "V_mov",
+        "w_mp4",
+        "w_avi",
+        "alone",
+    ]
+    same = [Path("/x/v.mp4"), Path("/x/v.MP4"), Path("/v.mp4")]  # nothing but a number tells them apart
+    assert len({name.lower() for name in name_sources(same).values()}) == 3
+    assert not any("/" in name for name in name_sources(same).values())
+
+
+def test_folders_are_searched_for_videos_or_else_landmarks(tmp_path):
+    for name in ("raw/dips/a.mp4", "raw/dips/b.MOV", "raw/.hidden/c.mp4", "out/a.mp4", "raw/notes.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    save_landmarks(tmp_path / "landmarks" / "dips" / "a.npz", Landmarks(walking(5), 30.0, 64, 48))
+    np.savez(tmp_path / "landmarks" / "dips" / "other.npz", angles=np.zeros(3))
+    (tmp_path / "empty").mkdir()
+    given = [tmp_path, tmp_path / "raw" / "dips" / "a.mp4", tmp_path / "empty", tmp_path / "landmarks"]
+    sources, failed = find_sources(given, tmp_path / "out")
+    assert [str(source.relative_to(tmp_path)) for source in sources] == [
+        "raw/dips/a.mp4", "raw/dips/b.MOV", "landmarks/dips/a.npz",
+    ]  # fmt: skip
+    assert "without videos" in failed[tmp_path / "empty"]
+
+
+@pytest.mark.skipif(not (MODEL.is_file() and VIDEOS.is_dir()), reason="no shared videos beside the checkout")
+def test_a_real_clip_through_build_predict_and_live(run, tmp_path):
+    """The landmarks that build keeps, and what predict and live say, are the same numbers."""
+    clip = tmp_path / "root" / "raw" / "dips" / "dips_8.mp4"
+    clip.parent.mkdir(parents=True)
+    shutil.copy(VIDEOS / "dips" / "dips_8.mp4", clip)
+    extraction.extract_folder(tmp_path / "root", ["dips"], lambda: MODEL, workers=1, progress=False)
+    built = load_landmarks(tmp_path / "root" / "landmarks" / "dips" / "dips_8.npz")
+    expected = Predictor.restore(run).predict(built).document()
+    common = ["--checkpoint", str(run), "--pose_model", str(MODEL), "--output"]
+    commands = {
+        "predict": [str(clip), *common, str(tmp_path / "out"), "--no_video"],
+        "live": ["--source", str(clip), *common, str(tmp_path / "out" / "live.json"), "--headless",
+                 "--every_frame"],
+    }  # fmt: skip
+    for name, arguments in commands.items():
+        subprocess.run(
+            [sys.executable, "-m", f"wt_jax.{name}", *arguments], cwd=REPOSITORY, env=os.environ, check=True
+        )
+    for name in ("dips_8", "live"):
+        written = json.loads((tmp_path / "out" / f"{name}.json").read_text())
+        assert {key: written[key] for key in expected} == expected, name
+        assert written["source"]["frames"] == len(built.times_s)
+    assert len(expected["repetitions"]) > 2
