@@ -24,7 +24,7 @@ def tiny(inputs=("angles",), window_frames=30, window_step=1, **data):
 
 
 ANGLES = tiny()
-POINTS = tiny(("angles", "orientation", "normalised"), 16, 3)  # needs landmarks, at a third of the rate
+POINTS = tiny(("angles", "orientation", "normalised"), 16, 3, overhang=0.4)  # like experiments/best.py
 
 
 def save_run(workdir, options, counting=EVERYTHING, **meta):

@@ -53,7 +53,7 @@ class Stream:
 
     Windows are those of `timeline.make_timelines`, each computed once, when its last frame has settled, so
     that `flush` gives what `Predictor.predict` does of the same landmarks and times. Until then `state` is
-    what it would say of the frames up to the last window. The cost of a frame does not grow with time.
+    what it would say of the frames up to the last window (but for windows over the end, `data.overhang`). The cost of a frame does not grow with time.
     """
 
     def __init__(self, predictor: Predictor, width_px: float, height_px: float):
@@ -124,7 +124,7 @@ class Stream:
 
     def _infer(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         """The network's outputs for the window at `first`, of the frames before `stop`."""
-        low = max(first, 0)
+        low = min(max(first, 0), stop - 1)
         at = slice(low - self._points_first, stop - self._points_first)
         frames = Frames(self._angles[low:stop], self._points[at], self._valid[low:stop])
         window = cut(self._predictor.options, frames, first - low)
