@@ -10,19 +10,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from clips import MODEL, VIDEOS, write_clip
+from clips import write_clip
 from runs import POINTS, Walker, save_run, walking
-from test_label_window import until, virtual_screen  # noqa: F401
+from test_label_window import until
 
 from wt_jax import commands, live
 from wt_jax.feed import Feed
 from wt_jax.landmarks import Landmarks
 from wt_jax.predictor import Predictor
 from wt_jax.video import Video
-
-real = pytest.mark.skipif(
-    not (MODEL.is_file() and VIDEOS.is_dir()), reason="no shared model and videos beside the checkout"
-)
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +105,19 @@ def test_a_file_is_played_at_its_own_speed(tmp_path):
                 assert abs(time.monotonic() - begun_s - one[0]) < 0.4
     assert len(times_s) + feed.n_dropped == 20
     assert len(times_s) > 12
+
+
+def test_a_file_waits_in_a_pause(tmp_path):
+    with Video(write_clip(tmp_path / "a.mp4", 20, 20.0)) as video, Feed(video) as feed:
+        first_s, _ = feed.take(1)
+        feed.pause()
+        time.sleep(0.6)
+        feed.resume()
+        resumed_s = time.monotonic()
+        while not feed.is_over:
+            feed.take(0.1)
+    assert first_s == 0
+    assert time.monotonic() - resumed_s > 0.75  # of the 0.95 s that are left: it does not catch up
 
 
 def test_what_goes_wrong_while_reading_is_told():
@@ -275,24 +284,3 @@ def test_ctrl_c_writes_what_was_counted(run, walker, tmp_path, monkeypatch):
     common = ["--headless", "--every_frame", "--checkpoint", str(run), "--source", str(clip)]
     assert live.main([*common, "--output", str(tmp_path / "r.json")]) == commands.INTERRUPTED
     assert json.loads((tmp_path / "r.json").read_text())["source"]["frames"] == 29
-
-
-@real
-def test_in_a_window(virtual_screen, run, tmp_path):  # noqa: F811
-    """On a virtual screen: it shows the clip, pauses, counts from 0 again, and q ends it with the result."""
-    output = tmp_path / "r.json"
-    command = [
-        sys.executable, "-m", "wt_jax.live", "--source", str(VIDEOS / "push-ups" / "videoplayback.mp4"),
-        "--checkpoint", str(run), "--pose_model", str(MODEL), "--output", str(output),
-    ]  # fmt: skip
-    virtual_screen.start(command, "^wt_jax live")
-    virtual_screen.press("space")
-    time.sleep(1.0)  # paused: no frame of these is dropped
-    virtual_screen.press("space", "r")
-    time.sleep(2.0)
-    virtual_screen.press("q")
-    shown = virtual_screen.closed()
-    written = json.loads(output.read_text())
-    assert written["source"]["frames"] > 10
-    assert 0 < written["segments"][0]["start_s"] < 20  # since the reset
-    assert f"{written['source']['frames']} frames, {written['live']['dropped_frames']} dropped" in shown

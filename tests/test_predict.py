@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clips import MODEL, VIDEOS, turn, write_clip, write_sound
+from clips import MODEL, VIDEOS, picture, turn, write_clip, write_sound
 from runs import ANGLES, POINTS, Walker, save_run, walking
 
 from wt_jax import extraction, predict, results
@@ -45,17 +45,17 @@ def names(folder):
 
 
 def test_a_video_gives_three_files_and_a_row(command, run, tmp_path, capsys):
-    clip = write_clip(tmp_path / "squat.mp4", 100, 25.0)
+    clip = write_clip(tmp_path / "squat.mp4", [picture(i, 320, 240) for i in range(100)], 25.0)
     assert command(clip) == 0
     assert names(tmp_path / "out") == ["squat.json", "squat.mp4", "squat.png"]
     written = json.loads((tmp_path / "out" / "squat.json").read_text())
-    landmarks = Landmarks(walking(100), 25.0, 64, 48)
+    landmarks = Landmarks(walking(100), 25.0, 320, 240)
     expected = Predictor.restore(run).predict(landmarks)
     assert {name: written[name] for name in expected.document()} == expected.document()
     assert written["version"] == results.SCHEMA_VERSION == 1
     source = written["source"]
     assert (source["fps"], source["duration_s"], source["frames"]) == (25.0, 4.0, 100)
-    assert (source["frames_with_person"], source["width_px"], source["height_px"]) == (100, 64, 48)
+    assert (source["frames_with_person"], source["width_px"], source["height_px"]) == (100, 320, 240)
     assert written["model"]["checkpoint"] == str(run)
     assert written["model"]["counting"]["peak_height"] == 0.01
     assert written["remark"] is None
@@ -69,7 +69,9 @@ def test_a_video_gives_three_files_and_a_row(command, run, tmp_path, capsys):
         frames = [frame for _, frame in video]
         assert video.fps == pytest.approx(25)
     assert len(frames) == 100
-    assert any((np.abs(frame.astype(int) - 20).max(-1) > 80).sum() > 20 for frame in frames[:1])  # a skeleton
+    for colour in ((255, 140, 0), (0, 170, 255)):  # left and right limbs, in the lower right
+        near = [(np.abs(frame[120:, 160:].astype(int) - colour).max(-1) < 90).any() for frame in frames]
+        assert np.mean(near) > 0.5
 
 
 def test_the_documented_schema_is_what_is_written(command, tmp_path):
@@ -230,8 +232,10 @@ def test_folders_are_searched_for_videos_or_else_landmarks(tmp_path):
     save_landmarks(tmp_path / "landmarks" / "dips" / "a.npz", Landmarks(walking(5), 30.0, 64, 48))
     np.savez(tmp_path / "landmarks" / "dips" / "other.npz", angles=np.zeros(3))
     (tmp_path / "empty").mkdir()
-    given = [tmp_path, tmp_path / "raw" / "dips" / "a.mp4", tmp_path / "empty", tmp_path / "landmarks"]
-    sources, failed = find_sources(given, tmp_path / "out")
+    given = [tmp_path, tmp_path / "raw" / "dips" / "a.mp4", tmp_path / "empty"]
+    sources, _ = find_sources(given, tmp_path / "out")
+    assert [source.name for source in sources] == ["a.mp4", "b.MOV"]
+    sources, failed = find_sources([*given, tmp_path / "landmarks"], tmp_path / "out")
     assert [str(source.relative_to(tmp_path)) for source in sources] == [
         "raw/dips/a.mp4", "raw/dips/b.MOV", "landmarks/dips/a.npz",
     ]  # fmt: skip

@@ -66,7 +66,7 @@ def test_shares_of_an_image_and_pixels_are_the_same(predictor):
     pixels = shares[..., :3] * np.array([640, 360, 640])
     of_shares = predictor.predict_landmarks(shares, 30, 640, 360)
     of_pixels = predictor.predict_landmarks(pixels, 30)
-    of_metres = predictor.predict_landmarks(pixels / 300, 30)
+    of_metres = predictor.predict_landmarks(pixels / 30_000, 30)
     other = predictor.predict_landmarks(shares, 30)
     for same in (of_pixels, of_metres):
         np.testing.assert_allclose(same.timeline.signal_F, of_shares.timeline.signal_F, atol=2e-3)
