@@ -19,7 +19,12 @@ from wt_jax.skeleton import ANGLE_NAMES, N_ANGLES
 
 CLASSES = ("push-ups", "squats", "no-exercise")
 RAW = Counting(
-    peak_height=0.5, relative_height=0, smoothing_frames=0, class_smoothing_frames=0, min_distance_frames=1
+    peak_height=0.5,
+    relative_height=0,
+    smoothing_frames=0,
+    class_smoothing_frames=0,
+    min_distance_frames=1,
+    min_segment_frames=45,
 )
 
 

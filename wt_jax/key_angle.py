@@ -18,7 +18,7 @@ _SMOOTHING_FRAMES = 3.0  # standard deviation of the Gaussian over the angle
 _LEAST_SWING = 0.15  # of a repetition, in half turns: 27 degrees
 _SHARE_OF_SWING = 0.3  # of the recording's own swing that a repetition has to reach
 _MIN_DISTANCE_FRAMES = 15  # between two valleys
-_BEFORE_FRAMES = 20  # that a start may be moved back
+_MOVED_FRAMES = 20  # at most: farther off, what bends is not what the network saw
 _UNKNOWN_FRAMES = 150  # that the last of fewer than three starts is taken to last
 _EXTENDED = 0.01  # share of a repetition's way down that still counts as extended
 
@@ -75,11 +75,12 @@ def align_starts(starts: np.ndarray, key_angle_F: np.ndarray) -> np.ndarray:
     typical = int(np.median(np.diff(starts))) if len(starts) > 2 else _UNKNOWN_FRAMES
     for i, start in enumerate(starts):
         end = int(starts[i + 1]) if i + 1 < len(starts) else min(start + typical, len(key_angle_F))
-        first = max(valley, start - _BEFORE_FRAMES)
+        first = max(valley, start - _MOVED_FRAMES)
         moved = int(start)
         if end > start + 1:
             valley = start + int(key_angle_F[start:end].argmin())
-            moved = first + _last_extended(key_angle_F[first : valley + 1])
+            bends = first + _last_extended(key_angle_F[first : valley + 1])
+            moved = bends if bends <= start + _MOVED_FRAMES else moved
         aligned.append(max(moved, aligned[-1] + 1) if aligned else moved)
     return np.array(aligned, np.int32)
 

@@ -67,9 +67,6 @@ class Labels(Section):
     kernel: str = "gaussian"  # shape of the soft target around a start: gaussian or lorentzian
     width_frames: float = 4.0  # half width at half height
     rest: bool = True  # no-exercise counts in the segmentation loss, as frames where nothing starts
-    align: bool = (
-        False  # True: learn starts where the key angle begins to bend, wherever in a pause labels lie
-    )
     propose: bool = False  # True: unknown starts of training recordings are those of the key angle
 
 

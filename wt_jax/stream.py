@@ -53,7 +53,8 @@ class Stream:
 
     Windows are those of `timeline.make_timelines`, each computed once, when its last frame has settled, so
     that `flush` gives what `Predictor.predict` does of the same landmarks and times. Until then `state` is
-    what it would say of the frames up to the last window (but for windows over the end, `data.overhang`). The cost of a frame does not grow with time.
+    what it would say of the frames up to the last window, less the windows that reach over their end
+    (`data.overhang`). The cost of a frame does not grow with time.
     """
 
     def __init__(self, predictor: Predictor, width_px: float, height_px: float):
