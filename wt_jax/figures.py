@@ -11,7 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from wt_jax.repetitions import Counting, Repetition, Segment, Timeline, smooth
+from wt_jax.repetitions import (
+    Counting,
+    Repetition,
+    Segment,
+    Timeline,
+    find_candidates,
+    smooth,
+    working_height,
+)
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
 _ROW_S = 60.0  # of a long recording, so that single repetitions are seen
@@ -136,8 +144,13 @@ def _draw_signal(
         )  # fmt: skip
     signal_F = timeline.signal_F
     if counting is not None:
+        _, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
         axis.axhline(
-            counting.peak_height, color="#888888", linewidth=0.7, linestyle=":", label="least height"
+            working_height(heights, counting),
+            color="#888888",
+            linewidth=0.7,
+            linestyle=":",
+            label="least height",
         )
         axis.plot(times_s, signal_F, color=_COLOURS[0], linewidth=0.6, alpha=0.4)
         signal_F = np.where(timeline.valid_F, smooth(signal_F, counting.smoothing_frames), 0)
