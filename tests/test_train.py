@@ -353,7 +353,7 @@ def test_evaluate_gives_the_last_validation(whole_run: Path, tmp_path: Path):
     values = json.loads(report.read_text())
     history = np.load(whole_run / "training_history.npy", allow_pickle=True).item()
     best = int(np.argmin(history["val_segmentation_loss"]))
-    for name in ("loss", "precision", "recall", "auc"):
+    for name in ("loss", "recall", "auc"):
         value = history[f"val_segmentation_{name}"][best]
         assert values["segmentation"][name] == pytest.approx(value, rel=1e-5), name
     assert values["exercise"]["accuracy_window"] == history["val_classification_accuracy"][best]
