@@ -2,8 +2,9 @@
 
 Command: python benchmarks/accuracy.py --data ../shared/corpus --experiments experiments/best.py --seeds 3
 Every recording is judged once a seed, by a model that never saw its group: a fifth of the groups are judged,
-a tenth chooses the epoch and the thresholds, the rest is trained on. What is done is kept in --output, and
-the same command goes on from there.
+a tenth is validation (the epoch, unless train.select is last, and the thresholds), the rest is trained on.
+What is done is kept in --output, and the same command goes on from there; another config or other data are
+refused.
 """
 
 import argparse
@@ -26,7 +27,7 @@ from wt_jax.evaluate import judge_all
 from wt_jax.history import TensorBoard
 from wt_jax.judged import Judged
 from wt_jax.recordings import Recording
-from wt_jax.repetitions import Counting, Timeline
+from wt_jax.repetitions import Counting
 from wt_jax.run import start
 from wt_jax.scores import score
 from wt_jax.steps import state_template
@@ -73,9 +74,7 @@ def fold_corpus(corpus: Corpus, parts: dict[str, int], fold: int) -> Corpus:
     return dataclasses.replace(corpus, recordings=recordings)
 
 
-def judge_fold(
-    options: config.Config, corpus: Corpus
-) -> tuple[list[Timeline], list[Judged], Counting | None]:
+def judge_fold(options: config.Config, corpus: Corpus) -> tuple[list[Judged], Counting | None]:
     """Trains on a fold and judges its test recordings."""
     workdir = Path(options.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
@@ -90,8 +89,7 @@ def judge_fold(
         params = checkpoints.restore(step, state_template(options, jax.local_devices())).best_params
         counting = checkpoints.counting(step)
         checkpoints.close()
-        timelines, judged = judge_all(options, params, counting or Counting(), corpus.split("test"))
-        return timelines, judged, counting
+        return judge_all(options, params, counting or Counting(), corpus.split("test"))[1], counting
 
 
 def all_folds(
@@ -101,16 +99,19 @@ def all_folds(
     for fold in range(args.folds):
         workdir = args.output / Path(file).stem / f"seed{seed}-fold{fold}"
         done = workdir / "judged.pickle"
+        options = config.parse(
+            ["--config", file, f"--config.workdir={workdir}", f"--config.seed={seed}", *args.override]
+        )
+        made_of = (config.flatten(options), corpus.fingerprint)
         if not done.exists():
             began_s = time.perf_counter()
-            options = config.parse(
-                ["--config", file, f"--config.workdir={workdir}", f"--config.seed={seed}", *args.override]
-            )
-            timelines, found, counting = judge_fold(options, fold_corpus(corpus, parts, fold))
-            (workdir / "timelines.pickle").write_bytes(pickle.dumps(timelines))
+            found, counting = judge_fold(options, fold_corpus(corpus, parts, fold))
             print(f"{workdir}: {time.perf_counter() - began_s:.0f} s, {counting}", flush=True)
-            done.write_bytes(pickle.dumps(found))
-        judged += pickle.loads(done.read_bytes())
+            done.write_bytes(pickle.dumps((made_of, found)))
+        kept, found = pickle.loads(done.read_bytes())
+        if kept != made_of:
+            raise SystemExit(f"{done}: of another config or other data: remove {workdir}, or change --output")
+        judged += found
     return judged
 
 

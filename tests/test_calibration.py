@@ -37,26 +37,28 @@ def test_error_of_a_count():
 
 def test_a_height_between_starts_and_noise_is_found(make_recording):
     """Noise of 0.69 of the starts' height: the default, 0.6 of it, counts double."""
-    recordings, timelines = zip(*(squats(make_recording, n, 0.9, 0.62) for n in (4, 7, 12)), strict=True)
-    assert counts(timelines, Counting()) == [8, 14, 24]
+    recordings, timelines = zip(
+        *(squats(make_recording, n, 0.9, 0.62) for n in (4, 5, 7, 9, 12)), strict=True
+    )
+    assert counts(timelines, Counting()) == [8, 10, 14, 18, 24]
     chosen = calibrate(recordings, timelines)
     assert chosen.relative_height == 0.7 or chosen.min_distance_frames == 24
-    assert counts(timelines, chosen) == [4, 7, 12]
+    assert counts(timelines, chosen) == [4, 5, 7, 9, 12]
 
 
 def test_the_start_stays_where_nothing_is_clearly_better(make_recording):
-    recordings, timelines = zip(*(squats(make_recording, n, 0.9, 0.1) for n in (4, 7)), strict=True)
+    recordings, timelines = zip(*(squats(make_recording, n, 0.9, 0.1) for n in (4, 5, 6, 7, 8)), strict=True)
     assert calibrate(recordings, timelines) == Counting()
 
 
 def test_false_repetitions_of_rest_raise_the_class_threshold(make_recording):
     """Rest that is taken for squats at 0.55, with a peak every second."""
-    recording, timeline = squats(make_recording, 8, 0.9, 0.0)
+    recordings, timelines = zip(*(squats(make_recording, n, 0.9, 0.0) for n in range(4, 9)), strict=True)
     _, other = squats(make_recording, 20, 0.9, 0.0)
     probabilities = np.tile(np.array([0.0, 0.55, 0.45], np.float32), (len(other.valid_F), 1))
     rest = make_recording("no-exercise/a", len(other.valid_F), ())
     other = dataclasses.replace(other, probabilities_FxC=probabilities)
-    chosen = calibrate([recording, rest, rest], [timeline, other, other])
+    chosen = calibrate([*recordings, rest, rest], [*timelines, other, other])
     assert chosen.class_threshold > 0.55
     assert count_repetitions(other, chosen, find_segments(other, chosen)) == []
 
@@ -64,7 +66,9 @@ def test_false_repetitions_of_rest_raise_the_class_threshold(make_recording):
 def test_nothing_to_choose_by(make_recording):
     recording, timeline = squats(make_recording, 3, 0.9, 0.0)
     unknown = dataclasses.replace(recording, starts=None)
-    assert calibrate([unknown], [timeline]) is None
+    assert calibrate([unknown] * 9, [timeline] * 9) is None
+    assert calibrate([recording] * 4, [timeline] * 4) is None  # too few to tell skill from luck
+    assert calibrate([recording] * 5, [timeline] * 5) == Counting()
     assert calibrate([], []) is None
 
 

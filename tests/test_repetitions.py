@@ -92,6 +92,19 @@ def test_starts_move_to_where_the_limb_begins_to_bend():
     assert align(moved, np.array([33], np.int32), "no-exercise").tolist() == [33]
 
 
+def test_a_start_that_moves_stays_in_its_segment():
+    """Squats begin in frame 100, the knee bends from frame 90 on; the signal is highest in 106."""
+    one = timeline(("no-exercise", 100), ("squats", 100), starts=(106,))
+    knee_F = np.interp(np.arange(200), [90, 110, 130], [1.0, 0.5, 1.0])
+    angles_FxJ = np.full((200, N_ANGLES), 0.5, np.float32)
+    for side in ("left", "right"):
+        angles_FxJ[:, ANGLE_NAMES.index(f"knee_{side}")] = knee_F
+    moved = dataclasses.replace(one, angles_FxJ=angles_FxJ)
+    assert align(moved, np.array([106], np.int32), "squats")[0] < 100
+    segments = find_segments(moved, RAW)
+    assert [r.frame for r in count_repetitions(moved, RAW, segments)] == [segments[1].first] == [100]
+
+
 def test_a_peak_in_the_first_and_the_last_frame_counts():
     assert starts_of(signal(50, f0=0.9, f49=0.75))[0] == [0, 49]
     assert starts_of(np.ones(1, np.float32))[0] == [0]

@@ -1,11 +1,14 @@
 """What a run is made of: labels that are moved or proposed, windows to validate on, the epoch to serve."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from test_train import arguments, write_root
 
 from wt_jax import config, evaluate, train
 from wt_jax.checkpoint import open_best
+from wt_jax.recordings import load_recording, save_recording
 from wt_jax.run import propose_starts, start
 from wt_jax.skeleton import ANGLE_NAMES
 
@@ -64,4 +67,16 @@ def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
     assert served["best"] < served["last"]
     assert "last epoch: last epoch 6, validation segmentation loss" in capsys.readouterr().out
     average = evaluate.restore(tmp_path / "last")
-    assert average.step == 48 and average.counting is not None
+    assert average.step == 48 and average.counting is None  # two recordings are too few to choose by
+
+
+def test_rest_alone_is_nothing_to_validate_on_where_it_does_not_count(tmp_path):
+    """A data set whose validation knows repetitions of no-exercise only: an error before the first step."""
+    root = write_root(tmp_path / "root")
+    for path in (root / "recordings" / "push-ups").glob("val*"):
+        save_recording(path, dataclasses.replace(load_recording(path), starts=None))
+    start(config.parse(arguments(root, tmp_path / "counts"))).checkpoints.close()
+    with pytest.raises(
+        ValueError, match=r"no validation recording has known repetitions.*data/README\.md\)$"
+    ):
+        start(config.parse(arguments(root, tmp_path / "run", **{"labels.rest": False})))

@@ -23,6 +23,7 @@ _CLASSES = {
     "class_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
     "class_smoothing_frames": (15.0, 30.0, 60.0),
 }
+_FEWEST = 5  # recordings with repetitions, below which chance decides
 _MARGIN = 2.0  # standard errors; with one, six validation recordings gave worse counts than no choice at all
 
 
@@ -37,19 +38,17 @@ def rest_error(counted: int) -> float:
     return 0.25 * (counted > 0) + 0.25 * (counted > 1)
 
 
-def calibrate(
-    recordings: Sequence[Recording], timelines: Sequence[Timeline], start: Counting | None = None
-) -> Counting | None:
-    """The `Counting` of the least error on recordings with known repetitions; None where there are none.
+def calibrate(recordings: Sequence[Recording], timelines: Sequence[Timeline]) -> Counting | None:
+    """The `Counting` of the least error on recordings with known repetitions; None where there are too few.
 
-    A setting is judged by the mean error of itself and its neighbours in the grid, and must beat `start` by
-    more than two standard errors of their difference, so that none is chosen for its luck on a few
-    recordings.
+    A setting is judged by the mean error of itself and its neighbours in the grid, and must beat the
+    defaults by more than two standard errors of their difference, so that none is chosen for its luck on a
+    few recordings.
     """
     both = list(zip(recordings, timelines, strict=True))
     counted = [(r, t, len(r.starts)) for r, t in both if r.starts is not None and len(r.starts)]
     rest = [timeline for recording, timeline in both if recording.class_name == NO_EXERCISE]
-    if not counted:
+    if len(counted) < _FEWEST:
         return None
 
     def class_given(counting: Counting) -> list[np.ndarray]:
@@ -65,7 +64,7 @@ def calibrate(
         false = [rest_error(len(classes(timeline))) for timeline in rest]
         return [np.array(errors), np.array(false)] if false else [np.array(errors)]
 
-    chosen = _least(start or Counting(), _STARTS, class_given)
+    chosen = _least(Counting(), _STARTS, class_given)
     return _least(chosen, _CLASSES, end_to_end)
 
 

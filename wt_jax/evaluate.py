@@ -71,7 +71,7 @@ def evaluate(
     """Scores a split by the checkpoint of `folder`, and beside it by those of `against` and the baselines.
 
     `root` None: the data that it was trained beside. Timelines are read as each checkpoint says, whatever
-    the split. Baselines know the recordings of the train split. Raises ValueError where the split is empty,
+    the split. Baselines know what the checkpoint was trained on. Raises ValueError where the split is empty,
     or holds recordings that a checkpoint was trained on under another name of split.
     """
     trained = restore(folder)
@@ -85,15 +85,24 @@ def evaluate(
     chosen = corpus.split(*(SPLITS if split == "all" else (split,)))
     if not chosen:
         raise ValueError(f"--split {split}: no recording of {root} is in it; try --split all")
+    # Before the network is asked: what they refuse should cost nobody the wait.
+    known = [recording for recording in corpus.recordings if recording.content in set(meta["trained_on"])]
+    others: dict[str, Sequence[Judged]] = {}
+    if with_baselines and split in ("train", "all"):
+        raise ValueError(
+            f"--split {split} --baselines: they would be judged on what they know: use val or test"
+        )
+    if with_baselines and not known:
+        raise ValueError(f"--baselines: {root} holds none of the recordings that {folder} was trained on")
+    by_others = baselines(known, chosen) if with_baselines else {}
     print(f"checkpoint: {folder}, step {trained.step}, trained on data: {meta['data']}")
     timelines, judged = _judge_unseen(folder, trained, chosen, split)
-    others: dict[str, Sequence[Judged]] = {}
     for other in against:
         rival = restore(other)
         if rival.options.data.classes != options.data.classes:
             raise ValueError(f"--against {other}: trained on other classes: {rival.options.data.classes}")
         others[other.name] = _judge_unseen(other, rival, chosen, split)[1]
-    others |= baselines(corpus.split("train"), chosen) if with_baselines else {}
+    others |= by_others
     counting = trained.counting or Counting()
     report = {
         "data": corpus.data,

@@ -171,11 +171,15 @@ def count_repetitions(
     starts, heights = find_starts(timeline.signal_F, timeline.valid_F, counting)
     names = names_of(starts, segments)
     aligned = {name: align(timeline, starts, name) for name in set(names)}
-    return [
-        Repetition(int(aligned[name][i]), float(heights[i]), name)
-        for i, name in enumerate(names)
-        if name != NO_EXERCISE
-    ]
+    lasts = np.array([segment.last for segment in segments])
+    repetitions: list[Repetition] = []
+    for i, (name, at) in enumerate(zip(names, np.searchsorted(lasts, starts), strict=True)):
+        # What moves a start must not move it out of its segment, nor before the one that precedes it.
+        least = max(segments[at].first, repetitions[-1].frame + 1 if repetitions else 0)
+        frame = int(np.clip(aligned[name][i], least, max(least, segments[at].last)))
+        if name != NO_EXERCISE:
+            repetitions.append(Repetition(frame, float(heights[i]), name))
+    return repetitions
 
 
 def names_of(starts: np.ndarray, segments: Sequence[Segment]) -> list[str]:

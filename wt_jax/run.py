@@ -101,13 +101,14 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
     if not train_recordings or not val_recordings:
         missing = "val" if train_recordings else "train"
         raise ValueError(f"{corpus.data}: no recording in split {missing}: add recordings of more people")
+    if options.data.window_split:
+        val_recordings = train_recordings
     if options.labels.propose:
         train_recordings = propose_starts(train_recordings)
     sequences, windows = lay_out(options, train_recordings, options.data.stride_frames)
     if options.data.window_split:
-        val_recordings = train_recordings
         windows = windows.without(lay_out(options, train_recordings, options.data.eval_stride_frames)[1])
-    _warn_of_gaps(windows, val_recordings, options.data.classes)
+    _warn_of_gaps(windows, val_recordings, options)
     batches = make_train_batches(windows, options, jax.process_index(), jax.process_count())
     if options.overwrite:
         delete_run(workdir)
@@ -177,19 +178,20 @@ def _about(corpus: Corpus, options: config.Config) -> dict[str, Any]:
     }
 
 
-def _warn_of_gaps(windows: Windows, val_recordings: Sequence[Recording], classes: Sequence[str]) -> None:
+def _warn_of_gaps(windows: Windows, val_recordings: Sequence[Recording], options: config.Config) -> None:
     """Says what cannot be learned or chosen; raises ValueError where no checkpoint could be the best."""
     known = [
         recording for recording in val_recordings if recording.starts is not None and len(recording.starts)
     ]
-    if not any(recording.starts is not None for recording in val_recordings):
+    counts_rest = options.labels.rest
+    if not any(r.starts is not None and (counts_rest or r.class_name != NO_EXERCISE) for r in val_recordings):
         raise ValueError(
             "no validation recording has known repetitions, by which the best checkpoint is chosen: add a "
-            "label file for one (data/README.md), or no-exercise recordings"
+            "label file for one (data/README.md)" + (", or no-exercise recordings" if counts_rest else "")
         )
     if not known:
         print("warning: validation holds no repetition start: the best checkpoint is one that predicts none")
-    for index, name in enumerate(classes):
+    for index, name in enumerate(options.data.classes):
         if not (windows.classes_N == index).any():
             print(f"warning: no training window of class {name}: the model cannot learn it")
         elif name != NO_EXERCISE and not windows.positive_N[windows.classes_N == index].any():

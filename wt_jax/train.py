@@ -136,7 +136,7 @@ def calibrate_best(run: Run) -> None:
     template = state_template(run.options, jax.local_devices())
     counting = run.calibrate(run.checkpoints.restore(step, template).best_params)
     if counting is None:
-        print("warning: validation has no recording with repetitions: thresholds are defaults")
+        print("warning: too few validation recordings with known repetitions: thresholds are the defaults")
     else:
         run.checkpoints.save_counting(step, counting)
 

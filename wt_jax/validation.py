@@ -1,5 +1,6 @@
 """Scores of a split's windows, as sums on the devices: what training watches, once an epoch."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,15 +23,18 @@ def lay_out(
 ) -> tuple[Sequences, Windows]:
     """The frames that the model's inputs need and the windows to cut from them, with room to move."""
     span = options.data.span_frames
+    # Room for a short recording at either end of a window, for the overhang, and for a stretched window.
+    stretch = (math.exp(options.augment.speed) - 1) / 2
+    gap = math.ceil(span * (1 + options.data.overhang + stretch)) + 1
     sequences = make_sequences(
-        recordings, options.data.classes, options.labels, points=needs_points(options), gap_frames=2 * span
+        recordings, options.data.classes, options.labels, points=needs_points(options), gap_frames=gap
     )
     return sequences, cut_windows(
         recordings,
         sequences,
         span,
         stride_frames,
-        gap_frames=2 * span,
+        gap_frames=gap,
         overhang_frames=options.data.overhang_frames,
     )
 
