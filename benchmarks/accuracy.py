@@ -21,7 +21,6 @@ import numpy as np
 
 from wt_jax import commands, config, train
 from wt_jax.baselines import baselines
-from wt_jax.checkpoint import open_best
 from wt_jax.corpus import Corpus, load_corpus
 from wt_jax.evaluate import judge_all
 from wt_jax.history import TensorBoard
@@ -30,8 +29,8 @@ from wt_jax.recordings import Recording
 from wt_jax.repetitions import Counting
 from wt_jax.run import start
 from wt_jax.scores import score
-from wt_jax.steps import state_template
 from wt_jax.tables import LINES, score_at
+from wt_jax.trained import restore
 
 _PARTS = 10  # two are a fold's test, one its validation
 
@@ -85,11 +84,9 @@ def judge_fold(options: config.Config, corpus: Corpus) -> tuple[list[Judged], Co
         board.close()
         train.calibrate_best(run)
         run.checkpoints.close()
-        checkpoints, step = open_best(workdir)
-        params = checkpoints.restore(step, state_template(options, jax.local_devices())).best_params
-        counting = checkpoints.counting(step)
-        checkpoints.close()
-        return judge_all(options, params, counting or Counting(), corpus.split("test"))[1], counting
+        trained = restore(workdir, jax.local_devices())
+        _, judged = judge_all(options, trained.params, trained.counting, corpus.split("test"))
+        return judged, trained.chosen
 
 
 def all_folds(

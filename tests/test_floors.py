@@ -14,7 +14,7 @@ FLOORS = {
     "metrics optimizer prediction sources feed",
     3: "pipeline dataset model history judged extraction session annotation",
     4: "steps checkpoint corpus summary columns baselines tables results",
-    5: "validation timeline sections report",
+    5: "validation timeline sections report trained",
     6: "scores run build_dataset predictor",
     7: "train evaluate label predict stream",
     8: "live",
@@ -25,6 +25,7 @@ SAME_FLOOR = {
     ("options", "skeleton"),
     ("config", "skeleton"),
     ("config", "options"),
+    ("commands", "files"),
 }
 FILES = {path.stem: path for path in Path(wt_jax.__file__).parent.glob("*.py")}
 TREES = {name: ast.parse(path.read_text(), path) for name, path in FILES.items()}

@@ -2,15 +2,17 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 from test_train import arguments, write_root
 
-from wt_jax import config, evaluate, train
+from wt_jax import config, train
 from wt_jax.checkpoint import open_best
 from wt_jax.recordings import load_recording, save_recording
 from wt_jax.run import propose_starts, start
 from wt_jax.skeleton import ANGLE_NAMES
+from wt_jax.trained import restore
 
 
 @pytest.fixture
@@ -66,8 +68,8 @@ def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
         checkpoints.close()
     assert served["best"] < served["last"]
     assert "last epoch: last epoch 6, validation segmentation loss" in capsys.readouterr().out
-    average = evaluate.restore(tmp_path / "last")
-    assert average.step == 48 and average.counting is None  # two recordings are too few to choose by
+    average = restore(tmp_path / "last", jax.devices()[:1])
+    assert average.step == 48 and average.chosen is None  # two recordings are too few to choose by
 
 
 def test_rest_alone_is_nothing_to_validate_on_where_it_does_not_count(tmp_path):

@@ -100,13 +100,14 @@ def test_a_panel_too_large_is_made_smaller_as_a_whole(shape):
 def test_other_scripts_do_not_stop_it():
     width_px = screen.text_width("?????", 30)
     assert screen.text_width("приве", 30) == width_px
-    screen.draw_count(grey(), "приседания", 3)
+    screen.draw_panel(grey(), [("приседания", 1.2), ("3", 2.4)])
 
 
-def test_count_with_and_without_a_rate():
+def test_a_panel_grows_with_its_lines():
     without, with_rate = grey(), grey()
-    screen.draw_count(without, "squats", 12)
-    screen.draw_count(with_rate, "squats", 12, 29.7)
+    lines = [("squats", 1.2), ("12", 2.4)]
+    screen.draw_panel(without, lines)
+    screen.draw_panel(with_rate, [*lines, ("30 frames/s", 0.8)])
     lowest = [np.flatnonzero((frame != 120).any((1, 2))).max() for frame in (without, with_rate)]
     assert lowest[0] < lowest[1]
 

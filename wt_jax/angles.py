@@ -56,10 +56,17 @@ def point_sequence(
     x, y and z in pixels from the middle between the hips (y grows downwards, z away from the camera);
     interpolated between the same source frames, 0 where the angles are not valid.
     """
+    return pose_sequence(landmarks_FxLx4, times_s, width_px, height_px)[1]
+
+
+def pose_sequence(
+    landmarks_FxLx4: np.ndarray, times_s: np.ndarray, width_px: float, height_px: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Angles, points and valid of `angle_sequence` and `point_sequence`, in one go."""
     angles_FxJ = joint_angles(landmarks_FxLx4, width_px, height_px)
     usable_F = np.isfinite(angles_FxJ).all(-1)
-    points_FxLx3 = _points(landmarks_FxLx4, width_px, height_px)
-    return _resample(points_FxLx3, usable_F, times_s)[0].astype(np.float16)
+    points_FxLx3, valid_F = _resample(_points(landmarks_FxLx4, width_px, height_px), usable_F, times_s)
+    return _resample(angles_FxJ, usable_F, times_s)[0], points_FxLx3.astype(np.float16), valid_F
 
 
 def _points(landmarks_FxLx4: np.ndarray, width_px: float, height_px: float) -> np.ndarray:

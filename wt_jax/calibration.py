@@ -4,12 +4,20 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import numpy as np
 from scipy.ndimage import uniform_filter
 
 from wt_jax.recordings import Recording
-from wt_jax.repetitions import Counting, Timeline, count_repetitions, find_segments, find_starts
+from wt_jax.repetitions import (
+    Counting,
+    Timeline,
+    count_repetitions,
+    find_candidates,
+    find_segments,
+    working_height,
+)
 from wt_jax.skeleton import NO_EXERCISE
 
 # Tried with one another: first how starts are found, with the class given, then how classes are.
@@ -51,8 +59,15 @@ def calibrate(recordings: Sequence[Recording], timelines: Sequence[Timeline]) ->
     if len(counted) < _FEWEST:
         return None
 
+    @cache
+    def all_heights(smoothing_frames: float, min_distance_frames: int) -> list[np.ndarray]:
+        """Of the candidates, which the settings of heights then only choose from."""
+        of = Counting(smoothing_frames=smoothing_frames, min_distance_frames=min_distance_frames)
+        return [find_candidates(t.signal_F, t.valid_F, of)[1] for _, t, _ in counted]
+
     def class_given(counting: Counting) -> list[np.ndarray]:
-        found = [len(find_starts(t.signal_F, t.valid_F, counting)[0]) for _, t, _ in counted]
+        heights = all_heights(counting.smoothing_frames, counting.min_distance_frames)
+        found = [int((of_one >= working_height(of_one, counting)).sum()) for of_one in heights]
         return [np.array([counting_error(n, true) for n, (_, _, true) in zip(found, counted, strict=True)])]
 
     def end_to_end(counting: Counting) -> list[np.ndarray]:

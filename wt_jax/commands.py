@@ -4,14 +4,17 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import NoReturn
+
+from wt_jax.files import cache_folder
 
 USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
 INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
+_ALONE = threading.RLock()  # the process has one standard error
 
 
 def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
@@ -50,9 +53,26 @@ def use_compilation_cache() -> None:
     import jax  # here: the processes that extract landmarks come through this file, and have no use for JAX
 
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax" / "jax"
-        jax.config.update("jax_compilation_cache_dir", str(cache))
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what C++ libraries write to standard error from between a command's lines.
+
+    At the file descriptor, which is the process's own: one thread at a time.
+    """
+    with _ALONE:
+        sys.stderr.flush()
+        before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            os.close(nowhere)
 
 
 class Terminated(BaseException):

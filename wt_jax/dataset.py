@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from tqdm import tqdm
 
-from wt_jax.angles import angle_sequence, point_sequence, to_frame
+from wt_jax.angles import pose_sequence, to_frame
 from wt_jax.labels import VIDEO_SUFFIXES, Span, class_known, read_segments, read_starts
 from wt_jax.landmarks import load_landmarks
 from wt_jax.recordings import Recording, is_writable, load_recording, other_recordings, save_recording
@@ -264,8 +264,9 @@ def _build_recording(name: str, source: _Source, spans: list[Span] | None, diges
                 f"{source.labels}: {n} repetitions in {NO_EXERCISE}: label them 0, or move the video"
             )
         starts = np.zeros(0, np.int32)
-    seen = (landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px)
-    angles_FxJ, valid_F = angle_sequence(*seen)
+    angles_FxJ, points_FxLx3, valid_F = pose_sequence(
+        landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
+    )
     if len(valid_F) < MIN_FRAMES:
         raise ValueError(
             f"{len(valid_F)} frames at {FRAME_RATE_HZ:g} fps, shorter than a window of {MIN_FRAMES}"
@@ -283,5 +284,5 @@ def _build_recording(name: str, source: _Source, spans: list[Span] | None, diges
         starts=None if starts is None else np.unique(to_frame(starts, times_s)),
         source_fps=landmarks.fps,
         digest=digest,
-        points_FxLx3=point_sequence(*seen),
+        points_FxLx3=points_FxLx3,
     )

@@ -11,7 +11,6 @@ import jax
 
 from wt_jax import commands, config
 from wt_jax.baselines import baselines
-from wt_jax.checkpoint import open_best
 from wt_jax.corpus import SYNTHETIC, load_corpus
 from wt_jax.files import written_beside
 from wt_jax.judged import Judged, judge
@@ -20,9 +19,10 @@ from wt_jax.repetitions import Counting, Timeline
 from wt_jax.report import write_html
 from wt_jax.scores import score
 from wt_jax.splits import SPLITS
-from wt_jax.steps import explain_out_of_memory, state_template
+from wt_jax.steps import explain_out_of_memory
 from wt_jax.tables import table
 from wt_jax.timeline import make_timelines
+from wt_jax.trained import Trained, restore
 from wt_jax.validation import make_evaluation_of_each
 
 
@@ -35,29 +35,6 @@ class Evaluation:
     timelines: dict[str, Timeline]
     counting: Counting
     baselines: Mapping[str, Sequence[Judged]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """A restored checkpoint: its weights, how its timelines are read, and what it says of itself."""
-
-    step: int
-    options: config.Config
-    params: Any
-    counting: Counting | None
-    meta: dict[str, Any]
-
-
-def restore(folder: Path) -> Trained:
-    """The checkpoint to serve of a training run's workdir, on this machine's devices."""
-    checkpoints, step = open_best(folder)
-    try:
-        meta = checkpoints.meta(step)
-        options = config.unflatten(meta["config"])
-        state = checkpoints.restore(step, state_template(options, jax.local_devices()))
-        return Trained(step, options, state.best_params, checkpoints.counting(step), meta)
-    finally:
-        checkpoints.close()
 
 
 def evaluate(
@@ -74,7 +51,7 @@ def evaluate(
     the split. Baselines know what the checkpoint was trained on. Raises ValueError where the split is empty,
     or holds recordings that a checkpoint was trained on under another name of split.
     """
-    trained = restore(folder)
+    trained = restore(folder, jax.local_devices())
     options, meta = trained.options, trained.meta
     if root is None:
         root = options.data.root if meta["data"] == SYNTHETIC else meta["root"]
@@ -86,7 +63,7 @@ def evaluate(
     if not chosen:
         raise ValueError(f"--split {split}: no recording of {root} is in it; try --split all")
     # Before the network is asked: what they refuse should cost nobody the wait.
-    known = [recording for recording in corpus.recordings if recording.content in set(meta["trained_on"])]
+    known = [recording for recording in corpus.recordings if recording.content in trained.trained_on]
     others: dict[str, Sequence[Judged]] = {}
     if with_baselines and split in ("train", "all"):
         raise ValueError(
@@ -98,39 +75,37 @@ def evaluate(
     print(f"checkpoint: {folder}, step {trained.step}, trained on data: {meta['data']}")
     timelines, judged = _judge_unseen(folder, trained, chosen, split)
     for other in against:
-        rival = restore(other)
+        rival = restore(other, jax.local_devices())
         if rival.options.data.classes != options.data.classes:
             raise ValueError(f"--against {other}: trained on other classes: {rival.options.data.classes}")
         others[other.name] = _judge_unseen(other, rival, chosen, split)[1]
     others |= by_others
-    counting = trained.counting or Counting()
     report = {
         "data": corpus.data,
         "split": split,
         "checkpoint_step": trained.step,
-        "counting": dataclasses.asdict(counting),
+        "counting": dataclasses.asdict(trained.counting),
         **score(judged, options.data.classes),
     }
     if others:
         report["baselines"] = {name: score(of, options.data.classes) for name, of in others.items()}
     by_name = {recording.name: timeline for recording, timeline in zip(chosen, timelines, strict=True)}
-    return Evaluation(report, judged, by_name, counting, others)
+    return Evaluation(report, judged, by_name, trained.counting, others)
 
 
 def _judge_unseen(
     folder: Path, trained: Trained, recordings: Sequence[Recording], split: str
 ) -> tuple[list[Timeline], list[Judged]]:
-    trained_on = set(trained.meta["trained_on"])
-    seen = [recording.name for recording in recordings if recording.content in trained_on]
+    seen = [recording.name for recording in recordings if recording.content in trained.trained_on]
     if seen and split in ("val", "test"):
         raise ValueError(
             f"--split {split}: {len(seen)} of its recordings were trained on ({', '.join(seen[:3])}) by "
             f"{folder}: a score on them says nothing of new people; use --split train or all"
         )
-    if trained.counting is None:
+    if trained.chosen is None:
         print(f"warning: {folder}: no thresholds were chosen (its training was not over): defaults are used")
     try:
-        return judge_all(trained.options, trained.params, trained.counting or Counting(), recordings)
+        return judge_all(trained.options, trained.params, trained.counting, recordings)
     except jax.errors.JaxRuntimeError as error:
         raise explain_out_of_memory(error, trained.options) or error from error
 

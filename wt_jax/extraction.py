@@ -1,6 +1,5 @@
 """Videos -> landmark files: `data/raw/<class>/<video>` to `data/landmarks/<class>/<video>.npz`, each once."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from wt_jax.files import sha256
 from wt_jax.labels import VIDEO_SUFFIXES
 from wt_jax.landmarks import Landmarks, Source, constant_times, read_source, save_landmarks
 from wt_jax.pose import PoseEstimator
@@ -76,7 +76,7 @@ def extract_folder(
     """
     report = Extraction()
     model = find_model() if is_model_named else None
-    jobs = list(_jobs(Path(root), classes, _sha256(model) if model else None, report))
+    jobs = list(_jobs(Path(root), classes, sha256(model) if model else None, report))
     if not jobs:
         return report
     model = model or find_model()
@@ -133,7 +133,7 @@ def _jobs(root: Path, classes: Sequence[str], model_sha256: str | None, report: 
             source = read_source(output)
             if source is None or (
                 model_sha256 in (None, source.model_sha256)
-                and source.video_sha256 in (_sha256(path) for path in paths)
+                and source.video_sha256 in (sha256(path) for path in paths)
             ):
                 report.unchanged += 1
                 continue
@@ -178,7 +178,7 @@ def extract_with_remark(
     video: Path, model: Path, on_frame: Callable[[], Any] = count
 ) -> tuple[Landmarks, str]:
     """`extract`, and what is odd about the video, "" where nothing is; tells `on_frame` of each frame."""
-    source = Source(_sha256(video), _sha256(model))
+    source = Source(sha256(video), sha256(model))
     rows, times_s = [], []
     with Video(video) as frames, PoseEstimator(model) as estimator:
         for time_s, frame_HxWx3 in _ahead(iter(frames)):
@@ -232,8 +232,3 @@ def _anywhere(job: _Job) -> _Job:
 
 def _without_path(error: BaseException, video: Path) -> str:
     return str(error).removeprefix(f"{video}: ") or type(error).__name__
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

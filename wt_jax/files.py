@@ -1,6 +1,7 @@
 """Files on disk: written whole or not at all, by one process, and what a damaged .npz may raise."""
 
 import fcntl
+import hashlib
 import os
 import zipfile
 import zlib
@@ -57,3 +58,14 @@ def only_writer(folder: Path | str) -> Iterator[None]:
                 f"workdir={folder}: another run is writing to it: wait for it, or set another workdir"
             ) from error
         yield  # the lock ends with the process, however that ends
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where things are kept between runs that can be made or fetched again: ~/.cache/wt_jax."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax"

@@ -15,7 +15,7 @@ from wt_jax.skeleton import N_LANDMARKS
 
 _KEYS = ("landmarks", "fps", "width", "height")
 _SOURCE_KEYS = ("video_sha256", "model_sha256")
-_FPS = (1.0, 1000.0)  # from time lapse to high-speed cameras; one second at 1e-6 would fill the memory
+FPS = (1.0, 1000.0)  # least and most: time lapse, high-speed cameras; a second at 1e-6 would fill the memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +39,11 @@ class Landmarks:
     def __post_init__(self):
         if self.times_s is None:
             object.__setattr__(self, "times_s", constant_times(len(self.landmarks_FxLx4), self.fps))
+
+    @property
+    def seen_F(self) -> np.ndarray:
+        """Mask (F,) of the frames in which somebody is seen."""
+        return np.isfinite(self.landmarks_FxLx4[..., :2]).all((1, 2))
 
     @property
     def is_constant(self) -> bool:
@@ -98,7 +103,7 @@ def load_landmarks(path: Path | str) -> Landmarks:
         raise ValueError(
             f"{path}: no frame with all landmarks (NaN): is the person in the picture? remove the file"
         )
-    n_frames, fps = len(landmarks_FxLx4), _number(arrays["fps"], path, "fps", "frames a second", *_FPS)
+    n_frames, fps = len(landmarks_FxLx4), _number(arrays["fps"], path, "fps", "frames a second", *FPS)
     given_s = arrays.get("times_s")
     return Landmarks(
         landmarks_FxLx4=landmarks_FxLx4.astype(np.float32, copy=False),
@@ -146,9 +151,9 @@ def _times(times_s: np.ndarray, path: Path | str, n_frames: int) -> np.ndarray:
     times_s = times_s.astype(np.float64)
     if not np.isfinite(times_s).all() or (np.diff(times_s) <= 0).any():
         raise ValueError(f"{path}: times_s must be finite and strictly increasing, in seconds")
-    if n_frames > 1 and not _FPS[0] <= (mean := (n_frames - 1) / (times_s[-1] - times_s[0])) <= _FPS[1]:
+    if n_frames > 1 and not FPS[0] <= (mean := (n_frames - 1) / (times_s[-1] - times_s[0])) <= FPS[1]:
         raise ValueError(
-            f"{path}: times_s with {mean:g} frames a second: must be from {_FPS[0]:g} to {_FPS[1]:g}; is it "
+            f"{path}: times_s with {mean:g} frames a second: must be from {FPS[0]:g} to {FPS[1]:g}; is it "
             "in seconds?"
         )
     return times_s

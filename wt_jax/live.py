@@ -17,7 +17,7 @@ from wt_jax.pose import PoseEstimator, pose_model
 from wt_jax.prediction import Prediction
 from wt_jax.predictor import Predictor
 from wt_jax.recordings import is_writable
-from wt_jax.results import document, write_json
+from wt_jax.results import about, document, write_json
 from wt_jax.screen import Window, check_display
 from wt_jax.stream import Stream, warm_up
 from wt_jax.video import Video
@@ -108,20 +108,17 @@ class Session:
         self._own_s += time.perf_counter() - begun_s
 
 
-def about(video: Video, session: Session, prediction: Prediction) -> dict[str, Any]:
+def about_session(video: Video, session: Session, prediction: Prediction) -> dict[str, Any]:
     """`source` of the document: as of a file, with what is not known left empty."""
     source = video.source
-    return {
-        "path": f"camera {source}" if isinstance(source, int) else str(Path(source).absolute()),
-        "video_sha256": None,
-        "pose_model_sha256": None,
-        "fps": round(video.fps, 3),
-        "duration_s": round(prediction.seconds(len(prediction.timeline.valid_F)) - prediction.first_s, 3),
-        "frames": session.n_frames,
-        "frames_with_person": session.n_seen,
-        "width_px": video.width_px,
-        "height_px": video.height_px,
-    }
+    return about(
+        f"camera {source}" if isinstance(source, int) else str(Path(source).absolute()),
+        fps=video.fps,
+        duration_s=prediction.seconds(len(prediction.timeline.valid_F)) - prediction.first_s,
+        frames=session.n_frames,
+        frames_with_person=session.n_seen,
+        size_px=(video.width_px, video.height_px),
+    )
 
 
 def check_outputs(outputs: Sequence[Path], source: str | int) -> dict[str, Path]:
@@ -195,7 +192,7 @@ def main(arguments: Sequence[str]) -> int:
         prediction = session.stream.flush()
         _tell(prediction, session, feed)
         if path := outputs.get(".json"):
-            content = document(about(video, session, prediction), predictor.identity, prediction, "")
+            content = document(about_session(video, session, prediction), predictor.identity, prediction, "")
             content["live"] = {
                 "dropped_frames": feed.n_dropped,
                 "ms_per_frame_outside_pose": round(session.own_ms, 2),

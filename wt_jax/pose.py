@@ -4,13 +4,9 @@ Letters: H height and W width of a picture, L landmarks (33), P people.
 The task: https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker
 """
 
-import hashlib
 import os
-import threading
 import urllib.request
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +15,8 @@ import numpy as np
 from mediapipe.tasks.python import vision
 from mediapipe.tasks.python.core.base_options import BaseOptions
 
-from wt_jax.files import written_beside
+from wt_jax.commands import quiet
+from wt_jax.files import cache_folder, sha256, written_beside
 from wt_jax.skeleton import LANDMARKS, N_LANDMARKS
 from wt_jax.video import Video
 
@@ -48,7 +45,6 @@ _MAX_PEOPLE = 4  # looked at where a track begins
 _TORSO = [LANDMARKS.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
 _JUMP = 1.0  # in torso lengths between two frames: another person, rather than a fast one
 _MARGIN = 0.3  # of a person's box, on each side of it, in the picture that begins a track
-_ALONE = threading.Lock()  # the process has one standard error
 
 
 class PoseEstimator:
@@ -101,7 +97,7 @@ class PoseEstimator:
         self._last_ms = max(round(time_s * 1000), self._last_ms + 1)
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(frame_HxWx3))
         if self._torso is None:
-            with _quiet():  # it speaks up once more at the first person
+            with quiet():  # it speaks up once more at the first person
                 people = self._follower.detect_for_video(image, self._last_ms).pose_landmarks
         else:
             people = self._follower.detect_for_video(image, self._last_ms).pose_landmarks
@@ -112,7 +108,7 @@ class PoseEstimator:
         if self._finder is None:
             self._finder = _landmarker(self._model, vision.RunningMode.IMAGE, _MAX_PEOPLE)
         image = mediapipe.Image(mediapipe.ImageFormat.SRGB, np.ascontiguousarray(frame_HxWx3))
-        with _quiet():
+        with quiet():
             people = [_as_array(person) for person in self._finder.detect(image).pose_landmarks]
         height_px, width_px = frame_HxWx3.shape[:2]
         torsos = [_torso(person, width_px, height_px) for person in people]
@@ -146,9 +142,8 @@ def pose_model(path: Path | str | None = None, size: str = "full") -> Path:
             whose = "--pose_model" if path else ENVIRONMENT
             raise ValueError(f"{whose} {named}: no such file: name a pose_landmarker_*.task file")
         return Path(named)
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax"
-    cached = cache / f"pose_landmarker_{size}.task"
-    if cached.is_file() and _digest(cached) in _DIGESTS[size]:
+    cached = cache_folder() / f"pose_landmarker_{size}.task"
+    if cached.is_file() and sha256(cached) in _DIGESTS[size]:
         return cached
     url = _URL.format(size=size)
     print(f"pose model: {url} -> {cached}")
@@ -157,7 +152,7 @@ def pose_model(path: Path | str | None = None, size: str = "full") -> Path:
             with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer, beside.open("wb") as file:
                 while part := answer.read(1 << 20):
                     file.write(part)
-            digest, n_bytes = _digest(beside), beside.stat().st_size
+            digest, n_bytes = sha256(beside), beside.stat().st_size
             if digest not in _DIGESTS[size]:
                 raise ValueError(
                     f"{url}: {n_bytes} bytes of SHA-256 {digest} came, not the expected ones: "
@@ -190,24 +185,10 @@ def _landmarker(model: Path, mode: Any, max_people: int) -> Any:
         base_options=BaseOptions(model_asset_path=str(model)), running_mode=mode, num_poses=max_people
     )
     try:
-        with _quiet():
+        with quiet():
             return vision.PoseLandmarker.create_from_options(options)
     except (RuntimeError, ValueError, OSError) as error:
         raise ValueError(f"{model}: MediaPipe cannot use it ({error}): copy or download it again") from None
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps the notices that MediaPipe's C++ writes to standard error from between a command's lines."""
-    with _ALONE:
-        before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-            os.close(nowhere)
 
 
 def _as_array(person: Any) -> np.ndarray:
@@ -241,8 +222,3 @@ def _only(frame_HxWx3: np.ndarray, landmarks_Lx4: np.ndarray) -> np.ndarray:
     only_HxWx3 = np.zeros_like(frame_HxWx3)
     only_HxWx3[top:bottom, left:right] = frame_HxWx3[top:bottom, left:right]
     return only_HxWx3
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -40,7 +40,7 @@ def look_at(source: Path, predictor: Predictor, model: Path | None) -> tuple[Lan
 
 def _why_little_is_said(landmarks: Landmarks) -> str:
     times_s, fps = landmarks.times_s, landmarks.fps
-    if not np.isfinite(landmarks.landmarks_FxLx4[..., :2]).all((1, 2)).any():
+    if not landmarks.seen_F.any():
         return "nobody was seen: is the whole person in the picture?"
     if len(times_s) > 1 and np.median(np.diff(times_s)) > MAX_GAP_S:
         return f"{fps:g} frames a second are too few: {1 / MAX_GAP_S:g} are needed at least"

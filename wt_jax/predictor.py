@@ -9,16 +9,14 @@ import jax
 import numpy as np
 
 from wt_jax import config
-from wt_jax.angles import angle_sequence, point_sequence
-from wt_jax.checkpoint import open_best
-from wt_jax.landmarks import Landmarks
+from wt_jax.angles import pose_sequence
+from wt_jax.landmarks import FPS, Landmarks
 from wt_jax.prediction import Prediction, read_timeline
 from wt_jax.repetitions import Counting
 from wt_jax.skeleton import HIPS, N_LANDMARKS, SHOULDERS
-from wt_jax.steps import state_template
 from wt_jax.timeline import Frames, Infer, make_infer, make_timelines
+from wt_jax.trained import restore
 
-_FPS = (1.0, 1000.0)  # of landmarks, as in files of them
 _LEAST_TORSO, _TORSO = 10.0, 200.0  # below, units are no pixels: made as large as a person in a picture
 
 
@@ -40,24 +38,18 @@ class Predictor:
         recordings), the defaults are used, and a line says so. Raises ValueError where there is no
         checkpoint, where it is damaged, or of other joint angles than this wt_jax computes.
         """
-        checkpoints, step = open_best(folder)
-        try:
-            meta, counting = checkpoints.meta(step), checkpoints.counting(step)
-            options = config.unflatten(meta["config"])
-            state = checkpoints.restore(step, state_template(options, jax.local_devices()[:1]))
-        finally:
-            checkpoints.close()
-        if counting is None:
+        trained = restore(folder, jax.local_devices()[:1])
+        if trained.chosen is None:
             print(f"note: {folder}: no thresholds were chosen for this checkpoint: defaults are used")
         identity = {
             "checkpoint": str(Path(folder).absolute()),
-            "step": step,
-            "data": meta["data"],
-            "data_fingerprint": meta["fingerprint"],
-            "classes": list(options.data.classes),
-            "is_calibrated": counting is not None,
+            "step": trained.step,
+            "data": trained.meta["data"],
+            "data_fingerprint": trained.meta["fingerprint"],
+            "classes": list(trained.options.data.classes),
+            "is_calibrated": trained.chosen is not None,
         }
-        return cls(options, state.best_params, counting or Counting(), identity)
+        return cls(trained.options, trained.params, trained.counting, identity)
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -97,8 +89,8 @@ class Predictor:
             )
         if array_FxLx.dtype.kind not in "iuf" or np.isinf(array_FxLx[..., :3]).any():
             raise ValueError("landmarks must be numbers: NaN where nobody is seen, and none infinite")
-        if not (math.isfinite(fps) and _FPS[0] <= fps <= _FPS[1]):
-            raise ValueError(f"fps={fps}: must be from {_FPS[0]:g} to {_FPS[1]:g} frames a second")
+        if not (math.isfinite(fps) and FPS[0] <= fps <= FPS[1]):
+            raise ValueError(f"fps={fps}: must be from {FPS[0]:g} to {FPS[1]:g} frames a second")
         if not all(math.isfinite(size) and size > 0 for size in (width_px, height_px)):
             raise ValueError(f"an image of {width_px} x {height_px} pixels: must be above 0")
         landmarks_FxLx4 = np.ones((*shape[:2], 4), np.float64)
@@ -116,9 +108,8 @@ class Predictor:
     def _predict(
         self, landmarks_FxLx4: np.ndarray, times_s: np.ndarray, width_px: float, height_px: float
     ) -> Prediction:
-        angles_FxJ, valid_F = angle_sequence(landmarks_FxLx4, times_s, width_px, height_px)
-        points_FxLx3 = point_sequence(landmarks_FxLx4, times_s, width_px, height_px)
-        (timeline,) = self._timelines(self.params, [Frames(angles_FxJ, points_FxLx3, valid_F)])
+        frames = Frames(*pose_sequence(landmarks_FxLx4, times_s, width_px, height_px))
+        (timeline,) = self._timelines(self.params, [frames])
         return read_timeline(timeline, self.counting, float(times_s[0]))
 
 

@@ -169,23 +169,22 @@ def count_repetitions(
 ) -> list[Repetition]:
     """The starts that lie in a segment of an exercise, each with that exercise."""
     starts, heights = find_starts(timeline.signal_F, timeline.valid_F, counting)
-    names = names_of(starts, segments)
-    aligned = {name: align(timeline, starts, name) for name in set(names)}
-    lasts = np.array([segment.last for segment in segments])
+    own = segments_of(starts, segments)
+    aligned = {name: align(timeline, starts, name) for name in {segment.class_name for segment in own}}
     repetitions: list[Repetition] = []
-    for i, (name, at) in enumerate(zip(names, np.searchsorted(lasts, starts), strict=True)):
+    for i, segment in enumerate(own):
         # What moves a start must not move it out of its segment, nor before the one that precedes it.
-        least = max(segments[at].first, repetitions[-1].frame + 1 if repetitions else 0)
-        frame = int(np.clip(aligned[name][i], least, max(least, segments[at].last)))
-        if name != NO_EXERCISE:
-            repetitions.append(Repetition(frame, float(heights[i]), name))
+        least = max(segment.first, repetitions[-1].frame + 1 if repetitions else 0)
+        frame = int(np.clip(aligned[segment.class_name][i], least, max(least, segment.last)))
+        if segment.class_name != NO_EXERCISE:
+            repetitions.append(Repetition(frame, float(heights[i]), segment.class_name))
     return repetitions
 
 
-def names_of(starts: np.ndarray, segments: Sequence[Segment]) -> list[str]:
-    """The class of the segment that each start lies in; the segments cover all of the recording."""
+def segments_of(starts: np.ndarray, segments: Sequence[Segment]) -> list[Segment]:
+    """The segment that each start lies in; the segments cover all of the recording."""
     lasts = np.array([segment.last for segment in segments])
-    return [segments[i].class_name for i in np.searchsorted(lasts, starts)]
+    return [segments[i] for i in np.searchsorted(lasts, starts)]
 
 
 def align(timeline: Timeline, starts: np.ndarray, class_name: str) -> np.ndarray:

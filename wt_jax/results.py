@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from wt_jax.annotation import annotate
 from wt_jax.figures import draw_timeline
 from wt_jax.files import written_beside
-from wt_jax.landmarks import Landmarks
+from wt_jax.landmarks import Landmarks, Source
 from wt_jax.prediction import Prediction
 
 SCHEMA_VERSION = 1  # one more whenever a key changes its meaning or goes; new keys come without
@@ -30,21 +28,42 @@ def document(
     }
 
 
-def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
-    """`source` of the document of a video or a landmark file."""
-    seen_F = np.isfinite(landmarks.landmarks_FxLx4[..., :2]).all((1, 2))
-    times_s, origin = landmarks.times_s, landmarks.source
+def about(
+    path: str,
+    *,
+    fps: float,
+    duration_s: float,
+    frames: int,
+    frames_with_person: int,
+    size_px: tuple[int, int],
+    origin: Source | None = None,
+) -> dict[str, Any]:
+    """`source` of the document; what is not known is None."""
     return {
-        "path": str(path.absolute()),
+        "path": path,
         "video_sha256": origin.video_sha256 if origin else None,
         "pose_model_sha256": origin.model_sha256 if origin else None,
-        "fps": round(landmarks.fps, 3),
-        "duration_s": round(float(times_s[-1] - times_s[0] + 1 / landmarks.fps), 3),
-        "frames": len(times_s),
-        "frames_with_person": int(seen_F.sum()),
-        "width_px": landmarks.width_px,
-        "height_px": landmarks.height_px,
+        "fps": round(fps, 3),
+        "duration_s": round(duration_s, 3),
+        "frames": frames,
+        "frames_with_person": frames_with_person,
+        "width_px": size_px[0],
+        "height_px": size_px[1],
     }
+
+
+def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
+    """`source` of the document of a video or a landmark file."""
+    times_s = landmarks.times_s
+    return about(
+        str(path.absolute()),
+        fps=landmarks.fps,
+        duration_s=float(times_s[-1] - times_s[0] + 1 / landmarks.fps),
+        frames=len(times_s),
+        frames_with_person=int(landmarks.seen_F.sum()),
+        size_px=(landmarks.width_px, landmarks.height_px),
+        origin=landmarks.source,
+    )
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

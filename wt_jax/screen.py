@@ -6,14 +6,15 @@ All frames are (H, W, 3) uint8 in RGB, and are drawn into in place.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import cv2
 import numpy as np
 
+from wt_jax.commands import quiet
 from wt_jax.files import written_beside
 from wt_jax.recordings import is_writable
 
@@ -108,12 +109,6 @@ def draw_panel(frame: np.ndarray, lines: Sequence[tuple[str, float]]) -> None:
         y_px += _LEADING * size * line_px
         base_px = round(y_px - 0.35 * size * line_px)
         draw_text(frame, text, (round(line_px / 2), base_px), size * line_px, _WHITE)
-
-
-def draw_count(frame: np.ndarray, exercise: str, count: int, rate_hz: float | None = None) -> None:
-    """The panel of a running count: the exercise, the repetitions so far, and frames a second if given."""
-    lines = [(exercise, 1.2), (str(count), 2.4)]
-    draw_panel(frame, [*lines, (f"{rate_hz:.0f} frames/s", 0.8)] if rate_hz is not None else lines)
 
 
 def fit(frame: np.ndarray, width_px: int, height_px: int) -> np.ndarray:
@@ -253,7 +248,7 @@ class VideoWriter:
 
     def _check(self) -> None:
         """OpenCV says nothing of a write that fails: a file that cannot be read back tells."""
-        with _quiet():
+        with quiet():
             written = cv2.VideoCapture(str(self._beside))
             n_written = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
             written.release()
@@ -264,7 +259,7 @@ class VideoWriter:
 def _open_writer(path: Path, fps: float, shape: tuple[int, int, int]) -> cv2.VideoWriter:
     height_px, width_px = shape[0] & ~1, shape[1] & ~1
     for codec in ("avc1", "mp4v"):
-        with _quiet():
+        with quiet():
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (width_px, height_px))
         if writer.isOpened():
             return writer
@@ -272,17 +267,3 @@ def _open_writer(path: Path, fps: float, shape: tuple[int, int, int]) -> cv2.Vid
         f"{path.parent}: OpenCV can write neither H.264 nor MPEG-4 of {width_px}x{height_px} pixels: "
         "pip install --force-reinstall opencv-contrib-python"
     )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps what codecs print, at the file descriptor, off the screen: trying one is no error."""
-    sys.stderr.flush()
-    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nothing, 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nothing)

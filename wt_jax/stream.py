@@ -10,7 +10,7 @@ import numpy as np
 from wt_jax.angles import MAX_GAP_S, SequenceStream
 from wt_jax.prediction import Prediction, read_timeline
 from wt_jax.predictor import Predictor
-from wt_jax.repetitions import Timeline, find_candidates, find_segments, names_of, working_height
+from wt_jax.repetitions import Timeline, find_candidates, find_segments, segments_of, working_height
 from wt_jax.skeleton import FRAME_RATE_HZ, N_ANGLES, N_LANDMARKS, NO_EXERCISE
 from wt_jax.timeline import Frames, Merge, cut, stride_frames, window_firsts
 
@@ -163,7 +163,7 @@ class _Tally:
         """`timeline` begins at frame `first` of the stream."""
         segments = find_segments(timeline, self._counting)
         starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, self._counting)
-        names = np.array(names_of(starts, segments), object)
+        names = np.array([segment.class_name for segment in segments_of(starts, segments)], object)
         is_new = starts + self.first >= self._old_until
         heights_all = np.append(self._old_heights, heights[is_new])
         names_all = [*self._old_names, *names[is_new]]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wt_jax.angles import angle_sequence, point_sequence, to_frame
+from wt_jax.angles import pose_sequence, to_frame
 from wt_jax.motions import (
     ACTIVITIES,
     ELBOWS,
@@ -175,8 +175,7 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
     motion = synthetic_motion(class_name, rng, body)
     landmarks, fps = motion.landmarks_FxLx4, motion.fps
     times_s = np.arange(len(landmarks)) / fps
-    seen = (landmarks, times_s, motion.width_px, motion.height_px)
-    angles_FxJ, valid_F = angle_sequence(*seen)
+    angles_FxJ, points_FxLx3, valid_F = pose_sequence(landmarks, times_s, motion.width_px, motion.height_px)
     source = np.rint(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * fps).astype(int)
     return Recording(
         name=f"{class_name}/person{person:02}",
@@ -189,5 +188,5 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
         starts=to_frame(motion.starts, times_s),
         source_fps=fps,
         digest=hashlib.sha256(landmarks.tobytes()).hexdigest(),
-        points_FxLx3=point_sequence(*seen),
+        points_FxLx3=points_FxLx3,
     )

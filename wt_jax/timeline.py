@@ -14,6 +14,7 @@ from wt_jax import config
 from wt_jax.inputs import make_inputs, needs_points
 from wt_jax.model import make_model
 from wt_jax.repetitions import Timeline
+from wt_jax.windows import spaced
 
 _BATCH = 64  # windows in one call: one shape for recordings of any length, so nothing is compiled again
 _WINDOWS_PER_SPAN = 8  # windows that see a frame
@@ -53,7 +54,7 @@ def window_firsts(n_frames: int, span_frames: int, overhang_frames: int = 0) -> 
     (data.overhang) are added at both ends.
     """
     last = max(n_frames - span_frames, 0) + overhang_frames
-    return np.unique(np.append(np.arange(-overhang_frames, last + 1, stride_frames(span_frames)), last))
+    return spaced(-overhang_frames, last, stride_frames(span_frames))
 
 
 def window_weights(span_frames: int) -> np.ndarray:

@@ -122,7 +122,7 @@ def cut_windows(
         low, high = low - overhang_frames, high + overhang_frames
         if max(-low, high + span_frames - len(recording.valid_F)) > gap_frames:
             continue
-        local = np.unique(np.append(np.arange(low, high + 1, stride_frames), high))
+        local = spaced(low, high, stride_frames)
         starts_F[at.start + (recording.starts if recording.starts is not None else np.zeros(0, int))] = True
         firsts.append(local + at.start)
         reals.append(np.full(len(local), min(len(recording.valid_F), span_frames)))
@@ -138,6 +138,11 @@ def cut_windows(
     positive_N = _sums(starts_F, firsts_N, span_frames) > 0
     kept = (values_N[keep_N] for values_N in (firsts_N, classes_N, positive_N, recordings_N, sources_N))
     return Windows(*kept)
+
+
+def spaced(low: int, high: int, stride: int) -> np.ndarray:
+    """First frames from `low` on every `stride`, and `high`."""
+    return np.unique(np.append(np.arange(low, high + 1, stride), high))
 
 
 def _window_classes(sequences: Sequences, firsts_N: np.ndarray, span_frames: int) -> np.ndarray:
