@@ -27,8 +27,9 @@ class _Ours:
     def __init__(self, batch_size: int, dtype: str, steps_per_dispatch: int) -> None:
         import jax
 
-        from wt_jax import config, pipeline, steps, windows
+        from wt_jax import commands, config, pipeline, steps, windows
 
+        commands.keep_freed_memory()
         devices = jax.local_devices()
         self.device = devices[0].device_kind
         self.batch_size, self.steps_per_dispatch = batch_size, steps_per_dispatch

@@ -11,7 +11,7 @@ FLOORS = {
     0: "options config skeleton commands files",
     1: "angles labels landmarks recordings motions key_angle video workers repetitions",
     2: "calibration neighbours figures windows splits synthetic pose screen marks inputs augment losses "
-    "metrics optimizer prediction sources feed",
+    "metrics optimizer prediction sources feed layers",
     3: "pipeline dataset model history judged extraction session annotation",
     4: "steps checkpoint corpus summary columns baselines tables results",
     5: "validation timeline sections report trained",

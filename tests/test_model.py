@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from wt_jax.config import Config, flatten, unflatten
-from wt_jax.model import DilatedConv, ResidualBlock, draw_bits, init_params, make_model
+from wt_jax.layers import kept
+from wt_jax.model import ResidualBlock, draw_keys, init_params, make_model
 
 B, T, J = 3, 30, 25
 
@@ -43,8 +44,8 @@ def compiled(options):
     return jax.jit(make_model(options).apply)
 
 
-def apply(options, params, angles, mask, bits=None):
-    return compiled(options)({"params": params}, angles, mask, bits)
+def apply(options, params, angles, mask, keys=None):
+    return compiled(options)({"params": params}, angles, mask, keys)
 
 
 def test_default_model_has_the_published_number_of_parameters():
@@ -52,35 +53,11 @@ def test_default_model_has_the_published_number_of_parameters():
     assert sum(leaf.size for leaf in leaves) == 916_102
 
 
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize(
-    ("kernel_size", "dilation"),
-    [(1, 40), (3, 1), (3, 15), (3, 29), (3, 30), (5, 14)],
-)
-def test_dilated_convolution_equals_flax(kernel_size, dilation, causal):
-    rng = np.random.default_rng(dilation)
-    x_BxTxD, weights, kernel, bias = (
-        rng.normal(size=shape).astype(np.float32)
-        for shape in ((2, T, 4), (2, T, 6), (kernel_size, 4, 6), (6,))
-    )
-    ours = DilatedConv(6, kernel_size, dilation, causal, jnp.float32)
-    flax = nn.Conv(6, (kernel_size,), kernel_dilation=dilation, padding="CAUSAL" if causal else "SAME")
+def plain_model(model, params, angles_BxTxJ, mask_BxT, keys_2xB=None):
+    """The model as its description reads: batch first, Flax's convolution, one head after the other.
 
-    def by_us(params, x_BxTxD):
-        return ours.apply({"params": params}, x_BxTxD.transpose(1, 0, 2)).transpose(1, 0, 2)
-
-    def weighted(convolve, *args):
-        y_BxTxD = convolve(*args)
-        return (y_BxTxD * weights).sum(), y_BxTxD
-
-    convolutions = (by_us, lambda params, x_BxTxD: flax.apply({"params": params}, x_BxTxD))
-    both = [jax.grad(functools.partial(weighted, f), (0, 1), has_aux=True) for f in convolutions]
-    results = jax.jit(lambda *args: [f(*args) for f in both])({"kernel": kernel, "bias": bias}, x_BxTxD)
-    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), *results)
-
-
-def plain_model(model, params, angles_BxTxJ, mask_BxT):
-    """The model as its description reads: batch first, Flax's convolution, one head after the other."""
+    The reference that the model's own layers and their backward passes are held against.
+    """
 
     def dense(x, p):
         return jnp.einsum("...i,io->...o", x, p["kernel"]) + p["bias"].reshape((1,) * (x.ndim - 1) + (-1,))
@@ -106,6 +83,9 @@ def plain_model(model, params, angles_BxTxJ, mask_BxT):
             )
             y = convolution.apply({"params": block[f"conv_{j}"]}, y)
             y = jnp.maximum(norm(y, block[f"norm_{j}"]), 0)
+            if keys_2xB is not None:
+                mask_TxBxD = kept(keys_2xB, 2 * i + j, y.transpose(1, 0, 2).shape, model.dropout)
+                y = jnp.where(mask_TxBxD.transpose(1, 0, 2), y / (1 - model.dropout), 0)
         x = x + y
     attention, mixed = dict(params["attention"]), 0
     attention["key"] = {**attention["key"], "bias": attention["key_bias"]}
@@ -147,6 +127,38 @@ def test_model_equals_a_plain_one(tiny_config, params, windows, changes):
     )
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.25])
+@pytest.mark.parametrize("causal", [False, True])
+def test_gradients_equal_those_of_a_plain_model(tiny_config, windows, causal, dropout):
+    """All dilations of the default, so that taps are wide, narrow and dead; five blocks, masked windows."""
+    options = variant(tiny_config, blocks=5, dilations=(1, 4, 8, 16, 32), causal=causal, dropout=dropout)
+    params = random_params(options)
+    angles, mask = windows
+    keys_2xB = draw_keys(jax.random.key(3), jnp.arange(B)) if dropout else None
+    rng = np.random.default_rng(2)
+    weights = rng.normal(size=(B, 5)), rng.normal(size=(B, T)) * mask * (np.cumsum(mask, 1) > 0)
+
+    def weighted(model, params, angles):
+        logits = model(params, angles)
+        return sum((a * w).sum() for a, w in zip(logits, weights, strict=True)) / B
+
+    def ours(params, angles):
+        return make_model(options).apply({"params": params}, angles, mask, keys_2xB)
+
+    def plain(params, angles):
+        return plain_model(options.model, params, angles, mask, keys_2xB)
+
+    both = [jax.jit(jax.value_and_grad(functools.partial(weighted, f), (0, 1))) for f in (ours, plain)]
+    (value, grads), (expected, expected_grads) = (f(params, angles) for f in both)
+    np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5)
+    del expected_grads[0]["attention"]["key_bias"], grads[0]["attention"]["key_bias"]  # 0, and its rounding
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * max(1, np.abs(b).max())),
+        grads,
+        expected_grads,
+    )
+
+
 @pytest.mark.parametrize("causal", [False, True])
 def test_masked_frames_are_never_read(tiny_config, params, windows, causal):
     options, (angles, mask) = variant(tiny_config, causal=causal), windows
@@ -174,8 +186,8 @@ def test_only_a_centred_model_sees_later_frames(tiny_config, params, windows):
 def test_a_causal_block_reaches_only_later_frames(tiny_config, params):
     """Attention hides how far the convolutions reach: a block of dilation 2 alone."""
     for causal, reach in ((True, (17, 17 + 2 * 4)), (False, (17 - 2 * 2, 17 + 2 * 2))):
-        block = ResidualBlock(variant(tiny_config, causal=causal).model, 2)
-        run = jax.jit(lambda x, block=block: block.apply({"params": params["block_1"]}, x, iter([None] * 2)))
+        block = ResidualBlock(variant(tiny_config, causal=causal, dilations=(1, 2)).model, 1)
+        run = jax.jit(lambda x, block=block: block.apply({"params": params["block_1"]}, x, None))
         x = np.random.default_rng(0).normal(size=(T, 1, 8)).astype(np.float32)
         bumped = x.copy()
         bumped[17] += 1
@@ -183,47 +195,14 @@ def test_a_causal_block_reaches_only_later_frames(tiny_config, params):
         assert (changed[0], changed[-1]) == reach
 
 
-def test_dropout_bits_are_a_samples_own(tiny_config):
-    model, key = tiny_config.model, jax.random.key(5)
-    draw = jax.jit(lambda key, samples: draw_bits(model, key, samples, T))
-    whole = draw(key, jnp.arange(4))
-    assert whole.shape == (2 * model.blocks, T, 4, model.filters) and whole.dtype == jnp.uint8
-    np.testing.assert_array_equal(whole[:, :, 2:], draw(key, jnp.array([2, 3])))
-    sites = [np.asarray(whole[site, :, sample]).tobytes() for site in range(4) for sample in range(4)]
-    assert len(set(sites)) == 16
-    assert not np.array_equal(whole, draw(jax.random.key(6), jnp.arange(4)))
-    np.testing.assert_allclose(np.bincount(np.asarray(whole).ravel() // 64) / whole.size, 0.25, atol=0.03)
-
-
-def test_dropout_drops_its_rate_and_keeps_the_expectation(tiny_config, params):
-    model, samples = tiny_config.model, 2000
-    block = ResidualBlock(model, 1)
-    x = np.random.default_rng(0).normal(size=(T, 1, 8)).astype(np.float32).repeat(samples, 1)
-
-    @jax.jit
-    def branches(x):
-        bits = draw_bits(model, jax.random.key(2), jnp.arange(samples), T)[0]
-        outputs = [block.apply({"params": params["block_0"]}, x, iter([None, b])) for b in (None, bits)]
-        return [y - x for y in outputs]
-
-    branch, dropped = map(np.asarray, branches(x))
-    live, kept = branch > 1e-3, dropped != 0
-    np.testing.assert_allclose((~kept)[live].mean(), 0.25, atol=0.01)
-    np.testing.assert_allclose(dropped[live & kept], branch[live & kept] / 0.75, rtol=1e-3)
-    np.testing.assert_allclose(dropped[live].mean(), branch[live].mean(), rtol=0.02)
-
-
-def test_model_is_deterministic_without_bits_and_reads_them_where_given(tiny_config, params, windows):
+def test_model_is_deterministic_without_keys_and_reads_them_where_given(tiny_config, params, windows):
     without, again = (apply(tiny_config, params, *windows)[0] for _ in range(2))
     np.testing.assert_array_equal(again, without)
-    all_kept = np.full((4, T, B, 8), 255, np.uint8)
-    for site in range(4):
-        bits = all_kept.copy()
-        bits[site] = np.random.default_rng(site).integers(256, size=bits[site].shape)
-        outputs = [apply(tiny_config, params, *windows, drawn)[0] for drawn in (bits, all_kept)]
-        assert not np.array_equal(*outputs)
+    keys = [draw_keys(jax.random.key(seed), jnp.arange(B)) for seed in (0, 1)]
+    first, second = (apply(tiny_config, params, *windows, drawn)[0] for drawn in keys)
+    assert not np.array_equal(first, without) and not np.array_equal(first, second)
     no_dropout = variant(tiny_config, dropout=0.0)
-    np.testing.assert_array_equal(apply(no_dropout, params, *windows, bits)[0], without)
+    np.testing.assert_allclose(apply(no_dropout, params, *windows, keys[0])[0], without, rtol=1e-6)
 
 
 def test_bfloat16_is_near_float32(tiny_config, params, windows):

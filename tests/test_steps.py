@@ -12,7 +12,7 @@ import optax
 import pytest
 
 from wt_jax import config, steps
-from wt_jax.model import draw_bits, make_model
+from wt_jax.model import draw_keys, make_model
 from wt_jax.windows import Sequences
 
 N_FRAMES = 400
@@ -67,11 +67,11 @@ def test_a_step_is_what_the_formulas_say():
     counted = sequences.counted_F[frames]
     initial = steps.init_state(options, jax.devices()[:1])
     key = jax.random.fold_in(jax.random.key(options.seed), 0)
-    bits = draw_bits(options.model, key, jnp.arange(8), 30)
+    dropout_keys = draw_keys(key, jnp.arange(8))
 
     def loss(params):
         class_logits, frame_logits = make_model(options).apply(
-            {"params": params}, sequences.angles_FxJ[frames], sequences.real_F[frames], bits
+            {"params": params}, sequences.angles_FxJ[frames], sequences.real_F[frames], dropout_keys
         )
         p = jax.nn.softmax(class_logits)[np.arange(8), np.maximum(labels, 0)]
         focal = -0.5 * (1 - p) * jnp.log(p)

@@ -1,11 +1,9 @@
 """The model: residual dilated convolutions over a window, self-attention, a class head and a frame head.
 
-Letters: B batch, T frames of a window, I inputs, C classes, D filters, H heads, S dropout sites.
-Inside, time is the leading axis: a convolution's shifted taps are then contiguous rows, so that each
-tap is one plain matmul (XLA's dilated convolution, in a scan on two CPU cores, took 20 times as long).
+Letters: B batch, T frames of a window, I inputs, C classes, D filters, H heads. Inside, time is the leading
+axis (`layers`).
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -15,93 +13,66 @@ from jax import lax
 
 from wt_jax import config
 from wt_jax.inputs import n_inputs
-
-_EPSILON = 1e-6  # of LayerNorm; Flax's default
-
-
-def tap_shifts(kernel_size: int, dilation: int, causal: bool) -> list[int]:
-    """For each tap of a convolution, how many frames before (> 0) or after (< 0) its output it reads."""
-    return [
-        (kernel_size - 1 - tap if causal else kernel_size // 2 - tap) * dilation for tap in range(kernel_size)
-    ]
+from wt_jax.layers import EPSILON, convolve, matmul, norm_relu_dropout, tap_shifts
 
 
 class DilatedConv(nn.Module):
     """A 1-D convolution over time with zero padding: x_TxBxD -> y_TxBxD.
 
-    Equal to `nn.Conv` with `kernel_dilation`, centred or causal padding. Taps, and positions of a tap,
-    that would only read padding are never computed.
+    Equal to `nn.Conv` with `kernel_dilation`, centred or causal padding.
     """
 
     filters: int
-    kernel_size: int
-    dilation: int
-    causal: bool
+    shifts: tuple[int, ...]
     dtype: Any
 
     @nn.compact
     def __call__(self, x_TxBxD: jax.Array) -> jax.Array:
-        frames, batch, width = x_TxBxD.shape
-        kernel = self.param(
-            "kernel", nn.initializers.lecun_normal(), (self.kernel_size, width, self.filters), jnp.float32
-        )
+        shape = (len(self.shifts), x_TxBxD.shape[-1], self.filters)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.filters,), jnp.float32)
         x_TxBxD, kernel, bias = nn.dtypes.promote_dtype(x_TxBxD, kernel, bias, dtype=self.dtype)
-        y_TxBxD = jnp.broadcast_to(bias, (frames, batch, self.filters))
-        for tap, shift in enumerate(tap_shifts(self.kernel_size, self.dilation, self.causal)):
-            if abs(shift) >= frames:
-                continue
-            seen = x_TxBxD[max(-shift, 0) : frames - max(shift, 0)]
-            rows = seen.reshape(-1, width) @ kernel[tap]
-            y_TxBxD += jnp.pad(
-                rows.reshape(-1, batch, self.filters), ((max(shift, 0), max(-shift, 0)), (0, 0), (0, 0))
-            )
-        return y_TxBxD
+        return convolve(x_TxBxD, kernel, bias, self.shifts)
 
 
-def dropout_threshold(rate: float) -> int:
-    """Bytes below it are dropped: the rate in steps of 1/256."""
-    return round(rate * 256)
+class NormReluDropout(nn.Module):
+    """LayerNorm, ReLU and dropout: x_TxBxD -> x_TxBxD. `keys_2xB` None: no dropout."""
+
+    rate: float
+    site: int
+
+    @nn.compact
+    def __call__(self, x_TxBxD: jax.Array, keys_2xB: jax.Array | None) -> jax.Array:
+        scale = self.param("scale", nn.initializers.ones, x_TxBxD.shape[-1:], jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, x_TxBxD.shape[-1:], jnp.float32)
+        return norm_relu_dropout(x_TxBxD, scale, bias, keys_2xB, self.site, self.rate)
 
 
-def _dropout(x: jax.Array, bits: jax.Array | None, rate: float) -> jax.Array:
-    threshold = dropout_threshold(rate)
-    if bits is None or threshold == 0:
-        return x
-    return jnp.where(bits >= threshold, x * (256 / (256 - threshold)), jnp.zeros_like(x))
+def draw_keys(key: jax.Array, samples_B: jax.Array) -> jax.Array:
+    """Two random words of each sample, from which its dropout masks come: uint32 (2, B).
 
-
-def draw_bits(options: config.Model, key: jax.Array, samples_B: jax.Array, frames: int) -> jax.Array:
-    """Random bytes for all dropout sites of a step: uint8 (S, T, B, D).
-
-    Each sample has its own stream, folded from its position in the global batch, so that the masks do
-    not depend on how many devices share the batch. The barrier keeps XLA from drawing the bits again
-    inside every consumer (which doubled a step's time on CPU).
+    Folded from the position in the global batch: the masks do not depend on how many devices share it.
     """
-    words = -(-options.filters // 4)
-    keys_B = jax.vmap(lambda sample: jax.random.fold_in(key, sample))(samples_B)
-    shape = (2 * options.blocks, frames, words)
-    words_SxTxBxW = jax.vmap(lambda k: jax.random.bits(k, shape, jnp.uint32), out_axes=2)(keys_B)
-    bits = lax.bitcast_convert_type(words_SxTxBxW, jnp.uint8).reshape(*words_SxTxBxW.shape[:3], 4 * words)
-    return lax.optimization_barrier(bits[..., : options.filters])
+    return jax.vmap(lambda sample: jax.random.bits(jax.random.fold_in(key, sample), (2,)), out_axes=1)(
+        samples_B
+    )
 
 
 class ResidualBlock(nn.Module):
     """x + (convolution, LayerNorm, ReLU, dropout) twice: x_TxBxD -> x_TxBxD."""
 
     options: config.Model
-    dilation: int
+    index: int
 
     @nn.compact
-    def __call__(self, x_TxBxD: jax.Array, bits: Iterator[jax.Array | None]) -> jax.Array:
+    def __call__(self, x_TxBxD: jax.Array, keys_2xB: jax.Array | None) -> jax.Array:
         options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
+        dilation = options.dilations[self.index % len(options.dilations)]
+        shifts = tap_shifts(options.kernel_size, dilation, options.causal)
         y = x_TxBxD
         for i in range(2):
-            y = DilatedConv(
-                options.filters, options.kernel_size, self.dilation, options.causal, dtype, name=f"conv_{i}"
-            )(y)
-            y = nn.LayerNorm(epsilon=_EPSILON, dtype=dtype, name=f"norm_{i}")(y)
-            y = _dropout(nn.relu(y), next(bits), options.dropout)
+            y = DilatedConv(options.filters, shifts, dtype, name=f"conv_{i}")(y)
+            y = NormReluDropout(options.dropout, 2 * self.index + i, name=f"norm_{i}")(y, keys_2xB)
         return x_TxBxD + y
 
 
@@ -141,7 +112,8 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         for i, units in enumerate(self.options.dense_units):
-            x = nn.relu(nn.Dense(units, dtype=jnp.dtype(self.options.compute_dtype), name=f"dense_{i}")(x))
+            dtype = jnp.dtype(self.options.compute_dtype)
+            x = nn.relu(nn.Dense(units, dtype=dtype, dot_general=matmul, name=f"dense_{i}")(x))
         return nn.Dense(self.outputs, name="logits")(x.astype(jnp.float32))
 
 
@@ -149,7 +121,7 @@ class WorkoutModel(nn.Module):
     """Windows of poses -> which exercise, and for each frame whether a repetition starts.
 
     Call: inputs_BxTxI (`inputs.make_inputs`), mask_BxT (True where a frame is real; what stands in other
-    frames is never read), bits_SxTxBxD from `draw_bits` (None: no dropout).
+    frames is never read), keys_2xB from `draw_keys` (None: no dropout).
     Returns logits_BxC (softmax over classes) and logits_BxT (sigmoid), float32. A window without a real
     frame gives finite logits that mean nothing.
     """
@@ -159,18 +131,16 @@ class WorkoutModel(nn.Module):
 
     @nn.compact
     def __call__(
-        self, inputs_BxTxI: jax.Array, mask_BxT: jax.Array, bits_SxTxBxD: jax.Array | None = None
+        self, inputs_BxTxI: jax.Array, mask_BxT: jax.Array, keys_2xB: jax.Array | None = None
     ) -> tuple[jax.Array, jax.Array]:
         options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
-        bits = iter([None] * 2 * options.blocks if bits_SxTxBxD is None else bits_SxTxBxD)
         real_TxBx1 = mask_BxT.T[..., None]
         x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
         x_TxBxD = jnp.where(real_TxBx1, x_TxBxD, 0)
         for i in range(options.blocks):
-            dilation = options.dilations[i % len(options.dilations)]
-            x_TxBxD = ResidualBlock(options, dilation, name=f"block_{i}")(x_TxBxD, bits)
+            x_TxBxD = ResidualBlock(options, i, name=f"block_{i}")(x_TxBxD, keys_2xB)
         x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
-        x_TxBxD = nn.LayerNorm(epsilon=_EPSILON, dtype=dtype, name="norm")(x_TxBxD)
+        x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
         n_real_Bx1 = jnp.maximum(mask_BxT.sum(-1, keepdims=True), 1)
         mean_BxD = jnp.where(real_TxBx1, x_TxBxD, 0).astype(jnp.float32).sum(0) / n_real_Bx1
         logits_BxC = Head(options, self.n_classes, name="classification")(mean_BxD.astype(dtype))

@@ -21,7 +21,7 @@ from wt_jax.augment import augment, draw_stretch
 from wt_jax.inputs import make_inputs
 from wt_jax.losses import focal_losses, segmentation_losses
 from wt_jax.metrics import Sums, batch_sums
-from wt_jax.model import draw_bits, init_params, make_model
+from wt_jax.model import draw_keys, init_params, make_model
 from wt_jax.optimizer import make_optimizer
 from wt_jax.windows import Sequences, gather
 
@@ -93,10 +93,12 @@ def check_devices(options: config.Config, n_devices: int) -> None:
         )
 
 
-def _losses_and_sums(options: config.Config, params: Any, batch: dict, bits: jax.Array | None) -> tuple:
+def _losses_and_sums(
+    options: config.Config, params: Any, batch: dict, dropout_keys: jax.Array | None
+) -> tuple:
     """Summed class and frame losses of a batch, and its metric sums."""
     model = make_model(options)
-    logits: Any = model.apply({"params": params}, batch["inputs_BxTxI"], batch["mask_BxT"], bits)
+    logits: Any = model.apply({"params": params}, batch["inputs_BxTxI"], batch["mask_BxT"], dropout_keys)
     logits_BxC, logits_BxT = logits
     loss = options.loss
     class_losses_B = focal_losses(logits_BxC, batch["labels_B"], loss.focal_gamma, loss.focal_alpha)
@@ -130,6 +132,11 @@ def _with_inputs(options: config.Config, batch: dict) -> dict:
     return {**kept, "inputs_BxTxI": inputs}
 
 
+def _over_devices(values: Any) -> Any:
+    """Summed over all devices; one alone has nothing to wait for, and XLA would copy all of it."""
+    return values if lax.axis_size(_AXIS) == 1 else lax.psum(values, _AXIS)
+
+
 def _train_step(
     options: config.Config, state: TrainState, sequences: dict, firsts_B: jax.Array
 ) -> tuple[TrainState, jax.Array]:
@@ -140,15 +147,13 @@ def _train_step(
     batch = {**_train_batch(options, sequences, firsts_B, key, samples_B), "samples_B": samples_B}
     # What one window and one frame weigh, known before any part is computed.
     per_window, per_frame = (
-        1 / jnp.maximum(lax.psum(batch[mask].sum(), _AXIS), 1).astype(jnp.float32)
+        1 / jnp.maximum(_over_devices(batch[mask].sum()), 1).astype(jnp.float32)
         for mask in ("labelled_B", "counted_BxT")
     )
 
     def part_loss(params: Any, part: dict) -> tuple[jax.Array, Sums]:
-        bits = None
-        if options.model.dropout > 0:
-            bits = draw_bits(options.model, key, part["samples_B"], options.data.window_frames)
-        class_loss, frame_loss, sums = _losses_and_sums(options, params, part, bits)
+        dropout_keys = draw_keys(key, part["samples_B"]) if options.model.dropout > 0 else None
+        class_loss, frame_loss, sums = _losses_and_sums(options, params, part, dropout_keys)
         return class_loss * per_window + options.loss.segmentation_weight * frame_loss * per_frame, sums
 
     def accumulate(carry: tuple, part: dict) -> tuple[tuple, None]:
@@ -162,7 +167,7 @@ def _train_step(
         batch = jax.tree.map(lambda x: x.reshape(parts, share // parts, *x.shape[1:]), batch)
         zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), state.sums, state.params))
         (loss, sums, grads), _ = lax.scan(accumulate, zeros, batch)
-    loss, sums, grads = lax.psum((loss, sums, grads), _AXIS)
+    loss, sums, grads = _over_devices((loss, sums, grads))
     updates, opt_state = make_optimizer(options.optimizer).update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     average = state.average
@@ -207,7 +212,7 @@ def make_eval_batch(
 
     def sums(params: Any, sequences: dict, firsts_B: jax.Array) -> Sums:
         batch = _batch(options, sequences, firsts_B)
-        return lax.psum(_losses_and_sums(options, params, batch, None)[2], _AXIS)
+        return _over_devices(_losses_and_sums(options, params, batch, None)[2])
 
     pmapped = jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)
     return lambda params, sequences, firsts_B: pmapped(

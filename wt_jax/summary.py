@@ -6,7 +6,8 @@ import jax
 
 from wt_jax import config
 from wt_jax.inputs import n_inputs
-from wt_jax.model import init_params, tap_shifts
+from wt_jax.layers import tap_shifts
+from wt_jax.model import init_params
 
 
 def _dense_flops(rows: int, widths: list[int]) -> int:

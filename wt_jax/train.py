@@ -155,6 +155,7 @@ def finish(run: Run) -> None:
 def main(argv: Sequence[str]) -> int:
     options = config.parse(argv)
     commands.use_compilation_cache()
+    commands.keep_freed_memory()
     with only_writer(options.workdir):
         try:
             run = start(options)
