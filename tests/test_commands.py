@@ -82,7 +82,7 @@ def test_freed_memory_is_kept():
         "from wt_jax.commands import keep_freed_memory\n"
         "def faults():\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
-        "    for _ in range(20): np.ones(8_000_000, np.uint8)\n"
+        "    for _ in range(20): np.ones(100_000_000, np.uint8)\n"
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
         "faults(); before = faults(); keep_freed_memory(); faults(); print(before, faults())\n"
     )
