@@ -219,7 +219,7 @@ class _Ending:
                 client.key_value_set(_FAILED, json.dumps(told))
             self._heard.wait(_GRACE_S)
             is_said = self._reason.get("process", process) != process and self._reason["line"] == told["line"]
-            self._say("" if is_said else line, status)
+            self._say("" if is_said else line, status, stays=not is_lost)
 
     def _lost(self) -> str:
         return (
@@ -227,7 +227,7 @@ class _Ending:
             "again for all of them, goes on from the last checkpoint"
         )
 
-    def _say(self, line: str, status: int) -> NoReturn:
+    def _say(self, line: str, status: int, stays: bool = True) -> NoReturn:
         self._status = status
         sys.stdout.flush()
         if line:
