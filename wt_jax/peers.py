@@ -22,7 +22,7 @@ from wt_jax.hosts import find_hosts
 
 LOST = 75  # exit status EX_TEMPFAIL (sysexits.h): the same command again may work
 _JOIN_S = 120  # commands are also started by hand, one terminal after another
-_HEARTBEAT_S = 45  # a host without power says nothing; a killed process is noticed at once
+_HEARTBEAT_S = 30  # a host without power says nothing; a killed process is noticed by the next collective
 _GRACE_S = 3  # in which all may come to the same error by themselves
 _LONG_MS = 24 * 3600 * 1000  # whoever waits hears of a failure meanwhile
 _FAILED = "wt_jax/failed"
