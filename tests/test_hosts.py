@@ -268,6 +268,16 @@ def test_variables_that_make_no_sense(environment, values, message):
         hosts.find_hosts()
 
 
+def test_a_port_that_is_taken(environment):
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        address = f"localhost:{taken.getsockname()[1]}"
+        environment(**dict(zip(hosts.VARIABLES, (address, "2", "0"), strict=True)))
+        with pytest.raises(ValueError, match=rf"{address}: process 0 cannot listen .*take another port"):
+            hosts.find_hosts()
+
+
 SLURM = {
     "SLURM_JOB_ID": "7", "SLURM_STEP_NODELIST": "gpu[01-02]", "SLURM_NTASKS": "4", "SLURM_PROCID": "3",
     "SLURM_LOCALID": "1", "SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_TASKS_PER_NODE": "2(x2)",

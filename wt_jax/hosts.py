@@ -52,12 +52,27 @@ def _by_hand(address: str, n_processes: str, process: str) -> dict[str, Any] | N
         socket.getaddrinfo(host.strip("[]"), int(port))
     except OSError as error:
         raise ValueError(f"JAX_COORDINATOR_ADDRESS={address}: no such host ({error})") from error
+    if i == 0:
+        _check_free(address, int(port))
     return {
         "coordinator_address": address,
         "num_processes": n,
         "process_id": i,
         "cluster_detection_method": "deactivate",
     }
+
+
+def _check_free(address: str, port: int) -> None:
+    """The runtime would end without a word where something else listens."""
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind(("", port))
+        except OSError as error:
+            raise ValueError(
+                f"JAX_COORDINATOR_ADDRESS={address}: process 0 cannot listen there ({error}); take "
+                "another port"
+            ) from error
 
 
 def _slurm_tasks() -> int:
