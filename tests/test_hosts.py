@@ -33,11 +33,11 @@ GONE = "another process of the run is gone, and this one ends too; the same comm
 class Processes:
     """A command line in two processes of one run; reads what they write."""
 
-    def __init__(self, *argvs, heartbeat_s=600, join_s=300, port=None, **environment):
-        program = TRAIN.format(heartbeat_s=heartbeat_s, join_s=join_s)
+    def __init__(self, *argvs, heartbeat_s=600, **environment):
+        program = TRAIN.format(heartbeat_s=heartbeat_s, join_s=300)
         given = {
             **os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "JAX_NUM_PROCESSES": str(len(argvs)),
-            "JAX_COORDINATOR_ADDRESS": f"localhost:{port or free_port()}", **environment,
+            "JAX_COORDINATOR_ADDRESS": f"localhost:{free_port()}", **environment,
         }  # fmt: skip
         self.all = [
             subprocess.Popen(
@@ -128,19 +128,29 @@ def test_two_processes_equal_one(alone, root, tmp_path, n_devices):
 
 
 def test_a_checkpoint_moves_between_numbers_of_processes(alone, root, tmp_path):
-    """Two epochs of one process, two of two, two of one."""
-    for n_epochs, n_processes in ((2, 1), (4, 2), (6, 1)):
+    """Three epochs of one process, three of two; the other way round where a killed process is told of."""
+    for n_epochs, n_processes in ((3, 1), (6, 2)):
         argv = argv_of(root, tmp_path / "run", **{"train.epochs": n_epochs})
         for status, _, err in Processes(*[argv] * n_processes).end():
             assert status == 0, err
     assert_close(tmp_path / "run", alone)
 
 
+LONG_EPOCH = {"train.windows_per_epoch": 2000, "train.epochs": 1, "train.steps_per_dispatch": 1}
+
+
+@pytest.fixture(scope="module")
+def long_epoch(root, tmp_path_factory):
+    """One epoch of 250 steps without a break."""
+    workdir = tmp_path_factory.mktemp("long") / "run"
+    assert Processes(argv_of(root, workdir, **LONG_EPOCH)).end()[0][0] == 0
+    return workdir
+
+
 @pytest.mark.parametrize("sent", [{1: signal.SIGTERM}, {0: signal.SIGINT, 1: signal.SIGTERM}])
-def test_a_signal_at_one_stops_all_at_the_same_step(root, tmp_path, sent):
+def test_a_signal_at_one_stops_all_at_the_same_step(long_epoch, root, tmp_path, sent):
     """And the same command goes on to what a run without a break gives."""
-    long_epoch = {"train.windows_per_epoch": 2000, "train.epochs": 1, "train.steps_per_dispatch": 1}
-    argv = argv_of(root, tmp_path / "run", **long_epoch)
+    argv = argv_of(root, tmp_path / "run", **LONG_EPOCH)
     processes = Processes(argv, argv, WT_JAX_LOG="debug")
     for line in processes.all[0].stderr:
         if "losses" in line:
@@ -151,10 +161,9 @@ def test_a_signal_at_one_stops_all_at_the_same_step(root, tmp_path, sent):
     assert status == other and status in {128 + number for number in sent.values()}, err
     step = int(re.search(r"SIG\w+: saved step (\d+)", out)[1])
     assert 0 < step < 250 and nothing == ""
-    assert [status for status, *_ in Processes(argv, argv).end()] == [0, 0]
-    whole = argv_of(root, tmp_path / "whole", **long_epoch)
-    assert [status for status, *_ in Processes(whole).end()] == [0]
-    assert_close(tmp_path / "run", tmp_path / "whole")
+    n_processes = 3 - len(sent)
+    assert [status for status, *_ in Processes(*[argv] * n_processes).end()] == [0] * n_processes
+    assert_close(tmp_path / "run", long_epoch)
 
 
 @pytest.mark.parametrize("killed", [0, 1])
@@ -166,7 +175,8 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(alone, roo
     status, _, err = processes.end()[1 - killed]
     assert status == peers.LOST and GONE in err and err.count("\n") == 1, err
     assert 8 <= Checkpoints(tmp_path / "run").latest_step < 48
-    assert [status for status, *_ in Processes(argv, argv).end()] == [0, 0]
+    n_processes = 1 + killed
+    assert [status for status, *_ in Processes(*[argv] * n_processes).end()] == [0] * n_processes
     assert_close(tmp_path / "run", alone)
 
 
@@ -180,7 +190,6 @@ def test_an_error_of_one_ends_all_with_its_words(root, tmp_path):
 
 
 def test_other_data_another_config_and_another_workdir_are_refused(root, tmp_path):
-    """One of them is said once, by whoever was first."""
     changed = Path(shutil.copytree(root, tmp_path / "changed"))
     path = next(changed.rglob("train0.npz"))
     recording = load_recording(path)
@@ -188,8 +197,10 @@ def test_other_data_another_config_and_another_workdir_are_refused(root, tmp_pat
     save_recording(path, recording)
     argv = argv_of(root, tmp_path / "run")
     for other, message in (
-        (argv_of(changed, tmp_path / "run"), "the data's fingerprint (process 0: "),
-        (argv_of(root, tmp_path / "run", seed=3), "seed (process 0: 0, process 1: 3)"),
+        (
+            argv_of(changed, tmp_path / "run", seed=3),
+            "must be given the same: seed (process 0: 0, process 1: 3); the data's fingerprint (process 0: ",
+        ),
         (argv_of(root, tmp_path / "own"), f"workdir={tmp_path}/own: does not hold what process 0 writes"),
     ):
         ends = Processes(argv, other).end()
@@ -202,8 +213,6 @@ def test_other_data_another_config_and_another_workdir_are_refused(root, tmp_pat
 @pytest.mark.parametrize("process", ["0", "1"])
 def test_nobody_else_comes(root, tmp_path, process):
     port = free_port()
-    processes = Processes(argv_of(root, tmp_path / "run"), join_s=3, port=port, JAX_NUM_PROCESSES="2")
-    processes.all[0].kill()
     program = [sys.executable, "-c", TRAIN.format(heartbeat_s=600, join_s=3)]
     environment = {
         **os.environ, "JAX_PLATFORMS": "cpu", "JAX_NUM_PROCESSES": "2", "JAX_PROCESS_ID": process,
