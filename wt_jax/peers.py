@@ -24,7 +24,7 @@ LOST = 75  # exit status EX_TEMPFAIL (sysexits.h): the same command again may wo
 _JOIN_S = 120  # commands are also started by hand, one terminal after another
 _HEARTBEAT_S = 30  # a host without power says nothing; a killed process is noticed by the next collective
 _GRACE_S = 3  # in which all may come to the same error by themselves
-_LONG_MS = 24 * 3600 * 1000  # whoever waits hears of a failure meanwhile
+_LONG_MS = 20 * 24 * 3600 * 1000  # whoever waits hears of a failure meanwhile
 _FAILED = "wt_jax/failed"
 # What collectives and the coordination service say when another process is gone.
 _SIGNS = (
@@ -45,6 +45,10 @@ _rounds = iter(range(sys.maxsize))
 def _client() -> Any:
     """Of the coordination service that process 0 runs."""
     return distributed.global_state.client
+
+
+def _is_debug() -> bool:
+    return os.environ.get("WT_JAX_LOG", "").lower() == "debug"
 
 
 def is_first() -> bool:
@@ -153,12 +157,16 @@ class _Ending:
         ctypes.CDLL(None).signal(int(signal.SIGABRT), self._on_abort)
         # Its handler of SIGTERM would take the place of ours.
         jax.config.update("jax_enable_preemption_service", False)
+        # C++ waits here, and Python could not act on a signal.
+        before = {n: signal.signal(n, signal.SIG_DFL) for n in (signal.SIGINT, signal.SIGTERM)}
         try:
             jax.distributed.initialize(
                 **arguments, initialization_timeout=_JOIN_S, heartbeat_timeout_seconds=_HEARTBEAT_S
             )
         except (RuntimeError, OSError) as error:
             raise ValueError(f"{self._joining} ({error})") from error
+        for number, handler in before.items():
+            signal.signal(number, handler)
         self._joining = ""
         if not is_first():
             sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
@@ -170,9 +178,8 @@ class _Ending:
         sys.stdout.flush()
         sys.stdout = open(out, "w", encoding=sys.stdout.encoding, errors="replace", buffering=1)  # noqa: SIM115
         sys.stderr = open(os.dup(2), "w", encoding="utf-8", errors="replace", buffering=1)  # noqa: SIM115
-        if os.environ.get("WT_JAX_LOG", "").lower() != "debug":
-            os.dup2(write, 2)
-        os.dup2(write, 1)
+        for number in (1, 2):
+            os.dup2(write, number)
         os.close(write)
         threading.Thread(target=self._pass_on, args=(read,), daemon=True).start()
 
@@ -183,7 +190,7 @@ class _Ending:
                 self._is_dying |= b"JAX distributed service detected fatal errors" in line
                 if line[:1] in b"IWEF" and line[1:5].isdigit():  # a line of glog's; others go on from it
                     is_noise = b"coordination_service" in line
-                if not (is_noise or self._is_dying or line.startswith(b"[Gloo]")):
+                if _is_debug() or not (is_noise or self._is_dying or line.startswith(b"[Gloo]")):
                     os.write(self._stderr, line)
 
     def _listen(self) -> None:
@@ -207,13 +214,13 @@ class _Ending:
             line, status = self._of_the_other(), self._reason["status"]
         elif is_lost:
             line, status = self._lost(), LOST
-        elif not line or os.environ.get("WT_JAX_LOG", "").lower() == "debug":
+        elif not line or _is_debug():
             traceback.print_exception(error)
             line = line or f"error: {type(error).__name__}: {error}"
         with self._lock:
             if self._joining:
                 self._say(line, status)
-            client, process = _client(), jax.process_index()
+            client, process = _client(), distributed.global_state.process_id
             told = {"process": process, "line": line.removeprefix("error: "), "status": status}
             with contextlib.suppress(jax.errors.JaxRuntimeError):  # another process was first
                 client.key_value_set(_FAILED, json.dumps(told))
@@ -232,10 +239,8 @@ class _Ending:
         sys.stdout.flush()
         if line:
             os.write(self._stderr, f"{line}\n".encode())
-        if not self._joining:
-            with contextlib.suppress(
-                jax.errors.JaxRuntimeError
-            ):  # process 0, whom all hear from, must be last
+        if stays and not self._joining:
+            with contextlib.suppress(jax.errors.JaxRuntimeError):  # all hear by process 0
                 _client().wait_at_barrier("wt_jax/ended", 2 * _GRACE_S * 1000)
         os._exit(status)  # leaving in the regular way waits for the others
 
