@@ -31,18 +31,23 @@ GONE = "another process of the run is gone, and this one ends too; the same comm
 
 
 class Processes:
-    """A command line in two processes of one run; reads what they write."""
+    """A command line in several processes of one run, by hand or as tasks of Slurm; reads what they write."""
 
-    def __init__(self, *argvs, heartbeat_s=600, **environment):
+    def __init__(self, *argvs, heartbeat_s=600, slurm=False, **environment):
         program = TRAIN.format(heartbeat_s=heartbeat_s, join_s=300)
-        given = {
-            **os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", "JAX_NUM_PROCESSES": str(len(argvs)),
-            "JAX_COORDINATOR_ADDRESS": f"localhost:{free_port()}", **environment,
+        n, port = len(argvs), free_port()
+        by_hand = {"JAX_COORDINATOR_ADDRESS": f"localhost:{port}", "JAX_NUM_PROCESSES": str(n)}
+        by_slurm = {
+            "SLURM_JOB_ID": "1", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "9",
+            "SLURM_STEP_NUM_TASKS": str(n), "JAX_COORDINATOR_PORT": str(port),
         }  # fmt: skip
+        given = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", **(by_slurm if slurm else by_hand)}
+        which = ("SLURM_PROCID", "SLURM_LOCALID") if slurm else ("JAX_PROCESS_ID",)
         self.all = [
             subprocess.Popen(
                 [sys.executable, "-u", "-c", program, *argv], cwd=REPOSITORY, text=True,
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**given, "JAX_PROCESS_ID": str(i)},
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                env=given | environment | dict.fromkeys(which, str(i)),
             )
             for i, argv in enumerate(argvs)
         ]  # fmt: skip
@@ -56,7 +61,7 @@ class Processes:
                 return
         raise AssertionError(f"{text!r} never came:\n{seen}\n{self.all[0].stderr.read()}")
 
-    def end(self, timeout_s=300):
+    def end(self, timeout_s=900):
         """[(exit status, standard output, standard error)]; none may hang."""
         ends = [None] * len(self.all)
 
@@ -182,7 +187,7 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(alone, roo
 
 def test_an_error_of_one_ends_all_with_its_words(root, tmp_path):
     argv, wrong = argv_of(root, tmp_path / "run"), argv_of("/nowhere", tmp_path / "run")
-    (status, _, err), (other, _, words) = Processes(argv, wrong).end()
+    (status, _, err), (other, _, words) = Processes(argv, wrong, slurm=True).end()
     assert status == other == 2
     assert words == "error: data root /nowhere: no such folder; expected landmarks/<class>/<video>.npz, " \
         "see data/README.md\n"  # fmt: skip
@@ -233,7 +238,9 @@ def environment(monkeypatch):
 
     def set_(**variables):
         for name in os.environ:
-            if name.startswith(("SLURM_", "JAX_COORD", "JAX_NUM", "JAX_PROC", "TPU_", "CUDA_", "ROCR_")):
+            if name.startswith(
+                ("SLURM_", "JAX_COORD", "JAX_NUM", "JAX_PROC", "TPU_", "MEGA", "CUDA_", "ROCR_")
+            ):
                 monkeypatch.delenv(name)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -332,7 +339,9 @@ def test_jax_reads_what_slurm_says(environment, monkeypatch):
 
 @pytest.mark.parametrize(("names", "expected"), [("a,b,c", {}), ("localhost", None)])
 def test_hosts_of_a_tpu_slice(environment, monkeypatch, names, expected):
-    environment(TPU_WORKER_HOSTNAMES=names, TPU_WORKER_ID="1", TPU_SKIP_MDS_QUERY="1")
+    environment(
+        TPU_WORKER_HOSTNAMES=names, TPU_WORKER_ID="1", MEGASCALE_NUM_SLICES="1", TPU_SKIP_MDS_QUERY="1"
+    )
     assert hosts.find_hosts() is None  # the variables alone are no TPU
     monkeypatch.setattr("jax._src.clusters.cloud_tpu_cluster.running_in_cloud_tpu_vm", True)
     assert hosts.find_hosts() == expected
@@ -347,7 +356,7 @@ def test_a_tpu_whose_hosts_nobody_knows_trains_alone(environment, monkeypatch, c
 
     monkeypatch.setattr("jax._src.clusters.cloud_tpu_cluster.get_metadata", no_answer)
     assert hosts.find_hosts() is None
-    assert "hosts were not found (no route" in capsys.readouterr().err
+    assert "not found (no route" in capsys.readouterr().err
 
 
 def test_alone_there_is_nothing_to_agree_on(tmp_path):

@@ -98,7 +98,7 @@ def _tpu_hosts() -> int:
     # JAX has no public way to ask; initialize() without arguments fails on a machine that is no cluster.
     from jax._src import clusters
 
-    for cluster in (clusters.GceTpuCluster, clusters.GkeTpuCluster):
+    for cluster in (clusters.GkeTpuCluster, clusters.GceTpuCluster):
         try:
             if cluster.is_env_present():
                 return cluster.get_process_count()
