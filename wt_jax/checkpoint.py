@@ -9,7 +9,9 @@ from typing import Any
 
 import grain
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from wt_jax import config
@@ -101,7 +103,7 @@ class Checkpoints:
             self._manager.save(
                 step,
                 args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(state),
+                    state=ocp.args.StandardSave(_of_all_processes(state)),
                     batches=grain.checkpoint.CheckpointSave(batches),
                     meta=ocp.args.JsonSave({"version": _VERSION, **meta}),
                 ),
@@ -159,13 +161,14 @@ class Checkpoints:
         `batches` is moved to its position. Raises ValueError for a checkpoint that is damaged or of
         another model.
         """
-        items: dict[str, Any] = {"state": ocp.args.StandardRestore(template)}
-        if batches is not None:
-            items["batches"] = grain.checkpoint.CheckpointRestore(batches)
-        return self._restore(step, **items)["state"]
+        return self._restore(step, batches, state=ocp.args.StandardRestore(template))["state"]
 
-    def _restore(self, step: int, **items: Any) -> Any:
+    def _restore(self, step: int, batches: grain.DatasetIterator | None = None, **items: Any) -> Any:
         try:
+            if batches is not None:
+                # Any process's will do, of however many: all are at the same position of their shares.
+                position = min((self.folder / str(step) / "batches").glob("process_*.json"))
+                batches.set_state(json.loads(position.read_text()))
             return self._manager.restore(step, args=ocp.args.Composite(**items))
         except jax.errors.JaxRuntimeError:  # out of memory, say
             raise
@@ -177,6 +180,19 @@ class Checkpoints:
 
     def close(self) -> None:
         self._manager.close()
+
+
+def _of_all_processes(state: Any) -> Any:
+    """The arrays that every process holds whole, as one that Orbax writes once."""
+    if jax.process_count() == 1:
+        return state
+    everywhere = NamedSharding(Mesh(np.asarray(jax.devices()), ("data",)), PartitionSpec())
+    return jax.tree.map(
+        lambda x: jax.make_array_from_single_device_arrays(
+            x.shape, everywhere, [shard.data for shard in x.addressable_shards]
+        ),
+        state,
+    )
 
 
 def _metric(metrics: dict[str, float]) -> float:

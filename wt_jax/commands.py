@@ -36,18 +36,22 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main(sys.argv[1:])
-    except (ValueError, OSError) as error:
-        if level == "DEBUG":
+    except BaseException as error:
+        words = last_words(error)
+        if words is None or (level == "DEBUG" and words[1] == USER_ERROR):
             raise
-        print(f"error: {error}", file=sys.stderr)
-        status = USER_ERROR
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        status = INTERRUPTED
-    except Terminated:
-        print("terminated", file=sys.stderr)
-        status = TERMINATED
+        print(words[0], file=sys.stderr)
+        status = words[1]
     sys.exit(status)
+
+
+def last_words(error: BaseException) -> tuple[str, int] | None:
+    """The line and the exit status with which a command ends; None for a fault of the program itself."""
+    if isinstance(error, ValueError | OSError):
+        return f"error: {error}", USER_ERROR
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    return ("terminated", TERMINATED) if isinstance(error, Terminated) else None
 
 
 def use_compilation_cache() -> None:
@@ -99,13 +103,18 @@ def _terminate(number: int, frame: object) -> NoReturn:
 
 
 class Stop:
-    """Whether a signal has asked the run to stop, and which."""
+    """Whether a signal has asked this process to stop, and which."""
 
     caught: signal.Signals | None = None
 
     @property
     def status(self) -> int:
-        return TERMINATED if self.caught == signal.SIGTERM else INTERRUPTED
+        return stop_status(self.caught)
+
+
+def stop_status(caught: signal.Signals | None) -> int:
+    """Exit status of a run that a signal stopped."""
+    return TERMINATED if caught == signal.SIGTERM else INTERRUPTED
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """A training run: what it is made of, where it stands, and all that happens before its first step."""
 
 import dataclasses
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import grain
 import jax
 
-from wt_jax import config
+from wt_jax import commands, config, peers
 from wt_jax.calibration import calibrate
 from wt_jax.checkpoint import Checkpoints, check_resumable, delete_run, make_meta
 from wt_jax.corpus import Corpus, load_corpus
@@ -23,8 +24,10 @@ from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.steps import (
     Dispatch,
     TrainState,
+    all_devices,
     check_devices,
     init_state,
+    make_agreement,
     make_train_dispatch,
     put_sequences,
     state_template,
@@ -51,6 +54,8 @@ class Run:
     checkpoints: Checkpoints
     monitor: Monitor
     history: History
+    agree: Callable[[int], int]
+    stopped_by: signal.Signals | None = None
 
     @property
     def workdir(self) -> Path:
@@ -73,6 +78,12 @@ class Run:
         stops_early = train.select == "best" and self.monitor.should_stop(train.patience)
         return len(self.history) >= train.epochs or stops_early
 
+    def heed(self, stop: commands.Stop) -> bool:
+        """Whether to stop for a signal: that of any process stops all, at the same dispatch."""
+        if number := self.agree(stop.caught or 0):
+            self.stopped_by = signal.Signals(number)
+        return self.stopped_by is not None
+
     def save(self, segmentation_loss: float | None = None) -> None:
         meta = make_meta(
             self.options,
@@ -89,14 +100,17 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
     `corpus` None: the one that `data` names. Raises ValueError for a batch, a split or data that cannot be
     trained on, before anything is deleted.
     """
-    devices = jax.local_devices()
-    if jax.process_count() > 1:
-        raise ValueError(f"{jax.process_count()} processes: one host is all that training runs on yet")
+    devices = all_devices()
     check_devices(options, len(devices))
     workdir = Path(options.workdir)
-    corpus = corpus or load_corpus(
-        options.data.root, options.data.recordings, options.data.classes, workdir / "recordings"
+    peers.check_shared(workdir)
+    data = options.data
+    corpus = corpus or peers.first_then_others(
+        lambda: load_corpus(data.root, data.recordings, data.classes, workdir / "recordings")
     )
+    _check_peers(options, corpus)
+    agree = make_agreement(devices)
+    agree(0)  # connects the processes while none is late: for that alone they wait no longer than 30 s
     train_recordings, val_recordings = corpus.split("train"), corpus.split("val")
     if not train_recordings or not val_recordings:
         missing = "val" if train_recordings else "train"
@@ -111,7 +125,7 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
     _warn_of_gaps(windows, val_recordings, options)
     batches = make_train_batches(windows, options, jax.process_index(), jax.process_count())
     if options.overwrite:
-        delete_run(workdir)
+        peers.first_then_others(lambda: delete_run(workdir))
     run = Run(
         options=options,
         about_data=_about(corpus, options),
@@ -125,8 +139,10 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
         checkpoints=Checkpoints(workdir),
         monitor=Monitor(options.optimizer.learning_rate),
         history=History(),
+        agree=agree,
     )
     latest = run.checkpoints.latest_step
+    peers.check_same({"latest checkpoint": latest})
     if latest is not None:
         meta = run.checkpoints.meta(latest)
         check_resumable(meta, options, corpus.fingerprint, workdir)
@@ -137,10 +153,24 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
     print(
         f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) "
         f"of {len(train_recordings)} recordings, {len(val_recordings)} for validation; "
-        f"{len(devices)} x {devices[0].device_kind}, batch {options.train.batch_size}, "
+        f"{len(devices)} x {devices[0].device_kind}{_of_processes()}, batch {options.train.batch_size}, "
         f"an epoch is {run.windows_per_epoch:,} windows"
     )
     return run
+
+
+def _of_processes() -> str:
+    return f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
+
+
+def _check_peers(options: config.Config, corpus: Corpus) -> None:
+    """Raises ValueError where the processes differ in anything but where they find things."""
+    given = {
+        key: value
+        for key, value in config.flatten(options).items()
+        if key not in ("workdir", "data.root", "data.recordings")
+    }
+    peers.check_same({**given, "the data's fingerprint": corpus.fingerprint, "jax": jax.__version__})
 
 
 def make_calibration(

@@ -1,10 +1,13 @@
 """The training and evaluation steps: the only file that says pmap, or jit for training.
 
+`devices` are those of all processes of the run; state and sequences are whole on each of this process's own.
+
 Letters: D devices of this process, K steps a dispatch, A parts of an accumulated batch, B windows of a
 device's share. Losses are divided by counts summed over all devices, so that the number of devices
 changes nothing but rounding.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,9 +47,27 @@ class TrainState(flax.struct.PyTreeNode):
         return self.params if self.average is None else self.average
 
 
+def all_devices() -> list[jax.Device]:
+    """The devices of all processes of the run; a process's are side by side, as its share of a batch is.
+
+    Raises ValueError where processes have different numbers of them.
+    """
+    numbers = Counter(device.process_index for device in jax.devices())
+    if len(set(numbers.values())) > 1:
+        raise ValueError(
+            f"the processes of a run must have as many devices each; they have {list(numbers.values())}"
+        )
+    return sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+
+
+def _own(devices: Sequence[jax.Device]) -> list[jax.Device]:
+    """Those of this process: other processes put on theirs what they, too, know."""
+    return [device for device in devices if device.process_index == jax.process_index()]
+
+
 def replicated(devices: Sequence[jax.Device]) -> NamedSharding:
     """The placement of what every device holds whole."""
-    return NamedSharding(Mesh(np.asarray(devices), (_AXIS,)), PartitionSpec())
+    return NamedSharding(Mesh(np.asarray(_own(devices)), (_AXIS,)), PartitionSpec())
 
 
 def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainState:
@@ -200,24 +221,49 @@ def make_train_dispatch(options: config.Config, devices: Sequence[jax.Device]) -
     pmapped = jax.pmap(
         steps, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0, devices=devices
     )
+    own = _own(devices)
     return lambda state, sequences, firsts_KxB: pmapped(
-        state, sequences, _put_shares(np.moveaxis(_shares(firsts_KxB, len(devices)), 1, 0), devices)
+        state, sequences, _put_shares(np.moveaxis(_shares(firsts_KxB, len(own)), 1, 0), own)
     )
 
 
 def make_eval_batch(
     options: config.Config, devices: Sequence[jax.Device]
 ) -> Callable[[Any, dict, np.ndarray], Sums]:
-    """Returns eval_batch(params, sequences, firsts_B) -> Sums; first frames of -1 are padding."""
+    """Returns eval_batch(params, sequences, firsts_B) -> Sums; first frames of -1 are padding.
+
+    `firsts_B` and the sums are of all processes; each computes its share.
+    """
 
     def sums(params: Any, sequences: dict, firsts_B: jax.Array) -> Sums:
         batch = _batch(options, sequences, firsts_B)
         return _over_devices(_losses_and_sums(options, params, batch, None)[2])
 
     pmapped = jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)
+    own = _own(devices)
+    rows = [devices.index(device) for device in own]
     return lambda params, sequences, firsts_B: pmapped(
-        params, sequences, _put_shares(_shares(firsts_B, len(devices)), devices)
+        params, sequences, _put_shares(_shares(firsts_B, len(devices))[rows], own)
     )
+
+
+def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
+    """Returns agree(number) -> the largest that any process gave.
+
+    Of several processes, at the call before: by then it is there, and none has to wait for it.
+    """
+    if jax.process_count() == 1:
+        return lambda number: number
+    own, before = _own(devices), []
+    largest = jax.pmap(
+        lambda number: lax.pmax(number, _AXIS), axis_name=_AXIS, out_axes=None, devices=devices
+    )
+
+    def agree(number: int) -> int:
+        before.append(largest(_put_shares(np.full(len(own), number, np.int32), own)))
+        return int(before.pop(0)) if len(before) > 1 else 0
+
+    return agree
 
 
 def _shares(firsts: np.ndarray, n_devices: int) -> np.ndarray:

@@ -1,20 +1,21 @@
 """`python -m wt_jax.train --config experiments/main.py`: the training loop."""
 
+import contextlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from wt_jax import commands, config
+from wt_jax import commands, config, peers
 from wt_jax.files import only_writer
 from wt_jax.history import TensorBoard
 from wt_jax.metrics import scores
 from wt_jax.optimizer import set_learning_rate
 from wt_jax.run import Run, start
-from wt_jax.steps import explain_out_of_memory, reset_sums, state_template
+from wt_jax.steps import all_devices, explain_out_of_memory, reset_sums, state_template
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
 
@@ -31,7 +32,7 @@ def train_epoch(run: Run, stop: commands.Stop) -> dict[str, float] | None:
     waited_s, start_s, pending = 0.0, time.perf_counter(), None
     bar = tqdm(
         desc=f"epoch {len(run.history) + 1}", total=n_dispatches * n_windows, initial=first * n_windows,
-        unit=" windows", unit_scale=True, leave=False, disable=None,
+        unit=" windows", unit_scale=True, leave=False, disable=None if peers.is_first() else True,
     )  # fmt: skip
     for _ in range(first, n_dispatches):
         draw_s = time.perf_counter()
@@ -44,7 +45,7 @@ def train_epoch(run: Run, stop: commands.Stop) -> dict[str, float] | None:
         bar.update(n_windows)
         pending = (run.step, losses_K)
         run.step += train.steps_per_dispatch
-        if stop.caught:
+        if run.heed(stop):
             break
     bar.close()
     if pending:
@@ -60,9 +61,9 @@ def train_epoch(run: Run, stop: commands.Stop) -> dict[str, float] | None:
     }
 
 
-def fit(run: Run, board: TensorBoard, stop: commands.Stop) -> None:
+def fit(run: Run, board: TensorBoard | None, stop: commands.Stop) -> None:
     """The loop: epochs until the last, the early stop or a signal, each with a checkpoint at its end."""
-    while not (run.is_over or stop.caught):
+    while not (run.is_over or run.heed(stop)):
         epoch = train_epoch(run, stop)
         if epoch is None:
             run.save()
@@ -87,8 +88,9 @@ def fit(run: Run, board: TensorBoard, stop: commands.Stop) -> None:
         run.state = reset_sums(run.state)
         run.save(loss)
         _log.debug("checkpoint of step %d saved; kept: best %d", run.step, run.checkpoints.best_step)
-        run.history.save(run.workdir / "training_history.npy")
-        board.write(len(run.history), epoch)
+        if board:
+            run.history.save(run.workdir / "training_history.npy")
+            board.write(len(run.history), epoch)
         print(_epoch_line(run, epoch, is_best), flush=True)
 
 
@@ -133,12 +135,23 @@ def calibrate_best(run: Run) -> None:
     """Chooses how the best checkpoint's timelines are read, on validation, and keeps that in it."""
     step = run.checkpoints.served_step
     assert step is not None
-    template = state_template(run.options, jax.local_devices())
+    template = state_template(run.options, all_devices())
     counting = run.calibrate(run.checkpoints.restore(step, template).best_params)
     if counting is None:
         print("warning: too few validation recordings with known repetitions: thresholds are the defaults")
-    else:
+    elif peers.is_first():
         run.checkpoints.save_counting(step, counting)
+
+
+@contextlib.contextmanager
+def open_board(run: Run) -> Iterator[TensorBoard | None]:
+    """TensorBoard's file, of process 0."""
+    if not peers.is_first():
+        yield None
+        return
+    about = f"data: {run.about_data['data']}"
+    with contextlib.closing(TensorBoard(run.workdir / "tensorboard", len(run.history) + 1, about)) as board:
+        yield board
 
 
 def finish(run: Run) -> None:
@@ -152,33 +165,26 @@ def finish(run: Run) -> None:
             print(f"warning: {run.workdir}: history not written: {error}")
 
 
-def main(argv: Sequence[str]) -> int:
-    options = config.parse(argv)
-    commands.use_compilation_cache()
-    commands.keep_freed_memory()
-    with only_writer(options.workdir):
-        try:
-            run = start(options)
-            board = TensorBoard(
-                run.workdir / "tensorboard", len(run.history) + 1, f"data: {run.about_data['data']}"
-            )
-            with commands.catch_stop() as stop:
-                try:
-                    fit(run, board, stop)
-                    if run.is_over:
-                        calibrate_best(run)
-                finally:
-                    board.close()
+def train(options: config.Config) -> int:
+    """A run from its start, or from where it was, to its end or a signal: the exit status."""
+    try:
+        run = start(options)
+        with open_board(run) as board, commands.catch_stop() as stop:
+            try:
+                fit(run, board, stop)
+                if run.is_over:
+                    calibrate_best(run)
+            finally:
+                if peers.is_first():
                     finish(run)
-        except jax.errors.JaxRuntimeError as error:
-            raise explain_out_of_memory(error, options) or error from error
+    except jax.errors.JaxRuntimeError as error:
+        raise explain_out_of_memory(error, options) or error from error
     served = run.checkpoints.served_step
     run.checkpoints.close()
-    if stop.caught and not run.is_over:
-        print(
-            f"{stop.caught.name}: saved step {run.step} in {run.workdir}; the same command goes on from there"
-        )
-        return stop.status
+    if run.stopped_by and not run.is_over:
+        name, status = run.stopped_by.name, commands.stop_status(run.stopped_by)
+        print(f"{name}: saved step {run.step} in {run.workdir}; the same command goes on from there")
+        return status
     assert served is not None
     why = "last epoch" if len(run.history) >= options.train.epochs else "early stop"
     epoch = served * options.train.batch_size // run.windows_per_epoch
@@ -189,6 +195,14 @@ def main(argv: Sequence[str]) -> int:
         f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
     )
     return 0
+
+
+def main(argv: Sequence[str]) -> int:
+    options = config.parse(argv)
+    commands.use_compilation_cache()
+    commands.keep_freed_memory()
+    with peers.joined(), only_writer(options.workdir) if peers.is_first() else contextlib.nullcontext():
+        return train(options)
 
 
 if __name__ == "__main__":
