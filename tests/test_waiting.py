@@ -1,31 +1,13 @@
 """That the loop never waits: nothing is compiled twice, and it says itself where its time goes."""
 
-import contextlib
-
-import jax
 import numpy as np
 import pytest
+from runs import compilations
 from test_train import arguments, write_root
 
 from wt_jax import commands, config, train
 from wt_jax.history import History
 from wt_jax.run import start
-
-
-@contextlib.contextmanager
-def compilations():
-    """The list of what JAX traces, lowers and compiles from here on."""
-    events = []
-
-    def note(event, seconds, **about):
-        if event.startswith("/jax/core/compile/"):
-            events.append((event, about))
-
-    jax.monitoring.register_event_duration_secs_listener(note)
-    try:
-        yield events
-    finally:
-        jax.monitoring.unregister_event_duration_listener(note)
 
 
 class Board:

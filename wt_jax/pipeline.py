@@ -1,6 +1,7 @@
 """The Grain pipeline: batches of window indices, balanced, deterministic by seed, sharded by process."""
 
 import functools
+
 import grain.python as grain
 import numpy as np
 

@@ -130,7 +130,8 @@ def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
         f"starts {epoch['val_segmentation_loss']:.4f}{'*' if is_best else ' '} "
         f"auc {epoch['val_segmentation_auc']:.3f}  |  "
         f"{epoch['windows_per_second']:,.0f} windows/s, waiting {100 * epoch['data_wait_share']:.1f} %, "
-        f"{sum(parts_s):.1f} s (validation {validating:.1f} %, saving {saving:.1f} %), at most {left_s / 60:.0f} min left"
+        f"{sum(parts_s):.1f} s (validation {validating:.1f} %, saving {saving:.1f} %), "
+        f"at most {left_s / 60:.0f} min left"
     )
     if run.monitor.learning_rate != epoch["learning_rate"]:
         line += f"\n  no better for {run.options.optimizer.plateau_patience} epochs: learning rate "

@@ -17,7 +17,9 @@ from wt_jax.steps import make_eval_batches, put_sequences
 from wt_jax.windows import Sequences, Windows, cut_windows, make_sequences
 
 _BATCH_OF_EACH = 64  # windows: most recordings have fewer
-_BATCH = {"cpu": 64}  # windows of one device; in batches of 512 a window takes 1.7 times as long: no cache holds them
+_BATCH = {
+    "cpu": 64
+}  # windows of one device; in batches of 512 a window takes 1.7 times as long: no cache holds them
 _BATCH_ELSEWHERE = 512
 
 
@@ -84,11 +86,11 @@ def make_evaluation_of_each(
 
     def evaluate(params: Any) -> list[Sums]:
         sums = jax.device_get(eval_batches(params, on_devices, batches_NxB))
-        return [_add(jax.tree.map(lambda x: x[a:b], sums)) for a, b in itertools.pairwise(ends)]
+        return [_add(sums, slice(a, b)) for a, b in itertools.pairwise(ends)]
 
     return evaluate
 
 
-def _add(sums: Sums) -> Sums:
-    """Over the batches, the first dimension of each."""
-    return jax.tree.map(lambda values: np.sum(values, 0, _wide(values)), sums)
+def _add(sums: Sums, batches: slice = slice(None)) -> Sums:
+    """Over those batches, the first dimension of each."""
+    return jax.tree.map(lambda values: np.sum(values[batches], 0, _wide(values)), sums)
