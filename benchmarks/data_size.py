@@ -3,8 +3,8 @@
     python benchmarks/data_size.py --sizes 1 4 16 --rounds 3
 
 Size 1 is 40 recordings of 900 frames, of random angles. Each size of each round has a process of its own, the
-sizes in turn. A cell is the median over rounds. A window is one that may be cut, at any frame. `drawing` is of
-all batches of one epoch without a step; `a window's share` is what start-up and memory grow by.
+sizes in turn. A cell is the median over rounds; the last row is the median of the ratios of one round.
+`drawing an epoch` is all its batches without a step.
 """
 
 import argparse
@@ -96,14 +96,7 @@ def main() -> None:
     print(f"| size | {' | '.join(_COLUMNS.values())} |\n|{'---|' * (len(_COLUMNS) + 1)}")
     for size, of in runs.items():
         medians = {name: statistics.median(run[name] for run in of) for name in _COLUMNS}
-        cells = [
-            f"{value:,.0f}"
-            if name in ("windows", "peak_mb")
-            else f"{value:.3f}"
-            if value < 1
-            else f"{value:.1f}"
-            for name, value in medians.items()
-        ]
+        cells = [f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in medians.values()]
         print(f"| {size}x | {' | '.join(cells)} |")
     low, high = min(runs), max(runs)
     growth = {

@@ -1,4 +1,4 @@
-"""What serving costs: windows a second of the same model here, in PyTorch and in ONNX Runtime; ms a video minute.
+"""What serving costs: windows a second, here, in PyTorch and in ONNX Runtime, and ms a minute of video.
 
     python benchmarks/inference.py --rounds 5
 

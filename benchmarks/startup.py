@@ -42,10 +42,10 @@ def profile(argv: list[str]) -> dict[str, float]:
     compiling: dict[str, float] = {"trace": 0.0, "lower": 0.0, "compile": 0.0}
     names = {"jaxpr_trace": "trace", "jaxpr_to_mlir_module": "lower", "backend_compile": "compile"}
 
-    def note(event: str, duration_s: float, **_: object) -> None:
+    def note(event: str, duration_secs: float, **_: str | int) -> None:
         for name, part in names.items():
             if event == f"/jax/core/compile/{name}_duration":
-                compiling[part] += duration_s
+                compiling[part] += duration_secs
 
     jax.monitoring.register_event_duration_secs_listener(note)
     options = config.parse(argv)
