@@ -119,7 +119,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="of one contender in one round")
     parser.add_argument("--minutes", type=int, nargs="+", default=[1, 10])
-    parser.add_argument("--rivals", nargs="+", choices=[*_MODULES, "none"], default=list(_MODULES))
+    parser.add_argument(
+        "--rivals", nargs="+", choices=[*_MODULES, "none"], default=["PyTorch", "ONNX Runtime"]
+    )
     arguments = parser.parse_args()
     print(f"machine: {machine()}\nversions: {versions()}\ndate: {datetime.datetime.now():%Y-%m-%d %H:%M}")
     print(f"command: python {shlex.join(sys.argv)}\n")
