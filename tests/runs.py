@@ -1,5 +1,6 @@
-"""Workdirs of training runs that never ran: a checkpoint of random parameters, and what to feed it."""
+"""Workdirs of training runs that never ran, what to feed them, and what JAX compiles meanwhile."""
 
+import contextlib
 import dataclasses
 
 import grain
@@ -76,3 +77,19 @@ class Walker:
     def __call__(self, frame_HxWx3, time_s):
         row = next(self._rows)
         return row if frame_HxWx3.max() > 40 else np.full_like(row, np.nan)
+
+
+@contextlib.contextmanager
+def compilations():
+    """The list of what JAX traces, lowers and compiles from here on."""
+    events = []
+
+    def note(event, seconds, **about):
+        if event.startswith("/jax/core/compile/"):
+            events.append((event, about))
+
+    jax.monitoring.register_event_duration_secs_listener(note)
+    try:
+        yield events
+    finally:
+        jax.monitoring.unregister_event_duration_listener(note)

@@ -32,7 +32,7 @@ def test_the_batch_size_changes_nothing(make_recording, tiny_config):
         make_evaluation(
             config.unflatten(flat | {"train.eval_batch_size": size}), recordings, jax.devices()[:1]
         )(params)
-        for size in (1, 4, 1000)
+        for size in (0, 1, 4, 1000)
     ]
     for other in sums[1:]:
         np.testing.assert_array_equal(sums[0].confusion_CxC, other.confusion_CxC)

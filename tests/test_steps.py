@@ -151,12 +151,12 @@ def test_padding_changes_no_sum():
     options, devices = options_with(), jax.devices()[:1]
     params = steps.init_state(options, devices).params
     sequences = steps.put_sequences(random_sequences(), devices)
-    eval_batch = steps.make_eval_batch(options, devices)
+    eval_batches = steps.make_eval_batches(options, devices)
     firsts = random_firsts(options)[0]
     padded = np.concatenate([firsts[:5], np.full(3, -1, np.int32)])
     assert_close(
-        jax.device_get(eval_batch(params, sequences, firsts[:5])),
-        jax.device_get(eval_batch(params, sequences, padded)),
+        jax.device_get(eval_batches(params, sequences, firsts[None, :5])),
+        jax.device_get(eval_batches(params, sequences, padded[None])),
         1e-6,
     )
 

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from runs import compilations
 
 from wt_jax import config
 from wt_jax.model import init_params, make_model
@@ -42,8 +43,7 @@ def test_the_middle_of_a_window_counts_most():
 def test_merge_by_hand():
     """Two windows of two frames, three apart: 0..5 and 3..8."""
     merge = Merge(2, 2, 3)
-    merge.add(0, np.array([1.0, 0.0]), np.array([0.0, 0.6]))
-    merge.add(3, np.array([0.0, 1.0]), np.array([1.0, 1.0]))
+    merge.add(np.array([0, 3]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 0.6], [1.0, 1.0]]))
     merged = merge.timeline(("a", "no-exercise"), Frames(np.zeros((9, 25)), None, np.ones(9, bool)))
     weights = window_weights(6)
     np.testing.assert_allclose(merged.signal_F[:3], [0.0, 0.2, 0.4], atol=1e-6)
@@ -57,9 +57,12 @@ def test_merge_by_hand():
 
 
 def test_a_window_beyond_the_end_is_not_real(options):
-    window = cut(options, pose(10, invalid=(3,)), 0)
-    assert window["mask_BxT"].tolist() == [True, False, True, True, False, False, False, False]
-    assert window["angles_BxTxJ"].shape == (8, 25)
+    windows = cut(options, pose(10, invalid=(3,)), np.array([0, -6]))
+    assert windows["mask_BxT"].tolist() == [
+        [True, False, True, True, False, False, False, False],
+        [False, False, True, False, True, True, False, False],
+    ]
+    assert windows["angles_BxTxJ"].shape == (2, 8, 25)
 
 
 def test_a_timeline_is_the_networks_own_words(options):
@@ -94,4 +97,45 @@ def test_a_model_of_landmarks_says_that_it_needs_them(options):
     with pytest.raises(
         ValueError, match="the model needs landmarks, and these frames hold joint angles alone"
     ):
-        cut(config.unflatten(flat), pose(30), 0)
+        cut(config.unflatten(flat), pose(30), np.zeros(1, int))
+
+
+def test_windows_added_together_or_one_by_one_are_the_same_sums():
+    """To the last bit: what a stream adds one by one is what predict adds in batches. Also before frame 0."""
+    rng = np.random.default_rng(0)
+    firsts_N = np.array([-9, -6, -3, 0, 3, 6, 7])
+    probabilities_NxC, starts_NxT = rng.random((7, 3), np.float32), rng.random((7, 8), np.float32)
+    together, one_by_one, positions = Merge(3, 8, 3), Merge(3, 8, 3), np.arange(8) * 3
+    together.add(firsts_N, probabilities_NxC, starts_NxT)
+    for i in range(7):
+        one_by_one.add(firsts_N[i : i + 1], probabilities_NxC[i : i + 1], starts_NxT[i : i + 1])
+    a, b = (merge.timeline(CLASSES, pose(31)) for merge in (together, one_by_one))
+    np.testing.assert_array_equal(a.signal_F, b.signal_F)
+    np.testing.assert_array_equal(a.probabilities_FxC, b.probabilities_FxC)
+    signal_F, weight_F = np.zeros(31), np.zeros(31)
+    for first, starts_T in zip(firsts_N, starts_NxT, strict=True):  # in plain words
+        for frame in range(max(first, 0), first + 24):
+            weight = window_weights(24)[frame - first]
+            signal_F[frame] += weight * np.interp(frame - first, positions, starts_T)
+            weight_F[frame] += weight
+    np.testing.assert_array_equal(a.signal_F, (signal_F / weight_F).astype(np.float32))
+
+
+def test_no_more_programs_than_batch_sizes(options, monkeypatch):
+    """Recordings of many lengths, alone and together, on a device with two sizes: two programs."""
+    monkeypatch.setattr("wt_jax.timeline._BATCH_SIZES", {"cpu": (4, 16)})
+    params, timelines = init_params(options), make_timelines(options)
+    timelines(params, [pose(200)])  # both sizes, and whatever NumPy's arrays need once
+    with compilations() as events:
+        for n_frames in (1, 5, 24, 40, 63, 64, 65, 180, 333):
+            timelines(params, [pose(n_frames)])
+        timelines(params, [pose(n) for n in (3, 100, 37, 240)])
+    assert events == []
+
+
+def test_batch_sizes_change_nothing(options, monkeypatch):
+    params, poses = init_params(options), [pose(7), pose(300), pose(1)]
+    expected = make_timelines(options)(params, poses)
+    monkeypatch.setattr("wt_jax.timeline._BATCH_SIZES", {"cpu": (1, 4, 16)})
+    for one, other in zip(expected, make_timelines(options)(params, poses), strict=True):
+        np.testing.assert_allclose(one.signal_F, other.signal_F, rtol=1e-5)

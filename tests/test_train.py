@@ -21,7 +21,9 @@ from wt_jax.run import start as start_run
 from wt_jax.steps import state_template
 
 REPOSITORY = Path(__file__).parents[1]
-TIMES = {"epoch_seconds", "windows_per_second", "data_wait_share"}
+TIMES = {
+    "epoch_seconds", "windows_per_second", "data_wait_share", "validation_seconds", "checkpoint_seconds",
+}  # fmt: skip
 
 
 def write_root(root: Path, n_people: int = 2) -> Path:

@@ -125,7 +125,7 @@ _RULES: dict[str, _Rule] = {
     "train.select": (lambda v: v in ("best", "last"), "must be best or last"),
     "train.average": (lambda v: 0 <= v < 1, "must be in [0, 1)"),
     "train.accumulate": _COUNT,
-    "train.eval_batch_size": _COUNT,
+    "train.eval_batch_size": _NOT_NEGATIVE,
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The scores of every epoch: kept as lists, written as .npy, TensorBoard events and a picture."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -10,14 +11,21 @@ from wt_jax.metrics import METRICS
 KEYS = (
     *METRICS, *(f"val_{name}" for name in METRICS),
     "learning_rate", "epoch_seconds", "windows_per_second", "data_wait_share",
+    "validation_seconds", "checkpoint_seconds",
 )  # fmt: skip
 
 
 class History:
-    """A dict of lists, one value an epoch, under KEYS."""
+    """A dict of lists, one value an epoch, under KEYS; NaN where an older wt_jax did not measure it.
+
+    `epoch_seconds` are of training alone, `data_wait_share` is of them. `checkpoint_seconds` of the last
+    epoch are 0 in its own checkpoint.
+    """
 
     def __init__(self, values: dict[str, list[float]] | None = None):
-        self.values = {key: list((values or {}).get(key, [])) for key in KEYS}
+        values = values or {}
+        n_epochs = len(values.get("loss", []))
+        self.values = {key: list(values.get(key, [math.nan] * n_epochs)) for key in KEYS}
 
     def __len__(self) -> int:
         return len(self.values["loss"])
@@ -25,6 +33,11 @@ class History:
     def append(self, epoch: dict[str, float]) -> None:
         for key in KEYS:
             self.values[key].append(float(epoch[key]))
+
+    def complete(self, **values: float) -> None:
+        """Fills in what of the last epoch is known only after its checkpoint."""
+        for key, value in values.items():
+            self.values[key][-1] = value
 
     def last(self) -> dict[str, float]:
         return {key: values[-1] for key, values in self.values.items()}

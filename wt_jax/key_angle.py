@@ -6,7 +6,6 @@ exercise. Letters: F frames at 30 a second, J angles.
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from wt_jax.skeleton import ANGLE_NAMES
 
@@ -56,6 +55,8 @@ def angle_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -
     """
     smooth_F = smooth_key_angle(angles_FxJ, valid_F, class_name)
     prominence = max(_LEAST_SWING, _SHARE_OF_SWING * _swing(smooth_F)) if smooth_F.size else 1.0
+    from scipy.signal import find_peaks  # here: it imports scipy.stats, half a second before training starts
+
     valleys, _ = find_peaks(-smooth_F, prominence=prominence, distance=_MIN_DISTANCE_FRAMES)
     starts = []
     for before, valley in zip([0, *valleys], valleys, strict=False):

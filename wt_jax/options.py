@@ -128,7 +128,7 @@ class Train(Section):
     select: str = "best"  # epoch to serve: best by validation segmentation loss, or last (no early stop)
     average: float = 0.0  # > 0: serve a moving average of the weights that keeps this share at each step
     accumulate: int = 1  # parts in which a batch goes through the device, when memory is short
-    eval_batch_size: int = 512
+    eval_batch_size: int = 0  # windows of a validation batch; 0: 64 of each CPU, 512 of each other device
 
 
 @dataclasses.dataclass(unsafe_hash=True)

@@ -1,7 +1,6 @@
 """The Grain pipeline: batches of window indices, balanced, deterministic by seed, sharded by process."""
 
 import functools
-from collections.abc import Sequence
 
 import grain.python as grain
 import numpy as np
@@ -136,8 +135,8 @@ def make_train_batches(
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)))
 
 
-def padded_batches(firsts_N: np.ndarray, batch_size: int) -> Sequence[np.ndarray]:
-    """All windows once, in order: (batch,) int32 arrays, the last one padded with -1."""
+def padded_batches(firsts_N: np.ndarray, batch_size: int) -> np.ndarray:
+    """All windows once, in order: (batches, batch) int32, the last one padded with -1."""
     padded = np.full(-(-len(firsts_N) // batch_size) * batch_size, -1, np.int32)
     padded[: len(firsts_N)] = firsts_N
-    return np.split(padded, len(padded) // batch_size) if len(padded) else []
+    return padded.reshape(-1, batch_size)

@@ -58,7 +58,7 @@ class Predictor:
     @cached_property
     def infer_one(self) -> Infer:
         """`timeline.make_infer` for one window at a time, as a stream has them."""
-        return make_infer(self.options, 1)
+        return make_infer(self.options, (1,))
 
     def predict_video(self, path: Path | str, pose_model: Path | str | None = None) -> Prediction:
         """What is in a video file; times are its own, in seconds.

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
 from wt_jax.key_angle import align_starts, smooth_key_angle
 from wt_jax.skeleton import NO_EXERCISE
@@ -85,6 +84,8 @@ def find_candidates(
         raise ValueError(
             "the repetition signal holds NaN or infinity: the checkpoint's parameters are damaged"
         )
+    from scipy.signal import find_peaks  # here: it imports scipy.stats, half a second before training starts
+
     smooth_F = np.where(valid_F, smooth(np.where(valid_F, signal_F, 0.0), counting.smoothing_frames), 0.0)
     padded = np.concatenate([[0.0], smooth_F, [0.0]])  # a start in the first or last frame is a peak too
     peaks, _ = find_peaks(padded, height=LOWEST_HEIGHT, distance=max(1, counting.min_distance_frames))

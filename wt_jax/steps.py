@@ -227,23 +227,25 @@ def make_train_dispatch(options: config.Config, devices: Sequence[jax.Device]) -
     )
 
 
-def make_eval_batch(
+def make_eval_batches(
     options: config.Config, devices: Sequence[jax.Device]
 ) -> Callable[[Any, dict, np.ndarray], Sums]:
-    """Returns eval_batch(params, sequences, firsts_B) -> Sums; first frames of -1 are padding.
+    """Returns eval_batches(params, sequences, firsts_NxB) -> Sums of each of N batches, in one call.
 
-    `firsts_B` and the sums are of all processes; each computes its share.
+    First frames of -1 are padding. `firsts_NxB` and the sums are of all processes; each computes its share.
     """
 
-    def sums(params: Any, sequences: dict, firsts_B: jax.Array) -> Sums:
-        batch = _batch(options, sequences, firsts_B)
-        return _over_devices(_losses_and_sums(options, params, batch, None)[2])
+    def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
+        def one(_: None, firsts_B: jax.Array) -> tuple[None, Sums]:
+            return None, _losses_and_sums(options, params, _batch(options, sequences, firsts_B), None)[2]
+
+        return _over_devices(lax.scan(one, None, firsts_NxB)[1])
 
     pmapped = jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)
     own = _own(devices)
     rows = [devices.index(device) for device in own]
-    return lambda params, sequences, firsts_B: pmapped(
-        params, sequences, _put_shares(_shares(firsts_B, len(devices))[rows], own)
+    return lambda params, sequences, firsts_NxB: pmapped(
+        params, sequences, _put_shares(np.moveaxis(_shares(firsts_NxB, len(devices)), 1, 0)[rows], own)
     )
 
 

@@ -5,6 +5,7 @@ Letters: L landmarks (33), J angles (25), N frames that have settled together, C
 
 import dataclasses
 
+import jax
 import numpy as np
 
 from wt_jax.angles import MAX_GAP_S, SequenceStream
@@ -106,7 +107,7 @@ class Stream:
         n_frames = len(self._valid)
         for first in window_firsts(n_frames, self._span, self._overhang) if n_frames else ():
             if first > self._next - self._stride:  # the others are done
-                self._merge.add(int(first), *self._infer(int(first), n_frames))
+                self._merge.add(*self._infer(int(first), n_frames))
         pose = Frames(self._angles[:], None, self._valid[:])
         timeline = self._merge.timeline(self._predictor.classes, pose)
         return read_timeline(timeline, self._predictor.counting, self._first_s)
@@ -116,25 +117,26 @@ class Stream:
         self._valid.add(valid_N)
         self._points = np.concatenate([self._points, points_NxLx3])
         while self._next + self._span <= len(self._valid):
-            self._merge.add(self._next, *self._infer(self._next, self._next + self._span))
+            self._merge.add(*self._infer(self._next, self._next + self._span))
             self._next += self._stride
             if self._next + self._span > len(self._valid):  # of several at once the last says it all
                 self._say(self._merge, self._next - self._stride + self._span)
         past = max(0, self._next - self._stride) - self._points_first
         self._points, self._points_first = self._points[past:], self._points_first + past
 
-    def _infer(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
-        """The network's outputs for the window at `first`, of the frames before `stop`."""
+    def _infer(self, first: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The window at `first`, of the frames before `stop`: what `Merge.add` takes."""
         low = min(max(first, 0), stop - 1)
         at = slice(low - self._points_first, stop - self._points_first)
         frames = Frames(self._angles[low:stop], self._points[at], self._valid[low:stop])
-        window = cut(self._predictor.options, frames, first - low)
-        return self._predictor.infer_one(self._predictor.params, [window])[0]
+        window = cut(self._predictor.options, frames, np.array([first - low]))
+        outputs = self._predictor.infer_one(self._predictor.params, window)
+        return np.array([first]), *jax.device_get(outputs)
 
     def _beginning(self) -> Merge:
         """Before there are frames for a whole window: one that goes on beyond them, as of a short video."""
         merge = self._new_merge()
-        merge.add(0, *self._infer(0, len(self._valid)))
+        merge.add(*self._infer(0, len(self._valid)))
         return merge
 
     def _new_merge(self) -> Merge:

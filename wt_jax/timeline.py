@@ -1,10 +1,10 @@
 """Recordings -> timelines: what the network says of overlapping windows, merged frame by frame.
 
-Letters: B windows of a batch, T frames of a window, F frames of a recording, S frames that a window
+Letters: N windows, B of a batch, T frames of a window, F frames of a recording, S frames that a window
 spans at 30 a second (T times data.window_step), C classes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -16,7 +16,9 @@ from wt_jax.model import make_model
 from wt_jax.repetitions import Timeline
 from wt_jax.windows import spaced
 
-_BATCH = 64  # windows in one call: one shape for recordings of any length, so nothing is compiled again
+# Windows in one call: few shapes, for recordings of any length, so that little is compiled, and once.
+_BATCH_SIZES = {"cpu": (64,)}  # more take longer each: no cache holds them
+_BATCH_SIZES_ELSEWHERE = (64, 512)
 _WINDOWS_PER_SPAN = 8  # windows that see a frame
 _EDGE_WEIGHT = 0.05  # of a window's outermost frames, beside 1 in its middle
 
@@ -67,31 +69,45 @@ def window_weights(span_frames: int) -> np.ndarray:
 
 
 class Merge:
-    """The weighted mean of overlapping windows, added one at a time."""
+    """The weighted mean of overlapping windows, as they are added."""
 
     def __init__(self, n_classes: int, window_frames: int, window_step: int):
-        self._positions_T = np.arange(window_frames) * window_step
-        self._weights_S = window_weights(window_frames * window_step)
+        span = window_frames * window_step
+        self._weights_S = window_weights(span)
+        self._n_classes = n_classes
+        self._below_S = np.arange(span) // window_step  # the window's frame at or before each of the span
+        self._past_S = np.arange(span) % window_step
+        self._window_step = window_step
         self._signal_F, self._weight_F = np.zeros(0), np.zeros(0)
         self._classes_FxC = np.zeros((0, n_classes))
 
-    def add(self, first: int, probabilities_C: np.ndarray, starts_T: np.ndarray) -> None:
-        """One window's outputs; between its frames the repetition signal is interpolated.
+    def add(self, firsts_N: np.ndarray, probabilities_NxC: np.ndarray, starts_NxT: np.ndarray) -> None:
+        """The outputs of windows; between a window's frames the repetition signal is interpolated.
 
-        What lies before frame 0 is dropped.
+        What lies before frame 0 is dropped. Windows added together or one by one, in the same order, give
+        the same sums to the last bit.
         """
         span = len(self._weights_S)
-        missing = first + span - len(self._weight_F)
+        self._make_room(int(firsts_N.max()) + span)
+        starts_NxT = starts_NxT.astype(np.float64)
+        slopes_NxT = np.diff(starts_NxT, axis=1, append=starts_NxT[:, -1:]) / self._window_step
+        signal_NxS = slopes_NxT[:, self._below_S] * self._past_S + starts_NxT[:, self._below_S]
+        frames_NxS = firsts_N[:, None] + np.arange(span)
+        inside_NxS = frames_NxS >= 0
+        frames = frames_NxS[inside_NxS]
+        np.add.at(self._signal_F, frames, (self._weights_S * signal_NxS)[inside_NxS])
+        np.add.at(self._weight_F, frames, np.broadcast_to(self._weights_S, inside_NxS.shape)[inside_NxS])
+        for c in range(self._n_classes):
+            np.add.at(
+                self._classes_FxC[:, c], frames, (self._weights_S * probabilities_NxC[:, c, None])[inside_NxS]
+            )
+
+    def _make_room(self, n_frames: int) -> None:
+        missing = n_frames - len(self._weight_F)
         if missing > 0:
             more = max(missing, len(self._weight_F))  # doubles, so that a stream is not copied each time
             self._signal_F, self._weight_F = (np.pad(x, (0, more)) for x in (self._signal_F, self._weight_F))
             self._classes_FxC = np.pad(self._classes_FxC, ((0, more), (0, 0)))
-        inside = np.arange(max(0, -first), span)
-        at = slice(first + int(inside[0]), first + span)
-        weights = self._weights_S[inside]
-        self._signal_F[at] += weights * np.interp(inside, self._positions_T, starts_T)
-        self._classes_FxC[at] += weights[:, None] * probabilities_C
-        self._weight_F[at] += weights
 
     def timeline(self, classes: tuple[str, ...], pose: Pose, first: int = 0) -> Timeline:
         """Of frames first..first+F-1, which `pose` is; some window must have seen each."""
@@ -107,59 +123,87 @@ class Merge:
         )
 
 
-def cut(options: config.Config, pose: Pose, first: int) -> dict[str, np.ndarray]:
-    """One window of a pose, on the host, without its batch dimension; not real beyond the pose's ends."""
-    frames_T = first + np.arange(options.data.window_frames) * options.data.window_step
-    inside_T = (frames_T >= 0) & (frames_T < len(pose.valid_F))
-    frames_T = np.clip(frames_T, 0, len(pose.valid_F) - 1)
-    window = {"mask_BxT": pose.valid_F[frames_T] & inside_T}
+def cut(options: config.Config, pose: Pose, firsts_N: np.ndarray) -> dict[str, np.ndarray]:
+    """Windows of a pose, on the host; not real beyond the pose's ends."""
+    frames_NxT = firsts_N[:, None] + np.arange(options.data.window_frames) * options.data.window_step
+    inside_NxT = (frames_NxT >= 0) & (frames_NxT < len(pose.valid_F))
+    frames_NxT = np.clip(frames_NxT, 0, len(pose.valid_F) - 1)
+    mask_NxT = pose.valid_F[frames_NxT] & inside_NxT
     if needs_points(options):
         if pose.points_FxLx3 is None:
             raise ValueError("the model needs landmarks, and these frames hold joint angles alone")
-        return {**window, "points_BxTxLx3": pose.points_FxLx3[frames_T]}
-    return {**window, "angles_BxTxJ": pose.angles_FxJ[frames_T]}
+        return {"mask_BxT": mask_NxT, "points_BxTxLx3": pose.points_FxLx3[frames_NxT]}
+    return {"mask_BxT": mask_NxT, "angles_BxTxJ": pose.angles_FxJ[frames_NxT]}
 
 
-Infer = Callable[[Any, Sequence[dict[str, np.ndarray]]], list[tuple[np.ndarray, np.ndarray]]]
+Outputs = tuple[jax.Array, jax.Array]  # probabilities_BxC, starts_BxT: of the windows, then of padding
+Infer = Callable[[Any, dict[str, np.ndarray]], Outputs]
 
 
-def make_infer(options: config.Config, batch_size: int = _BATCH) -> Infer:
-    """Returns infer(params, windows of `cut`) -> (probabilities_C, starts_T) of each; one batch shape."""
+def make_infer(options: config.Config, batch_sizes: Sequence[int]) -> Infer:
+    """Returns infer(params, windows of `cut`) -> their outputs, on the device and perhaps not there yet.
+
+    Of as many windows as the greatest of `batch_sizes` at most; padded to the least that holds them, so
+    that there are no more programs than sizes.
+    """
     model = make_model(options)
 
     @jax.jit
-    def batch_outputs(params: Any, batch: dict[str, jax.Array]) -> tuple[jax.Array, jax.Array]:
+    def batch_outputs(params: Any, batch: dict[str, jax.Array]) -> Outputs:
         inputs = make_inputs(options.data.inputs, batch)
         logits: Any = model.apply({"params": params}, inputs, batch["mask_BxT"])
         return jax.nn.softmax(logits[0]), jax.nn.sigmoid(logits[1])
 
-    def infer(params: Any, windows: Sequence[dict[str, np.ndarray]]) -> list[tuple[np.ndarray, np.ndarray]]:
-        outputs: list[tuple[np.ndarray, np.ndarray]] = []
-        for i in range(0, len(windows), batch_size):
-            chunk = list(windows[i : i + batch_size])
-            padded = chunk + chunk[:1] * (batch_size - len(chunk))
-            batch = {name: np.stack([window[name] for window in padded]) for name in padded[0]}
-            probabilities_BxC, starts_BxT = jax.device_get(batch_outputs(params, batch))
-            outputs += list(zip(probabilities_BxC, starts_BxT, strict=True))[: len(chunk)]
-        return outputs
+    def infer(params: Any, windows: dict[str, np.ndarray]) -> Outputs:
+        n = len(windows["mask_BxT"])
+        missing = min(size for size in batch_sizes if size >= n) - n
+        if missing:
+            windows = {name: np.concatenate([x, np.repeat(x[:1], missing, 0)]) for name, x in windows.items()}
+        return batch_outputs(params, windows)
 
     return infer
 
 
 def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], list[Timeline]]:
     """Returns timelines(params, poses), one timeline each; compiled once, whatever their lengths."""
-    infer, data = make_infer(options), options.data
+    data = options.data
+    sizes = _BATCH_SIZES.get(jax.default_backend(), _BATCH_SIZES_ELSEWHERE)
+    infer = make_infer(options, sizes)
+
+    def outputs(params: Any, poses: Sequence[Pose], firsts_N: np.ndarray, owners_N: np.ndarray) -> Iterator:
+        """The outputs of all windows in batches, the device busy with the next while one is fetched."""
+        pending: tuple | None = None
+        for at in [*_batches(len(firsts_N), sizes), None]:
+            sent = None
+            if at is not None:
+                cuts = [
+                    cut(options, poses[i], firsts_N[at][owners_N[at] == i]) for i in np.unique(owners_N[at])
+                ]
+                windows = {name: np.concatenate([one[name] for one in cuts]) for name in cuts[0]}
+                sent = (at, infer(params, windows))
+            if pending:
+                at, arrays = pending
+                yield at, *(x[: at.stop - at.start] for x in jax.device_get(arrays))
+            pending = sent
 
     def timelines(params: Any, poses: Sequence[Pose]) -> list[Timeline]:
         firsts = [window_firsts(len(pose.valid_F), data.span_frames, data.overhang_frames) for pose in poses]
-        windows = [cut(options, pose, f) for pose, of in zip(poses, firsts, strict=True) for f in of]
-        outputs = iter(infer(params, windows))
-        merged = []
-        for pose, of in zip(poses, firsts, strict=True):
-            merge = Merge(len(data.classes), data.window_frames, data.window_step)
-            for first in of:
-                merge.add(int(first), *next(outputs))
-            merged.append(merge.timeline(data.classes, pose))
-        return merged
+        firsts_N = np.concatenate([np.zeros(0, int), *firsts])
+        owners_N = np.repeat(np.arange(len(poses)), [len(of) for of in firsts])
+        merges = [Merge(len(data.classes), data.window_frames, data.window_step) for _ in poses]
+        for at, probabilities_BxC, starts_BxT in outputs(params, poses, firsts_N, owners_N):
+            for i in np.unique(owners_N[at]):
+                own_B = owners_N[at] == i
+                merges[i].add(firsts_N[at][own_B], probabilities_BxC[own_B], starts_BxT[own_B])
+        return [merge.timeline(data.classes, pose) for merge, pose in zip(merges, poses, strict=True)]
 
     return timelines
+
+
+def _batches(n: int, sizes: Sequence[int]) -> Iterator[slice]:
+    """Consecutive slices of `n` windows: of the greatest size that they fill, the rest in the least."""
+    at = 0
+    while at < n:
+        size = max((size for size in sizes if size <= n - at), default=n - at)
+        yield slice(at, at + size)
+        at += size

@@ -71,7 +71,9 @@ def fit(run: Run, board: TensorBoard | None, stop: commands.Stop) -> None:
         _log.debug(
             "epoch %d trained in %.2f s, step %d", len(run.history) + 1, epoch["epoch_seconds"], run.step
         )
+        started_s = time.perf_counter()
         validation = scores(run.validate(run.state.best_params), run.options.loss.segmentation_weight)
+        validation_s = time.perf_counter() - started_s
         _log.debug("validation: %s", validation)
         loss = validation["segmentation_loss"]
         if not np.isfinite(loss):
@@ -79,14 +81,19 @@ def fit(run: Run, board: TensorBoard | None, stop: commands.Stop) -> None:
         learning_rate = run.monitor.learning_rate
         is_best = run.monitor.update(loss, run.options.optimizer)
         epoch |= {f"val_{name}": value for name, value in validation.items()} | {
-            "learning_rate": learning_rate
+            "learning_rate": learning_rate,
+            "validation_seconds": validation_s,
+            "checkpoint_seconds": 0.0,
         }
         run.history.append(epoch)
         if run.monitor.learning_rate != learning_rate:
             opt_state = set_learning_rate(run.state.opt_state, run.monitor.learning_rate)
             run.state = run.state.replace(opt_state=opt_state)
         run.state = reset_sums(run.state)
+        started_s = time.perf_counter()
         run.save(loss)
+        epoch["checkpoint_seconds"] = time.perf_counter() - started_s
+        run.history.complete(checkpoint_seconds=epoch["checkpoint_seconds"])
         _log.debug("checkpoint of step %d saved; kept: best %d", run.step, run.checkpoints.best_step)
         if board:
             run.history.save(run.workdir / "training_history.npy")
@@ -115,7 +122,9 @@ def _not_finite(run: Run, what: str, value: float, step: int) -> NonFiniteLossEr
 
 def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
     n_epochs = run.options.train.epochs
-    left_s = (n_epochs - len(run.history)) * epoch["epoch_seconds"]
+    parts_s = [epoch[key] for key in ("epoch_seconds", "validation_seconds", "checkpoint_seconds")]
+    left_s = (n_epochs - len(run.history)) * sum(parts_s)
+    validating, saving = (100 * part_s / sum(parts_s) for part_s in parts_s[1:])
     line = (
         f"epoch {len(run.history):>3}/{n_epochs}  loss {epoch['loss']:.3f}  "
         f"class {epoch['classification_accuracy']:.3f}  starts {epoch['segmentation_loss']:.4f}  |  "
@@ -123,7 +132,8 @@ def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
         f"starts {epoch['val_segmentation_loss']:.4f}{'*' if is_best else ' '} "
         f"auc {epoch['val_segmentation_auc']:.3f}  |  "
         f"{epoch['windows_per_second']:,.0f} windows/s, waiting {100 * epoch['data_wait_share']:.1f} %, "
-        f"{epoch['epoch_seconds']:.1f} s, at most {left_s / 60:.0f} min left"
+        f"{sum(parts_s):.1f} s (validation {validating:.1f} %, saving {saving:.1f} %), "
+        f"at most {left_s / 60:.0f} min left"
     )
     if run.monitor.learning_rate != epoch["learning_rate"]:
         line += f"\n  no better for {run.options.optimizer.plateau_patience} epochs: learning rate "

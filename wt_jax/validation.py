@@ -1,5 +1,6 @@
 """Scores of a split's windows, as sums on the devices: what training watches, once an epoch."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,10 +13,14 @@ from wt_jax.inputs import needs_points
 from wt_jax.metrics import Sums
 from wt_jax.pipeline import padded_batches
 from wt_jax.recordings import Recording
-from wt_jax.steps import make_eval_batch, put_sequences
+from wt_jax.steps import make_eval_batches, put_sequences
 from wt_jax.windows import Sequences, Windows, cut_windows, make_sequences
 
 _BATCH_OF_EACH = 64  # windows: most recordings have fewer
+_BATCH = {
+    "cpu": 64
+}  # windows of one device; in batches of 512 a window takes 1.7 times as long: no cache holds them
+_BATCH_ELSEWHERE = 512
 
 
 def lay_out(
@@ -52,17 +57,12 @@ def make_evaluation(
         raise ValueError(
             f"no usable window of {options.data.window_frames} frames in {len(recordings)} recordings"
         )
-    per_device = -(-min(options.train.eval_batch_size, len(windows.firsts_N)) // len(devices))
-    batches = padded_batches(windows.firsts_N, per_device * len(devices))
+    own = _BATCH.get(devices[0].platform, _BATCH_ELSEWHERE) * len(devices)
+    per_device = -(-min(options.train.eval_batch_size or own, len(windows.firsts_N)) // len(devices))
+    batches_NxB = padded_batches(windows.firsts_N, per_device * len(devices))
     on_devices = put_sequences(sequences, devices)
-    eval_batch = make_eval_batch(options, devices)
-
-    def evaluate(params: Any) -> Sums:
-        # Several CPU devices on a small machine deadlock when steps are queued without waiting.
-        sums = [jax.device_get(eval_batch(params, on_devices, firsts_B)) for firsts_B in batches]
-        return _add(sums)
-
-    return evaluate
+    eval_batches = make_eval_batches(options, devices)
+    return lambda params: _add(jax.device_get(eval_batches(params, on_devices, batches_NxB)))
 
 
 def _wide(value: np.ndarray) -> type:
@@ -75,19 +75,22 @@ def make_evaluation_of_each(
     """Returns evaluate(params) -> the Sums of each recording's windows."""
     sequences, windows = lay_out(options, recordings, options.data.eval_stride_frames)
     batch_size = -(-_BATCH_OF_EACH // len(devices)) * len(devices)
+    of_each = [
+        padded_batches(windows.firsts_N[windows.recordings_N == i], batch_size)
+        for i in range(len(recordings))
+    ]
+    batches_NxB = np.concatenate([np.zeros((0, batch_size), np.int32), *of_each])
+    ends = np.cumsum([0, *map(len, of_each)])
     on_devices = put_sequences(sequences, devices)
-    eval_batch = make_eval_batch(options, devices)
+    eval_batches = make_eval_batches(options, devices)
 
     def evaluate(params: Any) -> list[Sums]:
-        each = []
-        for i in range(len(recordings)):
-            batches = padded_batches(windows.firsts_N[windows.recordings_N == i], batch_size)
-            sums = [jax.device_get(eval_batch(params, on_devices, firsts_B)) for firsts_B in batches]
-            each.append(_add(sums or [Sums.zeros(len(options.data.classes))]))
-        return each
+        sums = jax.device_get(eval_batches(params, on_devices, batches_NxB))
+        return [_add(sums, slice(a, b)) for a, b in itertools.pairwise(ends)]
 
     return evaluate
 
 
-def _add(sums: Sequence[Sums]) -> Sums:
-    return jax.tree.map(lambda *values: np.sum(np.stack(values), 0, _wide(values[0])), *sums)
+def _add(sums: Sums, batches: slice = slice(None)) -> Sums:
+    """Over those batches, the first dimension of each."""
+    return jax.tree.map(lambda values: np.sum(values[batches], 0, _wide(values)), sums)
