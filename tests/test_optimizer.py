@@ -9,7 +9,7 @@ import pytest
 
 from wt_jax import config
 from wt_jax.model import init_params
-from wt_jax.optimizer import Monitor, make_optimizer, set_learning_rate
+from wt_jax.optimizer import Monitor, learning_rate, make_optimizer, set_learning_rate, warmup_share
 
 OPTIONS = config.Optimizer(
     learning_rate=0.01,
@@ -18,11 +18,12 @@ OPTIONS = config.Optimizer(
     plateau_patience=2,
     minimum_learning_rate=0.003,
 )
+RUN = config.Config(optimizer=OPTIONS)
 
 
 @jax.jit
 def step(opt_state, params, grads):
-    updates, opt_state = make_optimizer(OPTIONS).update(grads, opt_state, params)
+    updates, opt_state = make_optimizer(RUN).update(grads, opt_state, params)
     return optax.apply_updates(params, updates), opt_state
 
 
@@ -31,7 +32,7 @@ def test_decay_is_on_kernels_alone(tiny_config):
     params, zeros = (
         jax.tree.map(lambda p, v=value: np.full(p.shape, v, p.dtype), shapes) for value in (2, 0)
     )
-    after, _ = step(jax.jit(make_optimizer(OPTIONS).init)(params), params, zeros)
+    after, _ = step(jax.jit(make_optimizer(RUN).init)(params), params, zeros)
     kinds = set()
     for path, factor in jax.tree_util.tree_leaves_with_path(jax.tree.map(lambda a, b: a / b, after, params)):
         kinds.add(path[-1].key)
@@ -44,14 +45,40 @@ def test_steps_are_those_of_adamw():
     """The first step of Adam is the learning rate against the gradient's sign, whatever its size."""
     params = {"kernel": jnp.array([2.0, -1.0]), "bias": jnp.array([1.0, 1.0])}
     grads = {"kernel": jnp.array([1e3, -1e-2]), "bias": jnp.array([5.0, -5.0])}
-    after, _ = step(make_optimizer(OPTIONS).init(params), params, grads)
+    after, _ = step(make_optimizer(RUN).init(params), params, grads)
     np.testing.assert_allclose(after["kernel"], [2 - 0.01 * 1.2, -1 + 0.01 * 1.1], rtol=1e-5)
     np.testing.assert_allclose(after["bias"], [0.99, 1.01], rtol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("batch_size", "power", "rate"),
+    [(32, 0.5, 0.01), (512, 0.5, 0.04), (8, 0.5, 0.005), (64, 1.0, 0.02), (64, 0.0, 0.01)],
+)
+def test_learning_rate_goes_with_the_batch(batch_size, power, rate):
+    options = dataclasses.replace(
+        RUN,
+        optimizer=dataclasses.replace(OPTIONS, batch_power=power),
+        train=config.Train(batch_size=batch_size),
+    )
+    assert learning_rate(options) == pytest.approx(rate)
+    params = {"bias": jnp.array([1.0, 1.0])}
+    optimizer = make_optimizer(options)
+    updates, _ = jax.jit(optimizer.update)({"bias": jnp.array([3.0, -3.0])}, optimizer.init(params), params)
+    np.testing.assert_allclose(updates["bias"], [-rate, rate], rtol=1e-5)
+
+
+def test_warm_up_rises_to_the_learning_rate():
+    """Over two epochs of 64 windows in batches of 32: four steps."""
+    options = config.Config(
+        optimizer=config.Optimizer(warmup_epochs=2.0), train=config.Train(batch_size=32, windows_per_epoch=64)
+    )
+    assert [float(warmup_share(options, jnp.int32(step))) for step in range(6)] == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert warmup_share(config.Config(), jnp.int32(0)) == 1
+
+
 def test_set_learning_rate_changes_the_next_step_and_nothing_else():
     params = {"bias": jnp.array([1.0, 1.0])}
-    before = make_optimizer(OPTIONS).init(params)
+    before = make_optimizer(RUN).init(params)
     changed = set_learning_rate(before, 0.25)
     after, later = step(changed, params, {"bias": jnp.array([3.0, -3.0])})
     np.testing.assert_allclose(after["bias"], [0.75, 1.25], rtol=1e-5)

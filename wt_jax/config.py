@@ -113,6 +113,8 @@ _RULES: dict[str, _Rule] = {
     "loss.focal_gamma": _NOT_NEGATIVE,
     "loss.focal_alpha": _POSITIVE,
     "optimizer.learning_rate": _POSITIVE,
+    "optimizer.batch_power": (lambda v: 0 <= v <= 1, "must be in [0, 1]"),
+    "optimizer.warmup_epochs": _NOT_NEGATIVE,
     "optimizer.weight_decay": _NOT_NEGATIVE,
     "optimizer.plateau_factor": (lambda v: 0 < v < 1, "must be between 0 and 1, both excluded"),
     "optimizer.plateau_patience": _COUNT,

@@ -9,8 +9,26 @@ import optax
 
 from wt_jax import config
 
+_REFERENCE_BATCH = 32  # the batch that optimizer.learning_rate is meant for
 
-def make_optimizer(options: config.Optimizer) -> optax.GradientTransformation:
+
+def learning_rate(options: config.Config) -> float:
+    """That of `train.batch_size`: a mean over more windows is less noisy and bears longer steps.
+
+    The square root suits Adam (Malladi et al. 2022, On the SDEs and scaling rules for adaptive gradient
+    algorithms); what it gives here is in benchmarks/RESULTS.md.
+    """
+    ratio = options.train.batch_size / _REFERENCE_BATCH
+    return options.optimizer.learning_rate * ratio**options.optimizer.batch_power
+
+
+def warmup_share(options: config.Config, step: jax.Array) -> jax.Array | float:
+    """Of the learning rate, in this step of the run: rises to 1 over `optimizer.warmup_epochs`."""
+    n_steps = options.optimizer.warmup_epochs * options.train.windows_per_epoch / options.train.batch_size
+    return jax.numpy.minimum((step + 1) / n_steps, 1) if n_steps >= 1 else 1.0
+
+
+def make_optimizer(options: config.Config) -> optax.GradientTransformation:
     """AdamW (Loshchilov and Hutter 2019) with decay on kernels alone, not on biases and norms.
 
     The learning rate is an input, kept in the optimizer state: `set_learning_rate`.
@@ -20,7 +38,7 @@ def make_optimizer(options: config.Optimizer) -> optax.GradientTransformation:
         return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
 
     return optax.inject_hyperparams(optax.adamw, static_args=("mask",))(
-        learning_rate=options.learning_rate, weight_decay=options.weight_decay, mask=on_kernels
+        learning_rate=learning_rate(options), weight_decay=options.optimizer.weight_decay, mask=on_kernels
     )
 
 

@@ -16,7 +16,7 @@ from wt_jax.corpus import Corpus, load_corpus
 from wt_jax.history import History
 from wt_jax.key_angle import angle_starts
 from wt_jax.metrics import Sums
-from wt_jax.optimizer import Monitor
+from wt_jax.optimizer import Monitor, learning_rate
 from wt_jax.pipeline import make_train_batches
 from wt_jax.recordings import Recording
 from wt_jax.repetitions import Counting
@@ -137,7 +137,7 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
         validate=make_evaluation(options, val_recordings, devices),
         calibrate=make_calibration(options, val_recordings),
         checkpoints=Checkpoints(workdir),
-        monitor=Monitor(options.optimizer.learning_rate),
+        monitor=Monitor(learning_rate(options)),
         history=History(),
         agree=agree,
     )

@@ -25,7 +25,7 @@ from wt_jax.inputs import make_inputs
 from wt_jax.losses import focal_losses, segmentation_losses
 from wt_jax.metrics import Sums, batch_sums
 from wt_jax.model import draw_keys, init_params, make_model
-from wt_jax.optimizer import make_optimizer
+from wt_jax.optimizer import make_optimizer, warmup_share
 from wt_jax.windows import Sequences, gather
 
 _AXIS = "data"
@@ -75,7 +75,7 @@ def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainSt
     state = TrainState(
         step=np.zeros((), np.int32),
         params=params,
-        opt_state=make_optimizer(options.optimizer).init(params),
+        opt_state=make_optimizer(options).init(params),
         sums=Sums.zeros(len(options.data.classes)),
         average=jax.tree.map(jnp.copy, params) if options.train.average > 0 else None,
     )
@@ -189,7 +189,9 @@ def _train_step(
         zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), state.sums, state.params))
         (loss, sums, grads), _ = lax.scan(accumulate, zeros, batch)
     loss, sums, grads = _over_devices((loss, sums, grads))
-    updates, opt_state = make_optimizer(options.optimizer).update(grads, state.opt_state, state.params)
+    updates, opt_state = make_optimizer(options).update(grads, state.opt_state, state.params)
+    share_of_rate = warmup_share(options, state.step)
+    updates = jax.tree.map(lambda update: share_of_rate * update, updates)
     params = optax.apply_updates(state.params, updates)
     average = state.average
     if average is not None:
