@@ -121,8 +121,8 @@ def test_two_processes_equal_one(alone, root, tmp_path, n_devices):
     argv = argv_of(root, tmp_path / "run")
     flags = f"--xla_force_host_platform_device_count={n_devices}"
     (status, out, err), other = Processes(argv, argv, XLA_FLAGS=flags).end()
-    assert (status, err) == (0, "")
-    assert other == (0, "", "")  # only process 0 prints
+    assert status == 0, err
+    assert other[:2] == (0, "")  # only process 0 prints
     assert f"{2 * n_devices} x cpu of 2 processes" in out and "epoch   6/6" in out
     assert_close(tmp_path / "run", alone)
     step = max((tmp_path / "run" / "checkpoints").iterdir(), key=lambda path: int(path.name))
@@ -178,7 +178,7 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(alone, roo
     processes.wait_for("epoch   1/6")
     processes.all[killed].kill()
     status, _, err = processes.end()[1 - killed]
-    assert status == peers.LOST and GONE in err and err.count("\n") == 1, err
+    assert status == peers.LOST and GONE in err.splitlines()[-1] and "Traceback" not in err, err
     assert 8 <= Checkpoints(tmp_path / "run").latest_step < 48
     n_processes = 1 + killed
     assert [status for status, *_ in Processes(*[argv] * n_processes).end()] == [0] * n_processes
@@ -357,6 +357,14 @@ def test_a_tpu_whose_hosts_nobody_knows_trains_alone(environment, monkeypatch, c
     monkeypatch.setattr("jax._src.clusters.cloud_tpu_cluster.get_metadata", no_answer)
     assert hosts.find_hosts() is None
     assert "not found (no route" in capsys.readouterr().err
+
+
+def test_another_process_being_gone_is_seen_behind_an_error():
+    gone = ValueError("UNKNOWN: Gloo all-reduce failed: Connection reset by peer")  # from np.asarray
+    wrapped = ValueError("checkpoints: the checkpoint of step 8 could not be written")
+    wrapped.__cause__ = gone
+    assert peers._is_lost(gone) and peers._is_lost(wrapped)
+    assert not peers._is_lost(ValueError("barrier.mp4: no such file")) and not peers._is_lost(KeyError())
 
 
 def test_alone_there_is_nothing_to_agree_on(tmp_path):

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -45,6 +46,15 @@ _rounds = iter(range(sys.maxsize))
 def _client() -> Any:
     """Of the coordination service that process 0 runs."""
     return distributed.global_state.client
+
+
+def _is_lost(error: BaseException | None) -> bool:
+    """Whether another process being gone is behind an error; JAX raises a status as several types."""
+    while error is not None:
+        if re.match("[A-Z_]+: ", str(error)) and any(sign in str(error) for sign in _SIGNS):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def _is_debug() -> bool:
@@ -209,7 +219,7 @@ class _Ending:
     def fail(self, error: BaseException) -> NoReturn:
         """Ends this process, and the others, for an error that came up in this one."""
         line, status = commands.last_words(error) or ("", 1)
-        is_lost = isinstance(error, jax.errors.JaxRuntimeError) and any(s in str(error) for s in _SIGNS)
+        is_lost = _is_lost(error)
         if is_lost and self._heard.wait(_GRACE_S):
             line, status = self._of_the_other(), self._reason["status"]
         elif is_lost:
