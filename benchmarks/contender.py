@@ -5,6 +5,13 @@ from typing import Protocol
 
 import numpy as np
 
+# Route and backend of each of Keras' names.
+KERAS = {
+    "keras": ("stateless", "jax"),
+    "keras-fit": ("fit", "jax"),
+    "keras-tf": ("fit", "tensorflow"),
+}
+
 
 class Contender(Protocol):
     """What is timed. `run` is asked for whole dispatches: a multiple of `steps_per_dispatch` steps."""
@@ -55,6 +62,30 @@ class _Ours:
         return time.perf_counter() - start
 
 
+class _Matmul:
+    """Products of two matrices: what the machine can do. A "window" is one product."""
+
+    name = "matmul"
+    batch_size = steps_per_dispatch = 1
+
+    def __init__(self, size: int, dtype: str) -> None:
+        import jax
+        import jax.numpy as jnp
+
+        self.device = jax.local_devices()[0].device_kind
+        self._a = jnp.full((size, size), 1 / size, dtype)
+        self._product = jax.jit(jnp.matmul)
+        self._wait = jax.block_until_ready
+
+    def run(self, steps: int) -> float:
+        start = time.perf_counter()
+        b = self._a
+        for _ in range(steps):
+            b = self._product(self._a, b)
+        self._wait(b)
+        return time.perf_counter() - start
+
+
 def _random_recordings(classes: tuple[str, ...], count: int = 40, frames: int = 900) -> list:
     """Recordings of random angles, half a minute each, with a repetition every 90 frames."""
     from wt_jax.recordings import Recording
@@ -77,15 +108,15 @@ def make_ours(batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender
 
 
 def make(name: str, batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender:
-    """The contender of one name of train_throughput.py's table; PyTorch has one step a dispatch."""
+    """The contender of one name; PyTorch has one step a dispatch, and `matmul` a matrix's size as batch."""
     from rivals import make_keras, make_torch
 
     if name == "ours":
         return make_ours(batch_size, dtype, steps_per_dispatch)
-    if name in ("keras", "keras-fit"):
-        return make_keras(
-            batch_size, dtype, steps_per_dispatch, "fit" if name == "keras-fit" else "stateless"
-        )
+    if name == "matmul":
+        return _Matmul(batch_size, dtype)
+    if name in KERAS:
+        return make_keras(batch_size, dtype, steps_per_dispatch, *KERAS[name])
     if name in ("torch", "torch-compile"):
         return make_torch(batch_size, dtype, compile=name == "torch-compile")
-    raise ValueError(f"{name!r}: must be ours, keras, keras-fit, torch or torch-compile")
+    raise ValueError(f"{name!r}: must be ours, matmul, {', '.join(KERAS)}, torch or torch-compile")

@@ -1,4 +1,4 @@
-"""The model and training step of wt_jax in Keras 3 on JAX and in PyTorch, as their users would write them.
+"""The model and training step of wt_jax in Keras 3 and in PyTorch, as their users would write them.
 
 `make_keras` and `make_torch` return a contender (see worker.py) that trains on random windows in memory.
 Letters: N windows in memory, B batch, T frames of a window, J angles, C classes, D width.
@@ -73,22 +73,22 @@ def _keras_model() -> Any:
 
 
 class _Keras:
-    """Keras on JAX by `model.fit`, or by its stateless API in a jitted step over K batches.
+    """Keras by `model.fit` on JAX or TensorFlow, or by its stateless API in a jitted step over K batches.
 
     The second is keras.io's "Writing a training loop from scratch in JAX". On the JAX backend
     `steps_per_execution` of `fit` calls the jitted step K times from Python (Keras 3.15,
     backend/jax/trainer.py, iterator_step): it saves callbacks, not dispatches.
     """
 
-    def __init__(self, batch_size: int, dtype: str, steps_per_execution: int, route: str) -> None:
-        os.environ["KERAS_BACKEND"] = "jax"
-        import jax
+    def __init__(
+        self, batch_size: int, dtype: str, steps_per_execution: int, route: str, backend: str
+    ) -> None:
+        os.environ["KERAS_BACKEND"] = backend
         import keras
 
         keras.config.set_dtype_policy({"float32": "float32", "bfloat16": "mixed_bfloat16"}[dtype])
         keras.utils.set_random_seed(0)
-        self._jax = jax
-        self.name, self.device = f"Keras-JAX {route}", jax.devices()[0].device_kind
+        self.name, self.device = f"Keras {route} on {backend}", keras.distribution.list_devices()[0]
         self.batch_size, self.steps_per_dispatch = batch_size, steps_per_execution
         self._model = _keras_model()
         self._focal = keras.losses.CategoricalFocalCrossentropy(alpha=FOCAL_ALPHA, gamma=FOCAL_GAMMA)
@@ -106,6 +106,9 @@ class _Keras:
             )
             self.run = self._run_fit
         else:
+            import jax
+
+            self._jax = jax
             trainable, frozen = self._model.trainable_variables, self._model.non_trainable_variables
             self._optimizer.build(trainable)
             groups = (trainable, frozen, self._optimizer.variables)
@@ -153,9 +156,9 @@ class _Keras:
         return time.perf_counter() - start
 
 
-def make_keras(batch_size: int, dtype: str, steps_per_execution: int, route: str = "stateless") -> _Keras:
-    """`dtype` is float32 or bfloat16 (Keras' mixed_bfloat16), `route` is stateless or fit."""
-    return _Keras(batch_size, dtype, steps_per_execution, route)
+def make_keras(batch_size: int, dtype: str, steps_per_execution: int, route: str, backend: str) -> _Keras:
+    """`dtype` is float32 or bfloat16 (Keras' mixed_bfloat16), `route` stateless (JAX alone) or fit."""
+    return _Keras(batch_size, dtype, steps_per_execution, route, backend)
 
 
 def _torch_model() -> Any:

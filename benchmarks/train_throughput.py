@@ -1,11 +1,14 @@
-"""Windows a second that training does: wt_jax beside Keras 3 on JAX and PyTorch, in alternating runs.
+"""Windows a second that training does: wt_jax beside Keras 3 and PyTorch, in alternating runs.
 
     python benchmarks/train_throughput.py --batch_sizes 32 --dtypes float32 --rounds 5
 
 Every contender of a batch size and dtype has a process of its own (worker.py); one at a time trains for
-`--seconds`, all in turn, `--rounds` times. A cell is the median over rounds (least to most); a ratio is the
-median over rounds of ours / theirs in the same round, so that a machine that slows down cancels out. A run
-beside which other processes used the CPU is repeated, for `--wait_s` in all; what remains disturbed is said.
+`--seconds`, all in turn, `--rounds` times. A rate is the median over rounds (least to most); a ratio is the
+median over rounds of ours / theirs in the same round, so that a machine that slows down cancels out. So is
+the share of the peak: the operations of the matmuls that a step needs (summary.window_flops, times 3), beside
+products of two square matrices in the same round. Memory is the most held so far: the process's, on a GPU
+the GPU's. A run beside which other processes used the CPU is repeated, for `--wait_s` in all; what remains
+disturbed is said.
 """
 
 import argparse
@@ -24,21 +27,35 @@ from pathlib import Path
 
 from worker import Entry, Worker, WorkerFailed
 
-_MODULES = {"keras": "keras", "keras-fit": "keras", "torch": "torch", "torch-compile": "torch"}
+from wt_jax.config import Config
+from wt_jax.summary import window_flops
+
+_MODULES = {
+    "keras": "keras",
+    "keras-fit": "keras",
+    "keras-tf": "tensorflow",
+    "torch": "torch",
+    "torch-compile": "torch",
+}
 _TITLES = {
     "ours": "wt_jax",
-    "keras": "Keras-JAX",
+    "keras": "Keras-JAX, own loop",
     "keras-fit": "Keras-JAX fit",
+    "keras-tf": "Keras-TF fit",
     "torch": "PyTorch",
     "torch-compile": "PyTorch compiled",
 }
+_MATRIX = {"cpu": 2048}  # rows of the matrices that the peak is measured with; elsewhere 8192
 _WARM_UP_S = 1.0
 
 
 def alternate(
     entries: list[Entry], rounds: int, seconds: float, wait_s: float
-) -> tuple[dict[Entry, list[float]], list[str]]:
-    """Windows/s of each entry in each round, and remarks on what failed (it is left out) or was disturbed."""
+) -> tuple[dict[Entry, list[float]], dict[Entry, float], list[str]]:
+    """Windows/s of each entry in each round, its peak memory in MB, and remarks.
+
+    What failed is left out, and remarked on; so is what was disturbed.
+    """
     workers: dict[Entry, Worker] = {}
     rates: dict[Entry, list[float]] = {}
     remarks: list[str] = []
@@ -62,12 +79,13 @@ def alternate(
         if worker.disturbed:
             share = f"{worker.disturbed} of {rounds} rounds"
             remarks.append(f"{entry}: {share} beside other work on up to {worker.others:.1f} cores")
-    return rates, remarks
+    return rates, {entry: workers[entry].peak_mb for entry in rates}, remarks
 
 
-def first_steps(entries: list[Entry]) -> list[str]:
-    """Markdown rows: seconds from the start of a fresh process to the end of its first dispatch."""
+def first_steps(entries: list[Entry]) -> tuple[list[str], str]:
+    """Markdown rows of seconds from a process' start to the end of its first dispatch; and the device."""
     rows = ["| contender | device | cold | compilation cached |", "|---|---|---|---|"]
+    device = ""
     for entry in entries:
         with tempfile.TemporaryDirectory() as cache:
             try:
@@ -76,27 +94,33 @@ def first_steps(entries: list[Entry]) -> list[str]:
                     worker = Worker(entry, cache)
                     times.append(f"{worker.first_step_s:.1f} s")
                     worker.close()
+                device = device or worker.device
                 rows.append(f"| {entry} | {worker.device} | {' | '.join([*times, '-'][:2])} |")
             except WorkerFailed as failure:
                 rows.append(f"| {entry} | - | {failure} | - |")
-    return rows
+    return rows, device
 
 
-def table_row(entry: Entry, rates: dict[Entry, list[float]], rivals: list[str]) -> str:
-    """One markdown row: ours at `entry`, each rival at the same batch, dtype and K, and the ratios."""
-    ours = rates.get(entry, [])
-    cells, ratios = [_cell(ours)], []
-    for name in rivals:
-        theirs = rates.get(_rival(entry, name), [])
-        cells.append(_cell(theirs))
-        both = [a / b for a, b in zip(ours, theirs, strict=False)]
-        ratios.append(f"{statistics.median(both):.2f}" if both else "-")
-    first = [str(entry.batch_size), entry.dtype, str(entry.steps_per_dispatch)]
-    return f"| {' | '.join([*first, *cells, *ratios])} |"
-
-
-def _cell(rates: list[float]) -> str:
-    return f"{statistics.median(rates):.0f} ({min(rates):.0f} to {max(rates):.0f})" if rates else "-"
+def table_row(
+    entry: Entry, ours: Entry, peak: Entry, rates: dict[Entry, list[float]], peak_mb: dict[Entry, float]
+) -> str:
+    """One markdown row: a contender at a batch, dtype and K, how much faster ours is, share of the peak."""
+    rate, n_flops = rates.get(entry, []), 3 * sum(window_flops(Config()).values())
+    ratio = [a / b for a, b in zip(rates.get(ours, []), rate, strict=False)]
+    share = [
+        a * n_flops / (b * 2 * peak.batch_size**3) for a, b in zip(rate, rates.get(peak, []), strict=False)
+    ]
+    cells = [
+        str(entry.batch_size),
+        entry.dtype,
+        _TITLES[entry.name],
+        str(entry.steps_per_dispatch),
+        f"{statistics.median(rate):.0f} ({min(rate):.0f} to {max(rate):.0f})" if rate else "-",
+        f"{statistics.median(ratio):.2f}" if ratio else "-",
+        f"{statistics.median(share):.0%}" if share else "-",
+        f"{peak_mb[entry]:,.0f} MB" if entry in peak_mb else "-",
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 def _rival(ours: Entry, name: str) -> Entry:
@@ -116,7 +140,7 @@ def machine() -> str:
 
 def versions() -> str:
     found = [f"python {platform.python_version()}"]
-    for package in ("jax", "jaxlib", "flax", "keras", "torch"):
+    for package in ("jax", "jaxlib", "flax", "keras", "tensorflow", "torch"):
         if importlib.util.find_spec(package):
             found.append(f"{package} {importlib.metadata.version(package)}")
     return ", ".join(found)
@@ -152,22 +176,28 @@ def main() -> None:
     ]
     firsts = [*ours[: len(arguments.steps_per_dispatch)], *(_rival(ours[0], name) for name in rivals)]
     print("\nTime to the first step, process start included\n")
-    print("\n".join(first_steps(firsts)), flush=True)
+    rows, device = first_steps(firsts)
+    print("\n".join(rows), flush=True)
 
-    heads = ["batch", "dtype", "steps a dispatch", "wt_jax", *(_TITLES[name] for name in rivals)]
-    heads += [f"wt_jax / {_TITLES[name]}" for name in rivals]
-    print(
-        f"\nWindows a second, median (least to most), {arguments.rounds} rounds of {arguments.seconds:g} s\n"
-    )
+    heads = ["batch", "dtype", "", "steps a dispatch", "windows/s", "wt_jax / it", "of the peak", "memory"]
+    print(f"\nMedian (least to most) of {arguments.rounds} rounds of {arguments.seconds:g} s\n")
     print(f"| {' | '.join(heads)} |\n|{'---|' * len(heads)}", flush=True)
     remarks: list[str] = []
-    for group in dict.fromkeys((entry.batch_size, entry.dtype) for entry in ours):
-        mine = [entry for entry in ours if (entry.batch_size, entry.dtype) == group]
-        entries = dict.fromkeys([*mine, *(_rival(entry, name) for entry in mine for name in rivals)])
-        rates, more = alternate(list(entries), arguments.rounds, arguments.seconds, arguments.wait_s)
+    for batch_size, dtype in dict.fromkeys((entry.batch_size, entry.dtype) for entry in ours):
+        mine = [entry for entry in ours if (entry.batch_size, entry.dtype) == (batch_size, dtype)]
+        peak = Entry("matmul", _MATRIX.get(device, 8192), dtype, 1)
+        entries = dict.fromkeys([peak, *mine, *(_rival(entry, name) for entry in mine for name in rivals)])
+        rates, peak_mb, more = alternate(list(entries), arguments.rounds, arguments.seconds, arguments.wait_s)
         remarks += more
         for entry in mine:
-            print(table_row(entry, rates, rivals), flush=True)
+            for row in (entry, *(_rival(entry, name) for name in rivals)):
+                print(table_row(row, entry, peak, rates, peak_mb), flush=True)
+        flops = [rate * 2 * peak.batch_size**3 / 1e9 for rate in rates.get(peak, [])]
+        if flops:
+            remarks.append(
+                f"peak beside batch {batch_size} {dtype}: {statistics.median(flops):,.0f} GFLOP/s "
+                f"({min(flops):,.0f} to {max(flops):,.0f}), products of {peak.batch_size} x {peak.batch_size}"
+            )
     print("\n".join(["", *remarks]))
 
 

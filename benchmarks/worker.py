@@ -1,13 +1,14 @@
 """One contender in a process of its own: `Worker` is the caller's side, `main` what the process does.
 
 The process answers `{"device": ...}` after its first dispatch, then to each line SECONDS trains for about
-that long and answers `{"windows": ..., "seconds": ..., "others": ...}`, the last in cores.
+that long and answers `{"windows": ..., "seconds": ..., "others": ..., "peak_mb": ...}`, others in cores.
 """
 
 import contextlib
 import dataclasses
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -50,7 +51,7 @@ class Worker:
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
             "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # contenders share a GPU's memory
         }
-        self._entry, self.disturbed, self.others = entry, 0, 0.0
+        self._entry, self.disturbed, self.others, self.peak_mb = entry, 0, 0.0, 0.0
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
         command = [sys.executable, __file__, *(str(value) for value in dataclasses.astuple(entry))]
         pipe, start = subprocess.PIPE, time.perf_counter()
@@ -77,6 +78,7 @@ class Worker:
             answer = self._run(seconds)
             if answer["others"] <= _QUIET_CORES or time.monotonic() > deadline:
                 break
+        self.peak_mb = answer["peak_mb"]
         if deadline and answer["others"] > _QUIET_CORES:
             self.disturbed += 1
             self.others = max(self.others, answer["others"])
@@ -113,6 +115,16 @@ def _await_quiet(deadline: float) -> None:
             break
 
 
+def _peak_mb() -> float:
+    """Most memory held so far: the GPU's where this process uses one, else the process's own."""
+    if "torch" in sys.modules and sys.modules["torch"].cuda.is_available():
+        return sys.modules["torch"].cuda.max_memory_allocated() / 1e6
+    if "jax" in sys.modules and (stats := sys.modules["jax"].local_devices()[0].memory_stats()):
+        return stats["peak_bytes_in_use"] / 1e6
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak / 1e3
+
+
 def main(name: str, batch_size: str, dtype: str, steps_per_dispatch: str) -> None:
     # Whatever a library prints goes to stderr; stdout carries answers alone.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -129,7 +141,8 @@ def main(name: str, batch_size: str, dtype: str, steps_per_dispatch: str) -> Non
         all_s, mine_s = (after - before for after, before in zip(_cpu_s(), before_s, strict=True))
         seconds_per_dispatch = seconds / count
         windows, others = count * size * contender.batch_size, max(0.0, all_s - mine_s) / seconds
-        print(json.dumps({"windows": windows, "seconds": seconds, "others": others}), file=answers)
+        answer = {"windows": windows, "seconds": seconds, "others": others, "peak_mb": _peak_mb()}
+        print(json.dumps(answer), file=answers)
 
 
 if __name__ == "__main__":
