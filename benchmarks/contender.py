@@ -1,7 +1,7 @@
 """What is timed: the project's own training, and by name its rivals."""
 
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -62,6 +62,47 @@ class _Ours:
         return time.perf_counter() - start
 
 
+LEVERS = (
+    "values stored once",
+    "transposes moved",
+    "wide products",
+    "own backward of the normalisation",
+    "dropout by a hash",
+    "freed memory kept",
+)
+_WITHOUT = "ours without "
+
+
+def take_away(lever: str) -> None:
+    """Makes this process train without one of LEVERS, with the same results (dropout: other masks)."""
+    import jax
+
+    from wt_jax import commands, layers, model
+
+    def threefry(keys_2xB: Any, site: int, shape: tuple[int, ...], rate: float) -> Any:
+        def draw(key_2: Any) -> Any:
+            key = jax.random.fold_in(jax.random.wrap_key_data(key_2), site)
+            return jax.random.bernoulli(key, 1 - rate, (shape[0], shape[2]))
+
+        return jax.vmap(draw, in_axes=1, out_axes=1)(keys_2xB)
+
+    patches: dict[str, tuple[Any, str, Any]] = {
+        "values stored once": (layers, "_stored", lambda x: x),
+        "transposes moved": (layers, "_turned", lambda x: x.T),
+        "wide products": (layers, "_WIDE_SHARE", 2.0),
+        "own backward of the normalisation": (
+            model,
+            "norm_relu_dropout",
+            lambda *arguments: layers._norm_forward(*arguments)[0],
+        ),
+        "dropout by a hash": (layers, "kept", threefry),
+        "freed memory kept": (commands, "keep_freed_memory", lambda: None),
+    }
+    where, what, instead = patches[lever]
+    assert hasattr(where, what)
+    setattr(where, what, instead)
+
+
 class _Matmul:
     """Products of two matrices: what the machine can do. A "window" is one product."""
 
@@ -111,6 +152,9 @@ def make(name: str, batch_size: int, dtype: str, steps_per_dispatch: int) -> Con
     """The contender of one name; PyTorch has one step a dispatch, and `matmul` a matrix's size as batch."""
     from rivals import make_keras, make_torch
 
+    if name.startswith(_WITHOUT):
+        take_away(name.removeprefix(_WITHOUT))
+        name = "ours"
     if name == "ours":
         return make_ours(batch_size, dtype, steps_per_dispatch)
     if name == "matmul":

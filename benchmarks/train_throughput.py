@@ -12,7 +12,6 @@ disturbed is said.
 """
 
 import argparse
-import dataclasses
 import datetime
 import importlib.metadata
 import importlib.util
@@ -125,7 +124,7 @@ def table_row(
 
 def _rival(ours: Entry, name: str) -> Entry:
     steps = 1 if _MODULES[name] == "torch" else ours.steps_per_dispatch
-    return dataclasses.replace(ours, name=name, steps_per_dispatch=steps)
+    return ours._replace(name=name, steps_per_dispatch=steps)
 
 
 def machine() -> str:

@@ -5,7 +5,6 @@ that long and answers `{"windows": ..., "seconds": ..., "others": ..., "peak_mb"
 """
 
 import contextlib
-import dataclasses
 import json
 import os
 import resource
@@ -14,14 +13,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from contender import make
 
 _QUIET_CORES = 0.2  # other processes' use of the CPU beside which a run still counts
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What one worker runs; PyTorch has one step a dispatch, and stands beside every row."""
 
     name: str
@@ -53,7 +52,7 @@ class Worker:
         }
         self._entry, self.disturbed, self.others, self.peak_mb = entry, 0, 0.0, 0.0
         self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115
-        command = [sys.executable, __file__, *(str(value) for value in dataclasses.astuple(entry))]
+        command = [sys.executable, __file__, *map(str, entry)]
         pipe, start = subprocess.PIPE, time.perf_counter()
         self._process = subprocess.Popen(
             command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True, env=environment
