@@ -5,7 +5,7 @@
 The model is experiments/main.py's, with random weights, without dropout, on random windows; each contender's
 outputs are in memory of the host when its time ends. All in one process, one after the other, in turn. A cell
 is the median over rounds (least to most), a ratio the median over rounds of ours / theirs in the same round.
-A minute of video is its timeline, 588 windows cut, run and merged: ours alone; the others only run them.
+A minute of video is its timeline, 591 windows cut, run and merged: ours alone; the others only run them.
 """
 
 import argparse

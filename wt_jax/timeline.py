@@ -93,14 +93,13 @@ class Merge:
         slopes_NxT = np.diff(starts_NxT, axis=1, append=starts_NxT[:, -1:]) / self._window_step
         signal_NxS = slopes_NxT[:, self._below_S] * self._past_S + starts_NxT[:, self._below_S]
         frames_NxS = firsts_N[:, None] + np.arange(span)
-        inside_NxS = frames_NxS >= 0
-        frames = frames_NxS[inside_NxS]
-        np.add.at(self._signal_F, frames, (self._weights_S * signal_NxS)[inside_NxS])
-        np.add.at(self._weight_F, frames, np.broadcast_to(self._weights_S, inside_NxS.shape)[inside_NxS])
-        for c in range(self._n_classes):
-            np.add.at(
-                self._classes_FxC[:, c], frames, (self._weights_S * probabilities_NxC[:, c, None])[inside_NxS]
-            )
+        windows, places = np.nonzero(frames_NxS >= 0)  # in the windows' order, as are the sums
+        frames, weights = frames_NxS[windows, places], self._weights_S[places]
+        np.add.at(self._signal_F, frames, weights * signal_NxS[windows, places])
+        np.add.at(self._weight_F, frames, weights)
+        cells = frames[:, None] * self._n_classes + np.arange(self._n_classes)
+        values = weights[:, None] * probabilities_NxC[windows]
+        np.add.at(self._classes_FxC.reshape(-1), cells.ravel(), values.ravel())  # NumPy is fast in 1-D alone
 
     def _make_room(self, n_frames: int) -> None:
         missing = n_frames - len(self._weight_F)
