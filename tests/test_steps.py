@@ -93,6 +93,14 @@ def test_a_step_is_what_the_formulas_say():
     assert state.sums.histogram_2xN.sum() == counted.sum()
 
 
+@pytest.mark.parametrize(
+    ("share", "accumulate", "parts"),
+    [(32, 0, 1), (1024, 0, 32), (96, 0, 3), (80, 0, 2), (37, 0, 1), (8, 0, 1), (64, 1, 1), (64, 4, 4)],
+)
+def test_parts_on_a_cpu_are_of_some_32_windows(share, accumulate, parts):
+    assert steps.n_parts(options_with(**{"train.accumulate": accumulate}), share) == parts
+
+
 def test_accumulated_parts_give_the_same_step():
     whole, losses = run_steps(options_with())
     parts, losses_in_parts = run_steps(options_with(**{"train.accumulate": 4}))

@@ -126,7 +126,7 @@ _RULES: dict[str, _Rule] = {
     "train.steps_per_dispatch": _COUNT,
     "train.select": (lambda v: v in ("best", "last"), "must be best or last"),
     "train.average": (lambda v: 0 <= v < 1, "must be in [0, 1)"),
-    "train.accumulate": _COUNT,
+    "train.accumulate": _NOT_NEGATIVE,
     "train.eval_batch_size": _NOT_NEGATIVE,
 }  # fmt: skip
 
@@ -181,7 +181,7 @@ def _check_together(config: Config) -> None:
     model, train = config.model, config.train
     if model.filters % model.heads:
         raise ValueError(f"model.heads={model.heads}: must divide model.filters={model.filters}")
-    if train.batch_size % train.accumulate:
+    if train.accumulate and train.batch_size % train.accumulate:
         raise ValueError(
             f"train.accumulate={train.accumulate}: must divide train.batch_size={train.batch_size}"
         )

@@ -129,7 +129,7 @@ class Train(Section):
     steps_per_dispatch: int = 8  # training steps in one call to the device
     select: str = "best"  # epoch to serve: best by validation segmentation loss, or last (no early stop)
     average: float = 0.0  # > 0: serve a moving average of the weights that keeps this share at each step
-    accumulate: int = 1  # parts in which a batch goes through the device, when memory is short
+    accumulate: int = 0  # parts in which a batch goes through a device; 0: on CPU of some 32 windows, else 1
     eval_batch_size: int = 0  # windows of a validation batch; 0: 64 of each CPU, 512 of each other device
 
 

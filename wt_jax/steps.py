@@ -29,6 +29,7 @@ from wt_jax.optimizer import make_optimizer, warmup_share
 from wt_jax.windows import Sequences, gather
 
 _AXIS = "data"
+_CPU_PART = 32  # windows
 _AUGMENT = 1_000_003  # folded into a step's key: no position in a batch, which dropout folds in
 
 
@@ -102,10 +103,20 @@ def put_sequences(sequences: Sequences, devices: Sequence[jax.Device]) -> dict[s
     return jax.device_put(sequences.arrays(), replicated(devices))
 
 
+def n_parts(options: config.Config, share: int) -> int:
+    """Parts in which a device computes its share of a batch, `train.accumulate` or the fastest.
+
+    A CPU's cache holds what some 32 windows need: at batch 1024 parts of 32 train twice as fast as the whole.
+    """
+    if options.train.accumulate or jax.default_backend() != "cpu":
+        return options.train.accumulate or 1
+    return max(parts for parts in range(1, max(share // _CPU_PART, 1) + 1) if share % parts == 0)
+
+
 def check_devices(options: config.Config, n_devices: int) -> None:
     """Raises ValueError for a batch that the devices, in its accumulated parts, do not divide."""
     train = options.train
-    multiple = n_devices * train.accumulate
+    multiple = n_devices * max(train.accumulate, 1)
     if train.batch_size % multiple:
         parts = f" x train.accumulate={train.accumulate}" if train.accumulate > 1 else ""
         raise ValueError(
@@ -181,7 +192,7 @@ def _train_step(
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, part)
         return jax.tree.map(jnp.add, carry, (loss, sums, grads)), None
 
-    parts = options.train.accumulate
+    parts = n_parts(options, share)
     if parts == 1:
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, batch)
     else:
@@ -288,7 +299,7 @@ def explain_out_of_memory(error: Exception, options: config.Config) -> ValueErro
     train = options.train
     return ValueError(
         f"out of memory on {jax.devices()[0].device_kind} at train.batch_size={train.batch_size}, "
-        f"train.accumulate={train.accumulate}, model.compute_dtype={options.model.compute_dtype}: "
-        f"set --config.train.accumulate={train.accumulate * 2} (same result, less memory), "
+        f"train.accumulate={train.accumulate or 1}, model.compute_dtype={options.model.compute_dtype}: "
+        f"set --config.train.accumulate={(train.accumulate or 1) * 2} (same result, less memory), "
         "--config.model.compute_dtype=bfloat16, or a smaller train.batch_size or train.eval_batch_size"
     )
