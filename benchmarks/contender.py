@@ -18,7 +18,7 @@ class Contender(Protocol):
 
     name: str
     device: str
-    batch_size: int
+    batch_size: Any
     steps_per_dispatch: int
 
     def run(self, steps: int) -> float:
@@ -104,16 +104,18 @@ def take_away(lever: str) -> None:
 
 
 class _Matmul:
-    """Products of two matrices: what the machine can do. A "window" is one product."""
+    """Products of two matrices: what the machine can do. A "window" is 1e9 floating-point operations."""
 
     name = "matmul"
-    batch_size = steps_per_dispatch = 1
+    steps_per_dispatch = 1
 
-    def __init__(self, size: int, dtype: str) -> None:
+    def __init__(self, dtype: str) -> None:
         import jax
         import jax.numpy as jnp
 
         self.device = jax.local_devices()[0].device_kind
+        size = 2048 if jax.default_backend() == "cpu" else 8192
+        self.batch_size = 2 * size**3 / 1e9
         self._a = jnp.full((size, size), 1 / size, dtype)
         self._product = jax.jit(jnp.matmul)
         self._wait = jax.block_until_ready
@@ -149,7 +151,7 @@ def make_ours(batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender
 
 
 def make(name: str, batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender:
-    """The contender of one name; PyTorch has one step a dispatch, and `matmul` a matrix's size as batch."""
+    """The contender of one name; PyTorch has one step a dispatch."""
     from rivals import make_keras, make_torch
 
     if name.startswith(_WITHOUT):
@@ -158,7 +160,7 @@ def make(name: str, batch_size: int, dtype: str, steps_per_dispatch: int) -> Con
     if name == "ours":
         return make_ours(batch_size, dtype, steps_per_dispatch)
     if name == "matmul":
-        return _Matmul(batch_size, dtype)
+        return _Matmul(dtype)
     if name in KERAS:
         return make_keras(batch_size, dtype, steps_per_dispatch, *KERAS[name])
     if name in ("torch", "torch-compile"):

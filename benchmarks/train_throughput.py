@@ -12,6 +12,7 @@ disturbed is said.
 """
 
 import argparse
+import contextlib
 import datetime
 import importlib.metadata
 import importlib.util
@@ -44,7 +45,6 @@ _TITLES = {
     "torch": "PyTorch",
     "torch-compile": "PyTorch compiled",
 }
-_MATRIX = {"cpu": 2048}  # rows of the matrices that the peak is measured with; elsewhere 8192
 _WARM_UP_S = 1.0
 
 
@@ -81,10 +81,9 @@ def alternate(
     return rates, {entry: workers[entry].peak_mb for entry in rates}, remarks
 
 
-def first_steps(entries: list[Entry]) -> tuple[list[str], str]:
-    """Markdown rows of seconds from a process' start to the end of its first dispatch; and the device."""
+def first_steps(entries: list[Entry]) -> list[str]:
+    """Markdown rows of seconds from a process' start to the end of its first dispatch."""
     rows = ["| contender | device | cold | compilation cached |", "|---|---|---|---|"]
-    device = ""
     for entry in entries:
         with tempfile.TemporaryDirectory() as cache:
             try:
@@ -93,11 +92,10 @@ def first_steps(entries: list[Entry]) -> tuple[list[str], str]:
                     worker = Worker(entry, cache)
                     times.append(f"{worker.first_step_s:.1f} s")
                     worker.close()
-                device = device or worker.device
                 rows.append(f"| {entry} | {worker.device} | {' | '.join([*times, '-'][:2])} |")
             except WorkerFailed as failure:
                 rows.append(f"| {entry} | - | {failure} | - |")
-    return rows, device
+    return rows
 
 
 def table_row(
@@ -106,9 +104,7 @@ def table_row(
     """One markdown row: a contender at a batch, dtype and K, how much faster ours is, share of the peak."""
     rate, n_flops = rates.get(entry, []), 3 * sum(window_flops(Config()).values())
     ratio = [a / b for a, b in zip(rates.get(ours, []), rate, strict=False)]
-    share = [
-        a * n_flops / (b * 2 * peak.batch_size**3) for a, b in zip(rate, rates.get(peak, []), strict=False)
-    ]
+    share = [a * n_flops / (b * 1e9) for a, b in zip(rate, rates.get(peak, []), strict=False)]
     cells = [
         str(entry.batch_size),
         entry.dtype,
@@ -139,8 +135,8 @@ def machine() -> str:
 
 def versions() -> str:
     found = [f"python {platform.python_version()}"]
-    for package in ("jax", "jaxlib", "flax", "keras", "tensorflow", "torch"):
-        if importlib.util.find_spec(package):
+    for package in ("jax", "jaxlib", "flax", "keras", "tensorflow", "tensorflow-cpu", "torch"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found.append(f"{package} {importlib.metadata.version(package)}")
     return ", ".join(found)
 
@@ -157,6 +153,7 @@ def main() -> None:
     parser.add_argument(
         "--wait_s", type=float, default=60.0, help="of a batch and dtype, for other work to end"
     )
+    parser.add_argument("--start_up", action="store_true", help="also the time to the first step")
     parser.add_argument("--rivals", nargs="+", choices=[*_MODULES, "none"], default=["keras", "torch"])
     arguments = parser.parse_args()
     print(f"machine: {machine()}\nversions: {versions()}\ndate: {datetime.datetime.now():%Y-%m-%d %H:%M}")
@@ -174,9 +171,9 @@ def main() -> None:
         for steps in arguments.steps_per_dispatch
     ]
     firsts = [*ours[: len(arguments.steps_per_dispatch)], *(_rival(ours[0], name) for name in rivals)]
-    print("\nTime to the first step, process start included\n")
-    rows, device = first_steps(firsts)
-    print("\n".join(rows), flush=True)
+    if arguments.start_up:
+        print("\nTime to the first step, process start included\n")
+        print("\n".join(first_steps(firsts)), flush=True)
 
     heads = ["batch", "dtype", "", "steps a dispatch", "windows/s", "wt_jax / it", "of the peak", "memory"]
     print(f"\nMedian (least to most) of {arguments.rounds} rounds of {arguments.seconds:g} s\n")
@@ -184,18 +181,17 @@ def main() -> None:
     remarks: list[str] = []
     for batch_size, dtype in dict.fromkeys((entry.batch_size, entry.dtype) for entry in ours):
         mine = [entry for entry in ours if (entry.batch_size, entry.dtype) == (batch_size, dtype)]
-        peak = Entry("matmul", _MATRIX.get(device, 8192), dtype, 1)
+        peak = Entry("matmul", 0, dtype, 1)
         entries = dict.fromkeys([peak, *mine, *(_rival(entry, name) for entry in mine for name in rivals)])
         rates, peak_mb, more = alternate(list(entries), arguments.rounds, arguments.seconds, arguments.wait_s)
         remarks += more
         for entry in mine:
             for row in (entry, *(_rival(entry, name) for name in rivals)):
                 print(table_row(row, entry, peak, rates, peak_mb), flush=True)
-        flops = [rate * 2 * peak.batch_size**3 / 1e9 for rate in rates.get(peak, [])]
-        if flops:
+        if flops := rates.get(peak):
             remarks.append(
                 f"peak beside batch {batch_size} {dtype}: {statistics.median(flops):,.0f} GFLOP/s "
-                f"({min(flops):,.0f} to {max(flops):,.0f}), products of {peak.batch_size} x {peak.batch_size}"
+                f"({min(flops):,.0f} to {max(flops):,.0f})"
             )
     print("\n".join(["", *remarks]))
 
