@@ -86,19 +86,18 @@ def take_away(lever: str) -> None:
 
         return jax.vmap(draw, in_axes=1, out_axes=1)(keys_2xB)
 
-    patches: dict[str, tuple[Any, str, Any]] = {
+    if lever == "own backward of the normalisation":
+        # JAX cannot differentiate the loop that values are stored by.
+        model.norm_relu_dropout = lambda *arguments: layers._norm_forward(*arguments)[0]
+        lever = "values stored once"
+    where: Any
+    where, what, instead = {
         "values stored once": (layers, "_stored", lambda x: x),
         "transposes moved": (layers, "_turned", lambda x: x.T),
         "wide products": (layers, "_WIDE_SHARE", 2.0),
-        "own backward of the normalisation": (
-            model,
-            "norm_relu_dropout",
-            lambda *arguments: layers._norm_forward(*arguments)[0],
-        ),
         "dropout by a hash": (layers, "kept", threefry),
         "freed memory kept": (commands, "keep_freed_memory", lambda: None),
-    }
-    where, what, instead = patches[lever]
+    }[lever]
     assert hasattr(where, what)
     setattr(where, what, instead)
 
