@@ -86,11 +86,11 @@ def take_away(lever: str) -> None:
 
         return jax.vmap(draw, in_axes=1, out_axes=1)(keys_2xB)
 
+    where: Any = model
     if lever == "own backward of the normalisation":
         # JAX cannot differentiate the loop that values are stored by.
-        model.norm_relu_dropout = lambda *arguments: layers._norm_forward(*arguments)[0]
+        where.norm_relu_dropout = lambda *arguments: layers._norm_forward(*arguments)[0]
         lever = "values stored once"
-    where: Any
     where, what, instead = {
         "values stored once": (layers, "_stored", lambda x: x),
         "transposes moved": (layers, "_turned", lambda x: x.T),
