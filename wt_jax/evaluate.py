@@ -17,9 +17,9 @@ from wt_jax.judged import Judged, judge
 from wt_jax.recordings import Recording
 from wt_jax.repetitions import Counting, Timeline
 from wt_jax.report import write_html
+from wt_jax.run import explain_out_of_memory
 from wt_jax.scores import score
 from wt_jax.splits import SPLITS
-from wt_jax.steps import explain_out_of_memory
 from wt_jax.tables import table
 from wt_jax.timeline import make_timelines
 from wt_jax.trained import Trained, restore

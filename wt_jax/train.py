@@ -14,8 +14,8 @@ from wt_jax.files import only_writer
 from wt_jax.history import TensorBoard
 from wt_jax.metrics import scores
 from wt_jax.optimizer import set_learning_rate
-from wt_jax.run import Run, start
-from wt_jax.steps import all_devices, explain_out_of_memory, reset_sums, state_template
+from wt_jax.run import Run, explain_out_of_memory, start
+from wt_jax.steps import all_devices, reset_sums, state_template
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
 
