@@ -15,8 +15,9 @@ _REFERENCE_BATCH = 32  # the batch that optimizer.learning_rate is meant for
 def learning_rate(options: config.Config) -> float:
     """That of `train.batch_size`: a mean over more windows is less noisy and bears longer steps.
 
-    The square root suits Adam (Malladi et al. 2022, On the SDEs and scaling rules for adaptive gradient
-    algorithms); what it gives here is in benchmarks/RESULTS.md.
+    A power of 0.5 suits Adam once noise is all that limits it (Malladi et al. 2022, On the SDEs and scaling
+    rules for adaptive gradient algorithms); the default is what reached the loss of batch 32 on real people
+    in as many epochs (benchmarks/RESULTS.md).
     """
     ratio = options.train.batch_size / _REFERENCE_BATCH
     return options.optimizer.learning_rate * ratio**options.optimizer.batch_power

@@ -112,7 +112,7 @@ class Loss(Section):
 @dataclasses.dataclass(unsafe_hash=True)
 class Optimizer(Section):
     learning_rate: float = 5e-4  # of a batch of 32; a larger one's: `batch_power`
-    batch_power: float = 0.5  # learning rate x (train.batch_size / 32) to this: 0 is one for all
+    batch_power: float = 0.25  # learning rate x (train.batch_size / 32) to this: 0 is one for all
     warmup_epochs: float = 0.0  # epochs over which the learning rate rises from 0 to its own
     weight_decay: float = 1e-4  # not on biases and norms
     plateau_factor: float = 0.5  # learning rate x this ...
