@@ -83,7 +83,7 @@ def test_a_step_is_what_the_formulas_say():
     params = jax.device_get(initial.params)
     value, grads = jax.value_and_grad(loss)(params)
     decayed = jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
-    optimizer = optax.adamw(5e-4 * (8 / 32) ** 0.25, weight_decay=1e-4, mask=decayed)
+    optimizer = optax.adamw(5e-4, weight_decay=1e-4, mask=decayed)
     expected = optax.apply_updates(params, optimizer.update(grads, optimizer.init(params), params)[0])
     state, losses = run_steps(options, firsts=firsts[None])
     np.testing.assert_allclose(losses, [value], rtol=1e-5)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 from jax.extend.core import jaxprs_in_params
 
+from wt_jax import layers
 from wt_jax.config import Config, Model
 from wt_jax.model import init_params, make_model
 from wt_jax.summary import receptive_field, summary, window_flops
@@ -44,7 +45,9 @@ def matmul_flops(jaxpr):
 
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
-def test_flops_are_those_of_the_matmuls(kernel_size, causal):
+def test_flops_are_those_of_the_matmuls(kernel_size, causal, monkeypatch):
+    """Of a product for each tap; a wide one computes rows that do not count."""
+    monkeypatch.setattr(layers, "_WIDE_SHARE", 2.0)
     changes = {"kernel_size": kernel_size, "causal": causal}
     options = Config(model=Model(**{**vars(TINY), **changes}))
     function, args = forward(options)

@@ -19,7 +19,7 @@ def learning_rate(options: config.Config) -> float:
     rules for adaptive gradient algorithms); the default is what reached the loss of batch 32 on real people
     in as many epochs (benchmarks/RESULTS.md).
     """
-    ratio = options.train.batch_size / _REFERENCE_BATCH
+    ratio = max(options.train.batch_size / _REFERENCE_BATCH, 1)
     return options.optimizer.learning_rate * ratio**options.optimizer.batch_power
 
 

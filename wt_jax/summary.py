@@ -17,7 +17,7 @@ def _dense_flops(rows: int, widths: list[int]) -> int:
 def window_flops(options: config.Config) -> dict[str, int]:
     """Floating-point operations of the matmuls of one window, forward, by layer (a training step: times 3).
 
-    Taps that only see padding are not counted: they are not computed.
+    What only sees padding is not counted, where a wide product (`layers`) computes it, too.
     """
     model, frames, width = options.model, options.data.window_frames, options.model.filters
     flops = {"projection": 2 * frames * n_inputs(options.data.inputs) * width}
