@@ -34,9 +34,9 @@ class _Ours:
     def __init__(self, batch_size: int, dtype: str, steps_per_dispatch: int) -> None:
         import jax
 
-        from wt_jax import commands, config, pipeline, steps, windows
+        from wt_jax import config, memory, pipeline, steps, windows
 
-        commands.keep_freed_memory()
+        memory.keep_freed()
         devices = jax.local_devices()
         self.device = devices[0].device_kind
         self.batch_size, self.steps_per_dispatch = batch_size, steps_per_dispatch
@@ -45,7 +45,7 @@ class _Ours:
         options.train.batch_size, options.train.steps_per_dispatch = batch_size, steps_per_dispatch
         config.check(options)
         steps.check_devices(options, len(devices))
-        recordings = _random_recordings(options.data.classes)
+        recordings = random_recordings(options.data.classes)
         sequences = windows.make_sequences(recordings, options.data.classes, options.labels)
         index = windows.cut_windows(recordings, sequences, options.data.window_frames, 1)
         self._batches = pipeline.make_train_batches(index, options)
@@ -77,7 +77,7 @@ def take_away(lever: str) -> None:
     """Makes this process train without one of LEVERS, with the same results (dropout: other masks)."""
     import jax
 
-    from wt_jax import commands, layers, model
+    from wt_jax import layers, memory, model
 
     def threefry(keys_2xB: Any, site: int, shape: tuple[int, ...], rate: float) -> Any:
         def draw(key_2: Any) -> Any:
@@ -96,7 +96,7 @@ def take_away(lever: str) -> None:
         "transposes moved": (layers, "_turned", lambda x: x.T),
         "wide products": (layers, "_WIDE_SHARE", 2.0),
         "dropout by a hash": (layers, "kept", threefry),
-        "freed memory kept": (commands, "keep_freed_memory", lambda: None),
+        "freed memory kept": (memory, "keep_freed", lambda: None),
     }[lever]
     assert hasattr(where, what)
     setattr(where, what, instead)
@@ -128,7 +128,7 @@ class _Matmul:
         return time.perf_counter() - start
 
 
-def _random_recordings(classes: tuple[str, ...], count: int = 40, frames: int = 900) -> list:
+def random_recordings(classes: tuple[str, ...], count: int = 40, frames: int = 900) -> list:
     """Recordings of random angles, half a minute each, with a repetition every 90 frames."""
     from wt_jax.recordings import Recording
     from wt_jax.skeleton import N_ANGLES, NO_EXERCISE

@@ -8,17 +8,15 @@ sizes in turn. A cell is the median over rounds; the last row is the median of t
 """
 
 import argparse
-import datetime
 import json
 import resource
-import shlex
 import statistics
 import subprocess
 import sys
 import time
 
-from contender import _random_recordings
-from train_throughput import machine, versions
+from contender import random_recordings
+from machine import heading
 
 _RECORDINGS = 40
 _DISPATCHES = 6
@@ -35,7 +33,7 @@ def measure(size: int) -> dict[str, float]:
     from wt_jax import config, pipeline, steps, windows
 
     options, devices = config.check(config.Config()), jax.local_devices()
-    recordings = _random_recordings(options.data.classes, _RECORDINGS * size)
+    recordings = random_recordings(options.data.classes, _RECORDINGS * size)
     found: dict[str, float] = {}
     at = time.perf_counter()
 
@@ -85,8 +83,7 @@ def main() -> None:
     if arguments.measure:
         print(json.dumps(measure(arguments.measure)))
         return
-    print(f"machine: {machine()}\nversions: {versions()}\ndate: {datetime.datetime.now():%Y-%m-%d %H:%M}")
-    print(f"command: python {shlex.join(sys.argv)}\n")
+    print(f"{heading()}\n")
     runs: dict[int, list[dict[str, float]]] = {size: [] for size in arguments.sizes}
     for _ in range(arguments.rounds):
         for size in runs:

@@ -9,12 +9,9 @@ A minute of video is its timeline, 591 windows cut, run and merged: ours alone; 
 """
 
 import argparse
-import datetime
 import importlib.util
 import logging
-import shlex
 import statistics
-import sys
 import tempfile
 import time
 import warnings
@@ -22,8 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from rivals import ANGLES, FRAMES, _torch_model
-from train_throughput import machine, versions
+from machine import heading
+from rivals import ANGLES, FRAMES, torch_model
 
 _MODULES = {"PyTorch": "torch", "PyTorch compiled": "torch", "ONNX Runtime": "onnxruntime"}
 _MINUTE_FRAMES = 1800
@@ -60,7 +57,7 @@ def torch_eager() -> Run:
     import torch
 
     kind = "cuda" if torch.cuda.is_available() else "cpu"
-    model = _torch_model().eval().to(kind)
+    model = torch_model().eval().to(kind)
     return _torch_run(model, kind)
 
 
@@ -68,7 +65,7 @@ def torch_compiled() -> Run:
     import torch
 
     kind = "cuda" if torch.cuda.is_available() else "cpu"
-    return _torch_run(torch.compile(_torch_model().eval().to(kind), dynamic=False), kind)
+    return _torch_run(torch.compile(torch_model().eval().to(kind), dynamic=False), kind)
 
 
 def _torch_run(model: Callable, kind: str) -> Run:
@@ -92,7 +89,7 @@ def onnx() -> Run:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                _torch_model().eval(), (torch.zeros(2, FRAMES, ANGLES),), str(path), dynamo=True,
+                torch_model().eval(), (torch.zeros(2, FRAMES, ANGLES),), str(path), dynamo=True,
                 input_names=["angles"], dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False,
             )  # fmt: skip
         session = onnxruntime.InferenceSession(str(path), providers=onnxruntime.get_available_providers())
@@ -123,8 +120,7 @@ def main() -> None:
         "--rivals", nargs="+", choices=[*_MODULES, "none"], default=["PyTorch", "ONNX Runtime"]
     )
     arguments = parser.parse_args()
-    print(f"machine: {machine()}\nversions: {versions()}\ndate: {datetime.datetime.now():%Y-%m-%d %H:%M}")
-    print(f"command: python {shlex.join(sys.argv)}\n")
+    print(f"{heading()}\n")
     makers = {"PyTorch": torch_eager, "PyTorch compiled": torch_compiled, "ONNX Runtime": onnx}
     own, minutes = ours()
     runs: dict[str, Run] = {"wt_jax": own}

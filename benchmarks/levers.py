@@ -6,13 +6,11 @@ Alternating runs, as in train_throughput.py; each lever is taken away alone, in 
 """
 
 import argparse
-import datetime
-import shlex
 import statistics
-import sys
 
 from contender import LEVERS
-from train_throughput import alternate, machine, versions
+from machine import heading
+from train_throughput import alternate
 from worker import Entry
 
 
@@ -23,8 +21,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--wait_s", type=float, default=60.0, help="for other work to end")
     arguments = parser.parse_args()
-    print(f"machine: {machine()}\nversions: {versions()}\ndate: {datetime.datetime.now():%Y-%m-%d %H:%M}")
-    print(f"command: python {shlex.join(sys.argv)}\n")
+    print(f"{heading()}\n")
 
     ours = Entry("ours", arguments.batch_size, "float32", 8)
     variants = {lever: Entry(f"ours without {lever}", *ours[1:]) for lever in LEVERS}

@@ -161,7 +161,7 @@ def make_keras(batch_size: int, dtype: str, steps_per_execution: int, route: str
     return _Keras(batch_size, dtype, steps_per_execution, route, backend)
 
 
-def _torch_model() -> Any:
+def torch_model() -> Any:
     import torch
     from torch import nn
 
@@ -217,7 +217,7 @@ class _Torch:
         self._kind, self._bfloat16 = "cuda" if cuda else "cpu", dtype == "bfloat16"
         self.name = "PyTorch compiled" if compiled else "PyTorch"
         self.device, self.batch_size = torch.cuda.get_device_name() if cuda else "cpu", batch_size
-        self._model = _torch_model().to(self._kind, memory_format=torch.channels_last)
+        self._model = torch_model().to(self._kind, memory_format=torch.channels_last)
         kernels = [p for p in self._model.parameters() if p.ndim > 1]
         others = [p for p in self._model.parameters() if p.ndim == 1]
         groups = [{"params": kernels}, {"params": others, "weight_decay": 0.0}]

@@ -8,18 +8,16 @@ cell is the median over rounds. `start` is all of `run.start` (data, pipeline, p
 """
 
 import argparse
-import datetime
 import json
 import os
 import re
-import shlex
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
-from train_throughput import machine, versions
+from machine import heading
 
 _LARGEST = 8  # imports that are named
 
@@ -121,8 +119,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments, rest = parser.parse_known_args()
     argv = ["--config", arguments.config, *rest]
-    print(f"machine: {machine()}\nversions: {versions()}\ndate: {datetime.datetime.now():%Y-%m-%d %H:%M}")
-    print(f"command: python {shlex.join(sys.argv)}\n")
+    print(f"{heading()}\n")
     runs: dict[str, list[dict[str, float]]] = {"cold": [], "cached": []}
     for _ in range(arguments.rounds):
         with tempfile.TemporaryDirectory() as cache:

@@ -12,19 +12,13 @@ disturbed is said.
 """
 
 import argparse
-import contextlib
-import datetime
 import importlib.metadata
 import importlib.util
-import os
-import platform
-import shlex
 import statistics
-import sys
 import tempfile
 import time
-from pathlib import Path
 
+from machine import heading
 from worker import Entry, Worker, WorkerFailed
 
 from wt_jax.config import Config
@@ -123,24 +117,6 @@ def _rival(ours: Entry, name: str) -> Entry:
     return ours._replace(name=name, steps_per_dispatch=steps)
 
 
-def machine() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    cpu = next(
-        (line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.processor()
-    )
-    load = f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
-    return f"{cpu}, {os.cpu_count()} cores, load at start {load}, {platform.system()} {platform.machine()}"
-
-
-def versions() -> str:
-    found = [f"python {platform.python_version()}"]
-    for package in ("jax", "jaxlib", "flax", "keras", "tensorflow", "tensorflow-cpu", "torch"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found.append(f"{package} {importlib.metadata.version(package)}")
-    return ", ".join(found)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[32, 256, 1024])
@@ -156,8 +132,7 @@ def main() -> None:
     parser.add_argument("--start_up", action="store_true", help="also the time to the first step")
     parser.add_argument("--rivals", nargs="+", choices=[*_MODULES, "none"], default=["keras", "torch"])
     arguments = parser.parse_args()
-    print(f"machine: {machine()}\nversions: {versions()}\ndate: {datetime.datetime.now():%Y-%m-%d %H:%M}")
-    print(f"command: python {shlex.join(sys.argv)}")
+    print(heading())
     wanted = [name for name in arguments.rivals if name != "none"]
     rivals = [name for name in wanted if importlib.util.find_spec(_MODULES[name])]
     for name in wanted:

@@ -79,12 +79,12 @@ def test_freed_memory_is_kept():
     """Taking the same block again and again costs no page faults: in a process of its own, for it stays."""
     code = (
         "import numpy as np, resource\n"
-        "from wt_jax.commands import keep_freed_memory\n"
+        "from wt_jax.memory import keep_freed\n"
         "def faults():\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    for _ in range(20): np.ones(100_000_000, np.uint8)\n"
         "    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before\n"
-        "faults(); before = faults(); keep_freed_memory(); faults(); print(before, faults())\n"
+        "faults(); before = faults(); keep_freed(); faults(); print(before, faults())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     before, after = map(int, done.stdout.split())

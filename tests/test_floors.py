@@ -9,7 +9,7 @@ import wt_jax
 
 FLOORS = {
     0: "options config skeleton commands files hosts",
-    1: "angles labels landmarks recordings motions key_angle video workers repetitions peers",
+    1: "angles labels landmarks recordings motions key_angle video workers memory repetitions peers",
     2: "calibration neighbours figures windows splits synthetic pose screen marks inputs augment losses "
     "metrics optimizer prediction sources feed layers",
     3: "pipeline dataset model history judged extraction session annotation",

@@ -1,6 +1,5 @@
 """What every command shares: errors in one line, exit statuses, logging, the compilation cache."""
 
-import ctypes
 import logging
 import os
 import signal
@@ -15,7 +14,6 @@ from wt_jax.files import cache_folder
 USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
 INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 _ALONE = threading.RLock()  # the process has one standard error
 
 
@@ -61,19 +59,6 @@ def use_compilation_cache() -> None:
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-def keep_freed_memory() -> None:
-    """Lets glibc keep what a training step has freed for the next one; other C libraries do as they do.
-
-    XLA allocates its temporary buffers anew for each dispatch, and on CPU page faults took a third of a
-    step (benchmarks/RESULTS.md).
-    """
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt:
-            mallopt(_M_MMAP_MAX, 0)
-            mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 @contextmanager

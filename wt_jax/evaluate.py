@@ -14,10 +14,10 @@ from wt_jax.baselines import baselines
 from wt_jax.corpus import SYNTHETIC, load_corpus
 from wt_jax.files import written_beside
 from wt_jax.judged import Judged, judge
+from wt_jax.memory import explain_out_of_memory
 from wt_jax.recordings import Recording
 from wt_jax.repetitions import Counting, Timeline
 from wt_jax.report import write_html
-from wt_jax.run import explain_out_of_memory
 from wt_jax.scores import score
 from wt_jax.splits import SPLITS
 from wt_jax.tables import table

@@ -12,13 +12,12 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.inputs import make_inputs, needs_points
-from wt_jax.model import make_model
+from wt_jax.model import forward_batch, make_model
 from wt_jax.repetitions import Timeline
 from wt_jax.windows import spaced
 
 # Windows in one call: few shapes, for recordings of any length, so that little is compiled, and once.
-_BATCH_SIZES = {"cpu": (64,)}  # more take longer each: no cache holds them
-_BATCH_SIZES_ELSEWHERE = (64, 512)
+_LEAST_BATCH = 64
 _WINDOWS_PER_SPAN = 8  # windows that see a frame
 _EDGE_WEIGHT = 0.05  # of a window's outermost frames, beside 1 in its middle
 
@@ -166,7 +165,7 @@ def make_infer(options: config.Config, batch_sizes: Sequence[int]) -> Infer:
 def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], list[Timeline]]:
     """Returns timelines(params, poses), one timeline each; compiled once, whatever their lengths."""
     data = options.data
-    sizes = _BATCH_SIZES.get(jax.default_backend(), _BATCH_SIZES_ELSEWHERE)
+    sizes = sorted({_LEAST_BATCH, forward_batch(jax.default_backend())})
     infer = make_infer(options, sizes)
 
     def outputs(params: Any, poses: Sequence[Pose], firsts_N: np.ndarray, owners_N: np.ndarray) -> Iterator:

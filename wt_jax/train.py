@@ -12,9 +12,10 @@ from tqdm import tqdm
 from wt_jax import commands, config, peers
 from wt_jax.files import only_writer
 from wt_jax.history import TensorBoard
+from wt_jax.memory import explain_out_of_memory, keep_freed
 from wt_jax.metrics import scores
 from wt_jax.optimizer import set_learning_rate
-from wt_jax.run import Run, explain_out_of_memory, start
+from wt_jax.run import Run, start
 from wt_jax.steps import all_devices, reset_sums, state_template
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
@@ -210,7 +211,7 @@ def train(options: config.Config) -> int:
 def main(argv: Sequence[str]) -> int:
     options = config.parse(argv)
     commands.use_compilation_cache()
-    commands.keep_freed_memory()
+    keep_freed()
     with peers.joined(), only_writer(options.workdir) if peers.is_first() else contextlib.nullcontext():
         return train(options)
 

@@ -11,16 +11,13 @@ import numpy as np
 from wt_jax import config
 from wt_jax.inputs import needs_points
 from wt_jax.metrics import Sums
+from wt_jax.model import forward_batch
 from wt_jax.pipeline import padded_batches
 from wt_jax.recordings import Recording
 from wt_jax.steps import make_eval_batches, put_sequences
 from wt_jax.windows import Sequences, Windows, cut_windows, make_sequences
 
 _BATCH_OF_EACH = 64  # windows: most recordings have fewer
-_BATCH = {
-    "cpu": 64
-}  # windows of one device; in batches of 512 a window takes 1.7 times as long: no cache holds them
-_BATCH_ELSEWHERE = 512
 
 
 def lay_out(
@@ -57,7 +54,7 @@ def make_evaluation(
         raise ValueError(
             f"no usable window of {options.data.window_frames} frames in {len(recordings)} recordings"
         )
-    own = _BATCH.get(devices[0].platform, _BATCH_ELSEWHERE) * len(devices)
+    own = forward_batch(devices[0].platform) * len(devices)
     per_device = -(-min(options.train.eval_batch_size or own, len(windows.firsts_N)) // len(devices))
     batches_NxB = padded_batches(windows.firsts_N, per_device * len(devices))
     on_devices = put_sequences(sequences, devices)
