@@ -19,18 +19,19 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from wt_jax import commands, config, train
-from wt_jax.baselines import baselines
-from wt_jax.corpus import Corpus, load_corpus
+from wt_jax import config, train
+from wt_jax.counting.decoding import Counting
+from wt_jax.data.loading import Corpus, load_corpus
+from wt_jax.data.recordings import Recording
 from wt_jax.evaluate import judge_all
-from wt_jax.history import TensorBoard
-from wt_jax.judged import Judged
-from wt_jax.recordings import Recording
-from wt_jax.repetitions import Counting
-from wt_jax.run import start
-from wt_jax.scores import score
-from wt_jax.tables import LINES, score_at
-from wt_jax.trained import restore
+from wt_jax.evaluation.baselines import baselines
+from wt_jax.evaluation.console_report import LINES, score_at
+from wt_jax.evaluation.recording_result import Judged
+from wt_jax.evaluation.score_report import score
+from wt_jax.inference.restore import restore
+from wt_jax.runtime import cli
+from wt_jax.training.history import TensorBoard
+from wt_jax.training.setup import start
 
 _PARTS = 10  # two are a fold's test, one its validation
 
@@ -80,7 +81,7 @@ def judge_fold(options: config.Config, corpus: Corpus) -> tuple[list[Judged], Co
     with (workdir / "log.txt").open("a") as log, contextlib.redirect_stdout(log):
         run = start(options, corpus)
         board = TensorBoard(workdir / "tensorboard", len(run.history) + 1, "cross-validation")
-        train.fit(run, board, commands.Stop())
+        train.fit(run, board, cli.Stop())
         board.close()
         train.calibrate_best(run)
         run.checkpoints.close()
@@ -143,7 +144,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("checkpoints/accuracy"))
     parser.add_argument("override", nargs="*", help="--config.section.key=value, after --")
     args = parser.parse_args()
-    commands.use_compilation_cache()
+    cli.use_compilation_cache()
     corpus = load_corpus(args.data, args.recordings, config.Config().data.classes, args.output / "recordings")
     parts = parts_of_groups(corpus.recordings)
 

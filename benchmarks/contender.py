@@ -34,9 +34,12 @@ class _Ours:
     def __init__(self, batch_size: int, dtype: str, steps_per_dispatch: int) -> None:
         import jax
 
-        from wt_jax import config, memory, pipeline, steps, windows
+        from wt_jax import config
+        from wt_jax.input_pipeline import balanced_sampler, windows
+        from wt_jax.runtime import jax_setup
+        from wt_jax.training import train_step
 
-        memory.keep_freed()
+        jax_setup.keep_freed()
         devices = jax.local_devices()
         self.device = devices[0].device_kind
         self.batch_size, self.steps_per_dispatch = batch_size, steps_per_dispatch
@@ -44,14 +47,14 @@ class _Ours:
         options.model.compute_dtype = dtype
         options.train.batch_size, options.train.steps_per_dispatch = batch_size, steps_per_dispatch
         config.check(options)
-        steps.check_devices(options, len(devices))
+        train_step.check_devices(options, len(devices))
         recordings = random_recordings(options.data.classes)
         sequences = windows.make_sequences(recordings, options.data.classes, options.labels)
         index = windows.cut_windows(recordings, sequences, options.data.window_frames, 1)
-        self._batches = pipeline.make_train_batches(index, options)
-        self._sequences = steps.put_sequences(sequences, devices)
-        self._state = steps.init_state(options, devices)
-        self._dispatch = steps.make_train_dispatch(options, devices)
+        self._batches = balanced_sampler.make_train_batches(index, options)
+        self._sequences = train_step.put_sequences(sequences, devices)
+        self._state = train_step.init_state(options, devices)
+        self._dispatch = train_step.make_train_dispatch(options, devices)
         self._wait = jax.block_until_ready
 
     def run(self, steps: int) -> float:
@@ -77,7 +80,8 @@ def take_away(lever: str) -> None:
     """Makes this process train without one of LEVERS, with the same results (dropout: other masks)."""
     import jax
 
-    from wt_jax import layers, memory, model
+    from wt_jax.models import layers, tcn
+    from wt_jax.runtime import jax_setup
 
     def threefry(keys_2xB: Any, site: int, shape: tuple[int, ...], rate: float) -> Any:
         def draw(key_2: Any) -> Any:
@@ -86,7 +90,7 @@ def take_away(lever: str) -> None:
 
         return jax.vmap(draw, in_axes=1, out_axes=1)(keys_2xB)
 
-    where: Any = model
+    where: Any = tcn
     if lever == "own backward of the normalisation":
         # JAX cannot differentiate the loop that values are stored by.
         where.norm_relu_dropout = lambda *arguments: layers._norm_forward(*arguments)[0]
@@ -96,7 +100,7 @@ def take_away(lever: str) -> None:
         "transposes moved": (layers, "_turned", lambda x: x.T),
         "wide products": (layers, "_WIDE_SHARE", 2.0),
         "dropout by a hash": (layers, "kept", threefry),
-        "freed memory kept": (memory, "keep_freed", lambda: None),
+        "freed memory kept": (jax_setup, "keep_freed", lambda: None),
     }[lever]
     assert hasattr(where, what)
     setattr(where, what, instead)
@@ -130,7 +134,7 @@ class _Matmul:
 
 def random_recordings(classes: tuple[str, ...], count: int = 40, frames: int = 900) -> list:
     """Recordings of random angles, half a minute each, with a repetition every 90 frames."""
-    from wt_jax.recordings import Recording
+    from wt_jax.data.recordings import Recording
     from wt_jax.skeleton import N_ANGLES, NO_EXERCISE
 
     rng = np.random.default_rng(0)

@@ -30,7 +30,9 @@ _COLUMNS = {
 def measure(size: int) -> dict[str, float]:
     import jax
 
-    from wt_jax import config, pipeline, steps, windows
+    from wt_jax import config
+    from wt_jax.input_pipeline import balanced_sampler, windows
+    from wt_jax.training import train_step
 
     options, devices = config.check(config.Config()), jax.local_devices()
     recordings = random_recordings(options.data.classes, _RECORDINGS * size)
@@ -45,7 +47,7 @@ def measure(size: int) -> dict[str, float]:
     done("sequences_s")
     index = windows.cut_windows(recordings, sequences, options.data.window_frames, 1)
     done("windows_s")
-    batches = pipeline.make_train_batches(index, options)
+    batches = balanced_sampler.make_train_batches(index, options)
     next(batches)
     done("pipeline_s")
     n_dispatches = options.train.windows_per_epoch // (
@@ -54,10 +56,10 @@ def measure(size: int) -> dict[str, float]:
     for _ in range(n_dispatches):
         next(batches)
     done("drawing_s")
-    on_devices = steps.put_sequences(sequences, devices)
+    on_devices = train_step.put_sequences(sequences, devices)
     state, dispatch = (
-        steps.init_state(options, devices),
-        steps.make_train_dispatch(options, devices),
+        train_step.init_state(options, devices),
+        train_step.make_train_dispatch(options, devices),
     )
     times_s = []
     for _ in range(1 + _DISPATCHES):

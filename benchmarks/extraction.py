@@ -25,8 +25,8 @@ import mediapipe
 from mediapipe.tasks.python import vision
 from mediapipe.tasks.python.core.base_options import BaseOptions
 
-from wt_jax.extraction import extract_folder
-from wt_jax.video import Video
+from wt_jax.pose.extraction import extract_folder
+from wt_jax.video.reader import Video
 
 
 def bare(videos: list[Path], model: Path) -> float:

@@ -31,13 +31,14 @@ def ours() -> tuple[Run, Callable[[int], float]]:
     """Windows (B, T, J) -> outputs, and seconds of a timeline of so many minutes."""
     import jax
 
-    from wt_jax import config, timeline
-    from wt_jax.model import init_params
+    from wt_jax import config
+    from wt_jax.inference import sliding_window
+    from wt_jax.models.tcn import init_params
 
     options = config.check(config.Config())
     params = init_params(options)
-    infer = timeline.make_infer(options, (1, 64, 512))
-    timelines = timeline.make_timelines(options)
+    infer = sliding_window.make_infer(options, (1, 64, 512))
+    timelines = sliding_window.make_timelines(options)
 
     def run(angles_BxTxJ: np.ndarray) -> object:
         mask_BxT = np.ones(angles_BxTxJ.shape[:2], bool)
@@ -45,7 +46,7 @@ def ours() -> tuple[Run, Callable[[int], float]]:
 
     def minutes(n: int) -> float:
         angles = np.random.default_rng(0).random((n * _MINUTE_FRAMES, ANGLES), np.float32)
-        pose = timeline.Frames(angles, None, np.ones(len(angles), bool))
+        pose = sliding_window.Frames(angles, None, np.ones(len(angles), bool))
         started_s = time.perf_counter()
         timelines(params, [pose])
         return time.perf_counter() - started_s

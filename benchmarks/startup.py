@@ -3,7 +3,7 @@
     python benchmarks/startup.py --config experiments/main.py --rounds 3
 
 Each round starts two processes: one with an empty compilation cache, one with what the first left there. A
-cell is the median over rounds. `start` is all of `run.start` (data, pipeline, parameters, state); of it
+cell is the median over rounds. `start` is all of `setup.start` (data, pipeline, parameters, state); of it
 `load data` is timed beside the rest. The first step is that of one dispatch, without its compilation.
 """
 
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 from machine import heading
 
@@ -34,7 +35,8 @@ def profile(argv: list[str]) -> dict[str, float]:
 
     import jax
 
-    from wt_jax import commands, config, run, train  # noqa: F401
+    from wt_jax import config, train  # noqa: F401
+    from wt_jax.training import setup
 
     done("import")
     compiling: dict[str, float] = {"trace": 0.0, "lower": 0.0, "compile": 0.0}
@@ -49,12 +51,12 @@ def profile(argv: list[str]) -> dict[str, float]:
     options = config.parse(argv)
     jax.devices()
     done("config, devices")
-    from wt_jax.corpus import load_corpus
+    from wt_jax.data.loading import load_corpus
 
     data = options.data
-    corpus = load_corpus(data.root, data.recordings, data.classes, run.Path(options.workdir) / "recordings")
+    corpus = load_corpus(data.root, data.recordings, data.classes, Path(options.workdir) / "recordings")
     done("load data")
-    training = run.start(options, corpus)
+    training = setup.start(options, corpus)
     done("pipeline, state")
     seconds["... compiling in it"] = sum(compiling.values())
     compiling.update(dict.fromkeys(compiling, 0.0))
@@ -81,7 +83,7 @@ def in_a_process(argv: list[str], cache: str) -> dict[str, float]:
         environment = {
             **os.environ,
             "JAX_COMPILATION_CACHE_DIR": cache,
-            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",  # as commands.use_compilation_cache
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.5",  # as cli.use_compilation_cache
         }
         started_s = time.perf_counter()
         done = subprocess.run(command, env=environment, capture_output=True, text=True)

@@ -22,7 +22,7 @@ from machine import heading
 from worker import Entry, Worker, WorkerFailed
 
 from wt_jax.config import Config
-from wt_jax.summary import window_flops
+from wt_jax.models.summary import window_flops
 
 _MODULES = {
     "keras": "keras",

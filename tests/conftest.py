@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from wt_jax import config
-from wt_jax.judged import Judged
-from wt_jax.landmarks import Landmarks
-from wt_jax.recordings import Recording
-from wt_jax.repetitions import Repetition
+from wt_jax.counting.decoding import Repetition
+from wt_jax.data.recordings import Recording
+from wt_jax.evaluation.recording_result import Judged
+from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import N_ANGLES
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -105,7 +105,7 @@ def squatting():
 @pytest.fixture
 def clip(tmp_path):
     """data/raw/squats/clip.mp4: 100 frames at 25 a second, each a little brighter than the last."""
-    from wt_jax.screen import VideoWriter
+    from wt_jax.video.window import VideoWriter
 
     path = tmp_path / "data" / "raw" / "squats" / "clip.mp4"
     with VideoWriter(path, 25, 320, 240) as writer:

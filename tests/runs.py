@@ -8,9 +8,9 @@ import jax
 import numpy as np
 
 from wt_jax import config
-from wt_jax.checkpoint import Checkpoints, make_meta
-from wt_jax.repetitions import Counting
-from wt_jax.steps import init_state
+from wt_jax.counting.decoding import Counting
+from wt_jax.training.checkpoints import Checkpoints, make_meta
+from wt_jax.training.train_step import init_state
 
 # Random parameters are sure of nothing, so everything counts: the tests compare, they do not judge.
 EVERYTHING = Counting(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from wt_jax import skeleton
-from wt_jax.angles import MAX_GAP_S, angle_sequence, joint_angles, to_frame
+from wt_jax.pose.joint_angles import MAX_GAP_S, angle_sequence, joint_angles, to_frame
 
 ELBOW = skeleton.ANGLE_NAMES.index("elbow_left")  # landmarks 11, 13, 15
 

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wt_jax.augment import augment, draw_stretch
-from wt_jax.inputs import joint_angles
+from wt_jax.input_pipeline.augment import augment, draw_stretch
+from wt_jax.input_pipeline.features import joint_angles
 from wt_jax.options import Augment
 from wt_jax.skeleton import ANGLE_NAMES
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wt_jax.baselines import baselines
-from wt_jax.neighbours import ANY, CONTRACTED, EXTENDED, Neighbours, count_visits
-from wt_jax.recordings import Recording
+from wt_jax.data.recordings import Recording
+from wt_jax.evaluation.baselines import baselines
+from wt_jax.evaluation.knn_baseline import ANY, CONTRACTED, EXTENDED, Neighbours, count_visits
 from wt_jax.skeleton import ANGLE_NAMES, N_ANGLES
 
 ELBOWS = [ANGLE_NAMES.index(f"elbow_{side}") for side in ("left", "right")]

@@ -6,8 +6,8 @@ import json
 import numpy as np
 import pytest
 
-from wt_jax.calibration import calibrate, counting_error
-from wt_jax.repetitions import Counting, Timeline, count_repetitions, find_segments, find_starts
+from wt_jax.counting.decoding import Counting, Timeline, count_repetitions, find_segments, find_starts
+from wt_jax.inference.calibration import calibrate, counting_error
 
 CLASSES = ("push-ups", "squats", "no-exercise")
 
@@ -73,7 +73,7 @@ def test_nothing_to_choose_by(make_recording):
 
 
 def test_kept_in_the_checkpoint(tmp_path):
-    from wt_jax.checkpoint import Checkpoints
+    from wt_jax.training.checkpoints import Checkpoints
 
     checkpoints = Checkpoints(tmp_path)
     (checkpoints.folder / "7").mkdir(parents=True)

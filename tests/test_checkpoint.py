@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from wt_jax import config
-from wt_jax.checkpoint import Checkpoints, check_resumable, delete_run, make_meta, open_best
-from wt_jax.steps import init_state, state_template
+from wt_jax.training.checkpoints import Checkpoints, check_resumable, delete_run, make_meta, open_best
+from wt_jax.training.train_step import init_state, state_template
 
 DEVICES = jax.devices()[:1]
 

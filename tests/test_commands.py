@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from wt_jax import commands
+from wt_jax.runtime import cli
 
 
 def fail(error: BaseException):
@@ -32,26 +32,26 @@ def fail(error: BaseException):
 def test_statuses(main, status, shown, capsys, monkeypatch):
     monkeypatch.setattr("sys.argv", ["command"])
     with pytest.raises(SystemExit) as exit_:
-        commands.run(main)
+        cli.run(main)
     assert exit_.value.code == status
     assert capsys.readouterr().err == shown
 
 
 def test_our_own_mistakes_keep_their_traceback():
     with pytest.raises(ZeroDivisionError):
-        commands.run(fail(ZeroDivisionError()))
+        cli.run(fail(ZeroDivisionError()))
 
 
 def test_debug_keeps_the_traceback(monkeypatch):
     monkeypatch.setenv("WT_JAX_LOG", "debug")
     with pytest.raises(ValueError, match="x"):
-        commands.run(fail(ValueError("x")))
+        cli.run(fail(ValueError("x")))
 
 
 def test_an_unknown_log_level(monkeypatch, capsys):
     monkeypatch.setenv("WT_JAX_LOG", "loud")
     with pytest.raises(SystemExit) as exit_:
-        commands.run(lambda _: None)
+        cli.run(lambda _: None)
     assert exit_.value.code == 2
     assert "WT_JAX_LOG=loud: must be debug" in capsys.readouterr().err
 
@@ -61,7 +61,7 @@ def test_the_first_signal_is_noted_and_the_second_ends_at_once(number, status, m
     ended = []
     monkeypatch.setattr(os, "_exit", ended.append)
     before = signal.getsignal(number)
-    with commands.catch_stop() as stop:
+    with cli.catch_stop() as stop:
         assert stop.caught is None
         os.kill(os.getpid(), number)
         assert stop.caught == number
@@ -79,7 +79,7 @@ def test_freed_memory_is_kept():
     """Taking the same block again and again costs no page faults: in a process of its own, for it stays."""
     code = (
         "import numpy as np, resource\n"
-        "from wt_jax.memory import keep_freed\n"
+        "from wt_jax.runtime.jax_setup import keep_freed\n"
         "def faults():\n"
         "    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt\n"
         "    for _ in range(20): np.ones(100_000_000, np.uint8)\n"

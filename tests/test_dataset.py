@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wt_jax import build_dataset, dataset, recordings
-from wt_jax.angles import joint_angles
-from wt_jax.dataset import build, fingerprint, has_data, recordings_folder
-from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
-from wt_jax.recordings import load_recordings
+from wt_jax import build_dataset
+from wt_jax.data import builder, recordings
+from wt_jax.data.builder import build, fingerprint, has_data, recordings_folder
+from wt_jax.data.recordings import load_recordings
+from wt_jax.pose.joint_angles import joint_angles
+from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.skeleton import CLASSES
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
@@ -143,7 +144,7 @@ def test_a_file_too_large_for_the_memory_is_left_out(root, monkeypatch):
             raise MemoryError("Unable to allocate 9 TiB")
         return load_landmarks(path)
 
-    monkeypatch.setattr(dataset, "load_landmarks", load)
+    monkeypatch.setattr(builder, "load_landmarks", load)
     report = built(root)
     assert "not enough memory (Unable to allocate 9 TiB)" in reasons(report, root)["landmarks/dips/b.npz"]
     assert len(report.recordings) == 3
@@ -436,7 +437,7 @@ def test_the_whole_corpus(tmp_path):
         ("squats", "val"): 20,
         ("squats", "test"): 19,
     }
-    split_off = dataset.assign_splits(report.recordings, {})  # without its manifest
-    dataset.audit(split_off)
+    split_off = builder.assign_splits(report.recordings, {})  # without its manifest
+    builder.audit(split_off)
     for class_name in set(CLASSES) - {"dips"}:
         assert {r.split for r in split_off if r.class_name == class_name} == {"train", "val", "test"}

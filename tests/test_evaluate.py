@@ -9,11 +9,11 @@ import pytest
 from test_train import arguments, write_root
 
 from wt_jax import config, evaluate, train
-from wt_jax.checkpoint import open_best
-from wt_jax.recordings import load_recordings, save_recording
-from wt_jax.repetitions import Counting
-from wt_jax.steps import init_state
-from wt_jax.validation import make_evaluation, make_evaluation_of_each
+from wt_jax.counting.decoding import Counting
+from wt_jax.data.recordings import load_recordings, save_recording
+from wt_jax.training.checkpoints import open_best
+from wt_jax.training.train_step import init_state
+from wt_jax.training.validation import make_evaluation, make_evaluation_of_each
 
 
 @pytest.fixture(scope="module")

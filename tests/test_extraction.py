@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from clips import MODEL, VIDEOS, noise, ticks_per_second, turn, vary_rate, write_clip, write_sound
 
-from wt_jax import build_dataset, extraction
-from wt_jax.extraction import extract, extract_folder, find_videos
-from wt_jax.landmarks import Landmarks, load_landmarks, read_source, save_landmarks
+from wt_jax import build_dataset
+from wt_jax.pose import extraction
+from wt_jax.pose.extraction import extract, extract_folder, find_videos
+from wt_jax.pose.landmarks import Landmarks, load_landmarks, read_source, save_landmarks
 from wt_jax.skeleton import CLASSES
 
 REPOSITORY = Path(__file__).parents[1]
@@ -178,7 +179,7 @@ def test_a_full_disk(root, monkeypatch):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         np.savez(file, **arrays)
 
-    monkeypatch.setattr("wt_jax.landmarks.np.savez_compressed", savez)
+    monkeypatch.setattr("wt_jax.pose.landmarks.np.savez_compressed", savez)
     report = extracted(root)
     assert outcome(report) == (2, 0, 1)
     assert "cannot be written ([Errno 28] No space left on device): make room" in failures(report)["b.avi"]

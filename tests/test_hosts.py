@@ -16,16 +16,17 @@ import numpy as np
 import pytest
 from test_train import KEYS, TIMES, arguments, best_and_history, write_root
 
-from wt_jax import hosts, peers
-from wt_jax.checkpoint import Checkpoints
-from wt_jax.recordings import load_recording, save_recording
+from wt_jax.data.recordings import load_recording, save_recording
+from wt_jax.runtime import cluster, failure
+from wt_jax.training.checkpoints import Checkpoints
 
 REPOSITORY = Path(__file__).parents[1]
 # Slower machines than users have: a process may get no time for a minute.
 TRAIN = """
-from wt_jax import commands, peers, train
-peers._HEARTBEAT_S, peers._JOIN_S = {heartbeat_s}, {join_s}
-commands.run(train.main)
+from wt_jax import train
+from wt_jax.runtime import cli, failure
+failure._HEARTBEAT_S, failure._JOIN_S = {heartbeat_s}, {join_s}
+cli.run(train.main)
 """
 GONE = "another process of the run is gone, and this one ends too; the same command"
 
@@ -178,7 +179,7 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(alone, roo
     processes.wait_for("epoch   1/6")
     processes.all[killed].kill()
     status, _, err = processes.end()[1 - killed]
-    assert status == peers.LOST and GONE in err.splitlines()[-1] and "Traceback" not in err, err
+    assert status == failure.LOST and GONE in err.splitlines()[-1] and "Traceback" not in err, err
     assert 8 <= Checkpoints(tmp_path / "run").latest_step < 48
     n_processes = 1 + killed
     assert [status for status, *_ in Processes(*[argv] * n_processes).end()] == [0] * n_processes
@@ -250,16 +251,16 @@ def environment(monkeypatch):
 
 
 def test_a_laptop_is_alone(environment):
-    assert hosts.find_hosts() is None
+    assert cluster.find_hosts() is None
 
 
 def test_variables_by_hand(environment):
-    by_hand = dict(zip(hosts.VARIABLES, ("localhost:1234", "3", "1"), strict=True))
+    by_hand = dict(zip(cluster.VARIABLES, ("localhost:1234", "3", "1"), strict=True))
     environment(**by_hand)
     expected = {"coordinator_address": "localhost:1234", "num_processes": 3, "process_id": 1}
-    assert hosts.find_hosts() == {**expected, "cluster_detection_method": "deactivate"}
+    assert cluster.find_hosts() == {**expected, "cluster_detection_method": "deactivate"}
     environment(**by_hand | {"JAX_NUM_PROCESSES": "1", "JAX_PROCESS_ID": "0"})
-    assert hosts.find_hosts() is None
+    assert cluster.find_hosts() is None
 
 
 @pytest.mark.parametrize(
@@ -279,9 +280,9 @@ def test_variables_by_hand(environment):
     ],
 )
 def test_variables_that_make_no_sense(environment, values, message):
-    environment(**dict(zip(hosts.VARIABLES, values, strict=True)))
+    environment(**dict(zip(cluster.VARIABLES, values, strict=True)))
     with pytest.raises(ValueError, match=re.escape(message)):
-        hosts.find_hosts()
+        cluster.find_hosts()
 
 
 def test_a_port_that_is_taken(environment):
@@ -289,9 +290,9 @@ def test_a_port_that_is_taken(environment):
         taken.bind(("", 0))
         taken.listen()
         address = f"localhost:{taken.getsockname()[1]}"
-        environment(**dict(zip(hosts.VARIABLES, (address, "2", "0"), strict=True)))
+        environment(**dict(zip(cluster.VARIABLES, (address, "2", "0"), strict=True)))
         with pytest.raises(ValueError, match=rf"{address}: process 0 cannot listen .*take another port"):
-            hosts.find_hosts()
+            cluster.find_hosts()
 
 
 SLURM = {
@@ -317,15 +318,15 @@ SLURM = {
 def test_tasks_of_a_slurm_step(environment, changed, tasks, local):
     environment(**{name: value for name, value in (SLURM | changed).items() if value is not None})
     expected = {"num_processes": tasks, "local_device_ids": local, "cluster_detection_method": "slurm"}
-    assert hosts.find_hosts() == (expected if tasks > 1 else None)
+    assert cluster.find_hosts() == (expected if tasks > 1 else None)
 
 
 def test_an_interactive_shell_under_slurm_is_alone(environment, monkeypatch):
     environment(**SLURM, SLURM_PTY_PORT="1")
     monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115
-    assert hosts.find_hosts() is not None
+    assert cluster.find_hosts() is not None
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
-    assert hosts.find_hosts() is None
+    assert cluster.find_hosts() is None
 
 
 def test_jax_reads_what_slurm_says(environment, monkeypatch):
@@ -342,9 +343,9 @@ def test_hosts_of_a_tpu_slice(environment, monkeypatch, names, expected):
     environment(
         TPU_WORKER_HOSTNAMES=names, TPU_WORKER_ID="1", MEGASCALE_NUM_SLICES="1", TPU_SKIP_MDS_QUERY="1"
     )
-    assert hosts.find_hosts() is None  # the variables alone are no TPU
+    assert cluster.find_hosts() is None  # the variables alone are no TPU
     monkeypatch.setattr("jax._src.clusters.cloud_tpu_cluster.running_in_cloud_tpu_vm", True)
-    assert hosts.find_hosts() == expected
+    assert cluster.find_hosts() == expected
 
 
 def test_a_tpu_whose_hosts_nobody_knows_trains_alone(environment, monkeypatch, capsys):
@@ -355,7 +356,7 @@ def test_a_tpu_whose_hosts_nobody_knows_trains_alone(environment, monkeypatch, c
         raise OSError("no route to the metadata server")
 
     monkeypatch.setattr("jax._src.clusters.cloud_tpu_cluster.get_metadata", no_answer)
-    assert hosts.find_hosts() is None
+    assert cluster.find_hosts() is None
     assert "not found (no route" in capsys.readouterr().err
 
 
@@ -363,14 +364,14 @@ def test_another_process_being_gone_is_seen_behind_an_error():
     gone = ValueError("UNKNOWN: Gloo all-reduce failed: Connection reset by peer")  # from np.asarray
     wrapped = ValueError("checkpoints: the checkpoint of step 8 could not be written")
     wrapped.__cause__ = gone
-    assert peers._is_lost(gone) and peers._is_lost(wrapped)
-    assert not peers._is_lost(ValueError("barrier.mp4: no such file")) and not peers._is_lost(KeyError())
+    assert failure._is_lost(gone) and failure._is_lost(wrapped)
+    assert not failure._is_lost(ValueError("barrier.mp4: no such file")) and not failure._is_lost(KeyError())
 
 
 def test_alone_there_is_nothing_to_agree_on(tmp_path):
-    assert peers.exchange("a") == ["a"] and peers.is_first()
-    assert peers.first_then_others(lambda: 3) == 3
-    peers.check_same({"a": json.loads("1")})
-    peers.check_shared(tmp_path / "nowhere")
-    with pytest.raises(ZeroDivisionError), peers.joined():
+    assert failure.exchange("a") == ["a"] and failure.is_first()
+    assert failure.first_then_others(lambda: 3) == 3
+    failure.check_same({"a": json.loads("1")})
+    failure.check_shared(tmp_path / "nowhere")
+    with pytest.raises(ZeroDivisionError), failure.joined():
         raise ZeroDivisionError

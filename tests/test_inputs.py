@@ -4,9 +4,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wt_jax.angles import joint_angles as recorded_angles
-from wt_jax.inputs import joint_angles, make_inputs, n_inputs, needs_points, normalised, orientations
+from wt_jax.input_pipeline.features import (
+    joint_angles,
+    make_inputs,
+    n_inputs,
+    needs_points,
+    normalised,
+    orientations,
+)
 from wt_jax.options import INPUTS, Augment, Config, Data
+from wt_jax.pose.joint_angles import joint_angles as recorded_angles
 from wt_jax.skeleton import LIMBS
 
 

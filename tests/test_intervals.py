@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_scores import CLASSES, times, windows
 
-from wt_jax.scores import score
+from wt_jax.evaluation.score_report import score
 
 
 def test_intervals_are_of_groups_not_of_recordings(said):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from wt_jax.judged import is_right, judge, match, precision_recall, rows
-from wt_jax.repetitions import Counting, Timeline
+from wt_jax.counting.decoding import Counting, Timeline
+from wt_jax.evaluation.recording_result import is_right, judge, match, precision_recall, rows
 
 
 def ints(*values):

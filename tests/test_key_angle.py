@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wt_jax import key_angle
-from wt_jax.dataset import build
+from wt_jax.counting import key_angle
+from wt_jax.data.builder import build
 from wt_jax.skeleton import ANGLE_NAMES, CLASSES, NO_EXERCISE
 
 CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"

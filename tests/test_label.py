@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wt_jax import extraction, label
-from wt_jax.landmarks import save_landmarks
-from wt_jax.marks import MarksFile
-from wt_jax.session import KEYS, Session
+from wt_jax import label
+from wt_jax.labeling.editor import KEYS, Session
+from wt_jax.labeling.marked_starts import MarksFile
+from wt_jax.pose import extraction
+from wt_jax.pose.landmarks import save_landmarks
 
 REAL_CLIP = Path(__file__).resolve().parents[2] / "shared" / "videos" / "raw" / "squats" / "squat_17.mp4"
 N_FRAMES, FPS = 100, 25

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from wt_jax import label
-from wt_jax.labels import read_starts
-from wt_jax.landmarks import save_landmarks
+from wt_jax.data.labels import read_starts
+from wt_jax.pose.landmarks import save_landmarks
 
 REAL_CLIP = Path(__file__).resolve().parents[2] / "shared" / "videos" / "raw" / "squats" / "squat_17.mp4"
 

@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from wt_jax.labels import (
+from wt_jax.data.labels import (
     Span,
     class_known,
     read_segments,

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from wt_jax.landmarks import Landmarks, Source, load_landmarks, read_source, save_landmarks
+from wt_jax.pose.landmarks import Landmarks, Source, load_landmarks, read_source, save_landmarks
 
 GOOD = {"landmarks": np.full((4, 33, 4), 0.5, np.float32), "fps": 29.97, "width": 640, "height": 360}
 

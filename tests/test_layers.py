@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wt_jax.layers import kept, norm_relu_dropout, tap_shifts
-from wt_jax.model import DilatedConv, draw_keys
+from wt_jax.models.layers import kept, norm_relu_dropout, tap_shifts
+from wt_jax.models.tcn import DilatedConv, draw_keys
 
 T = 30
 

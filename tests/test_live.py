@@ -14,11 +14,12 @@ from clips import write_clip
 from runs import POINTS, Walker, save_run, walking
 from test_label_window import until
 
-from wt_jax import commands, live
-from wt_jax.feed import Feed
-from wt_jax.landmarks import Landmarks
-from wt_jax.predictor import Predictor
-from wt_jax.video import Video
+from wt_jax import live
+from wt_jax.inference.predictor import Predictor
+from wt_jax.pose.landmarks import Landmarks
+from wt_jax.runtime import cli
+from wt_jax.video.live_feed import Feed
+from wt_jax.video.reader import Video
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +263,7 @@ def test_a_full_disk_loses_the_video_and_keeps_the_count(run, walker, tmp_path, 
     def full(*_):
         raise OSError("r.mp4: cannot be written whole: is the disk full?")
 
-    monkeypatch.setattr("wt_jax.screen.VideoWriter._check", full)
+    monkeypatch.setattr("wt_jax.video.window.VideoWriter._check", full)
     clip = write_clip(tmp_path / "a.mp4", 40)
     common = ["--headless", "--every_frame", "--checkpoint", str(run), "--source", str(clip)]
     with pytest.raises(OSError, match="is the disk full"):
@@ -282,5 +283,5 @@ def test_ctrl_c_writes_what_was_counted(run, walker, tmp_path, monkeypatch):
     monkeypatch.setattr(live, "PoseEstimator", Interrupting)
     clip = write_clip(tmp_path / "a.mp4", 90)
     common = ["--headless", "--every_frame", "--checkpoint", str(run), "--source", str(clip)]
-    assert live.main([*common, "--output", str(tmp_path / "r.json")]) == commands.INTERRUPTED
+    assert live.main([*common, "--output", str(tmp_path / "r.json")]) == cli.INTERRUPTED
     assert json.loads((tmp_path / "r.json").read_text())["source"]["frames"] == 29

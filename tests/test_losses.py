@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from wt_jax.losses import focal_losses, segmentation_losses
+from wt_jax.training.losses import focal_losses, segmentation_losses
 
 LOGITS = np.log(np.array([[0.7, 0.2, 0.1], [0.7, 0.2, 0.1], [0.25, 0.25, 0.5]], np.float32)) + 3
 LABELS = np.array([0, 2, 1], np.int8)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from wt_jax.dataset import build
-from wt_jax.landmarks import Landmarks, save_landmarks
-from wt_jax.marks import Marks, MarksFile
+from wt_jax.data.builder import build
+from wt_jax.labeling.marked_starts import Marks, MarksFile
+from wt_jax.pose.landmarks import Landmarks, save_landmarks
 
 
 def marked(n_frames, *frames, saved=()):

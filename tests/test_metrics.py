@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from wt_jax.metrics import METRICS, Sums, area_under_roc, batch_sums, macro_f1, scores
+from wt_jax.training.metrics import METRICS, Sums, area_under_roc, batch_sums, macro_f1, scores
 
 C, T = 3, 10
 

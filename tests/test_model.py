@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from wt_jax.config import Config, flatten, unflatten
-from wt_jax.layers import kept
-from wt_jax.model import ResidualBlock, draw_keys, init_params, make_model
+from wt_jax.models.layers import kept
+from wt_jax.models.tcn import ResidualBlock, draw_keys, init_params, make_model
 
 B, T, J = 3, 30, 25
 

@@ -8,8 +8,8 @@ import optax
 import pytest
 
 from wt_jax import config
-from wt_jax.model import init_params
-from wt_jax.optimizer import Monitor, learning_rate, make_optimizer, set_learning_rate, warmup_share
+from wt_jax.models.tcn import init_params
+from wt_jax.training.optimizer import Monitor, learning_rate, make_optimizer, set_learning_rate, warmup_share
 
 OPTIONS = config.Optimizer(
     learning_rate=0.01,

@@ -8,8 +8,8 @@ import pytest
 
 from wt_jax import config
 from wt_jax.config import Data
-from wt_jax.pipeline import Batches, Pools, make_train_batches, padded_batches
-from wt_jax.windows import UNKNOWN, Windows, cut_windows, make_sequences
+from wt_jax.input_pipeline.balanced_sampler import Batches, Pools, make_train_batches, padded_batches
+from wt_jax.input_pipeline.windows import UNKNOWN, Windows, cut_windows, make_sequences
 
 # (class, holds a start): how many windows. Firsts tell class and kind apart: see `kind`.
 COUNTS = {(UNKNOWN, False): 4, (0, False): 7, (1, False): 3, (2, False): 5, (0, True): 6, (1, True): 2}

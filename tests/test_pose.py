@@ -11,9 +11,9 @@ import pytest
 from clips import MODEL, VIDEOS
 from mediapipe.tasks.python import vision
 
-from wt_jax import pose
-from wt_jax.pose import PoseEstimator, pose_model
-from wt_jax.video import Video
+from wt_jax.pose import estimator
+from wt_jax.pose.estimator import PoseEstimator, pose_model
+from wt_jax.video.reader import Video
 
 needs_model = pytest.mark.skipif(not MODEL.is_file(), reason=f"no pose model at {MODEL}")
 needs_videos = pytest.mark.skipif(
@@ -78,7 +78,9 @@ class Finder:
 @pytest.fixture
 def fakes(monkeypatch):
     fakes = SimpleNamespace(follower=Follower(), finder=Finder())
-    monkeypatch.setattr(pose, "_landmarker", lambda _, mode, n: fakes.follower if n == 1 else fakes.finder)
+    monkeypatch.setattr(
+        estimator, "_landmarker", lambda _, mode, n: fakes.follower if n == 1 else fakes.finder
+    )
     return fakes
 
 
@@ -134,7 +136,7 @@ def test_times_that_milliseconds_cannot_tell_apart(fakes):
         (b"", "not a pose model, or cut off"),
         (b"hello", "not a pose model, or cut off"),
         ({"face_detector.tflite": b"x"}, "a model of something else"),
-        (dict.fromkeys(pose._PARTS, b"junk"), "MediaPipe cannot use it"),
+        (dict.fromkeys(estimator._PARTS, b"junk"), "MediaPipe cannot use it"),
     ],
 )
 def test_wrong_model_files(tmp_path, content, message, capfd):
@@ -153,7 +155,7 @@ def test_wrong_model_files(tmp_path, content, message, capfd):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.delenv(pose.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(estimator.ENVIRONMENT, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "wt_jax"
 
@@ -168,7 +170,7 @@ def serve(monkeypatch, content):
         return io.BytesIO(content)
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    monkeypatch.setitem(pose._DIGESTS, "lite", (hashlib.sha256(b"a model").hexdigest(),))
+    monkeypatch.setitem(estimator._DIGESTS, "lite", (hashlib.sha256(b"a model").hexdigest(),))
     return asked
 
 
@@ -177,13 +179,13 @@ def test_a_named_model_is_used_as_it_is(tmp_path, cache, monkeypatch):
     mine, other = tmp_path / "mine.task", tmp_path / "other.task"
     mine.write_bytes(b"mine")
     other.write_bytes(b"other")
-    monkeypatch.setenv(pose.ENVIRONMENT, str(other))
+    monkeypatch.setenv(estimator.ENVIRONMENT, str(other))
     assert pose_model(str(mine)) == mine
     assert pose_model() == other
     assert not asked
     with pytest.raises(ValueError, match="--pose_model nowhere: no such file"):
         pose_model("nowhere")
-    monkeypatch.setenv(pose.ENVIRONMENT, "nowhere")
+    monkeypatch.setenv(estimator.ENVIRONMENT, "nowhere")
     with pytest.raises(ValueError, match="WT_JAX_POSE_MODEL nowhere: no such file"):
         pose_model()
 
@@ -219,7 +221,7 @@ def test_a_download_that_fails_leaves_nothing(cache, monkeypatch, content, messa
 def test_sizes():
     with pytest.raises(ValueError, match="--pose_size huge: must be lite, full, heavy"):
         pose_model(size="huge")
-    assert all(len(digest) == 64 for digests in pose._DIGESTS.values() for digest in digests)
+    assert all(len(digest) == 64 for digests in estimator._DIGESTS.values() for digest in digests)
 
 
 @needs_videos
@@ -228,12 +230,12 @@ def test_one_person_is_what_mediapipe_alone_gives():
         frames = [clip.frame(i) for i in range(30)]
     with PoseEstimator(MODEL) as estimator:
         ours = [estimator(frame, i / 25) for i, frame in enumerate(frames)]
-    bare = pose._landmarker(MODEL, vision.RunningMode.VIDEO, 1)
+    bare = estimator._landmarker(MODEL, vision.RunningMode.VIDEO, 1)
     for i, frame in enumerate(frames):
         (person,) = bare.detect_for_video(
             mediapipe.Image(mediapipe.ImageFormat.SRGB, frame), i * 40
         ).pose_landmarks
-        np.testing.assert_array_equal(ours[i], pose._as_array(person))
+        np.testing.assert_array_equal(ours[i], estimator._as_array(person))
     bare.close()
 
 
@@ -246,11 +248,11 @@ def test_the_larger_of_two_real_people():
         small = cv2.resize(clip.frame(20)[111:720, 360:766], (240, 360))
     frame = np.full((600, 607 + 40 + 240, 3), 128, np.uint8)
     frame[:, :607], frame[240:, -240:] = large, small
-    alone = pose._landmarker(MODEL, vision.RunningMode.VIDEO, 1)
+    alone = estimator._landmarker(MODEL, vision.RunningMode.VIDEO, 1)
     image = mediapipe.Image(mediapipe.ImageFormat.SRGB, frame)
     (person,) = alone.detect_for_video(image, 0).pose_landmarks
     alone.close()
-    assert pose._as_array(person)[:, 0].mean() * frame.shape[1] > 607 + 40
-    with PoseEstimator(MODEL) as estimator:
+    assert estimator._as_array(person)[:, 0].mean() * frame.shape[1] > 607 + 40
+    with PoseEstimator(MODEL) as estimate:
         for i in range(4):
-            assert estimator(frame, i / 25)[:, 0].mean() * frame.shape[1] < 607
+            assert estimate(frame, i / 25)[:, 0].mean() * frame.shape[1] < 607

@@ -12,11 +12,13 @@ import pytest
 from clips import MODEL, VIDEOS, picture, turn, write_clip, write_sound
 from runs import ANGLES, POINTS, Walker, save_run, walking
 
-from wt_jax import extraction, predict, results
-from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
-from wt_jax.predictor import Predictor
-from wt_jax.sources import find_sources, name_sources
-from wt_jax.video import Video
+from wt_jax import predict
+from wt_jax.inference import results
+from wt_jax.inference.input_files import find_sources, name_sources
+from wt_jax.inference.predictor import Predictor
+from wt_jax.pose import extraction
+from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
+from wt_jax.video.reader import Video
 
 REPOSITORY = Path(__file__).parents[1]
 

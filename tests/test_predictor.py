@@ -8,12 +8,12 @@ import pytest
 from runs import ANGLES, EVERYTHING, POINTS, said, save_run, walking
 
 import wt_jax
-from wt_jax.checkpoint import make_meta
-from wt_jax.landmarks import Landmarks
-from wt_jax.predictor import Predictor
-from wt_jax.repetitions import Counting, count_repetitions, find_segments
+from wt_jax.counting.decoding import Counting, count_repetitions, find_segments
+from wt_jax.inference.predictor import Predictor
+from wt_jax.inference.sliding_window import Frames, make_timelines
+from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import NO_EXERCISE
-from wt_jax.timeline import Frames, make_timelines
+from wt_jax.training.checkpoints import make_meta
 
 NAMES = {"angles": ANGLES, "points": POINTS}
 
@@ -25,7 +25,7 @@ def predictor(request, tmp_path_factory):
 
 
 def test_it_says_what_the_timeline_of_its_frames_says(predictor):
-    from wt_jax.angles import angle_sequence, point_sequence
+    from wt_jax.pose.joint_angles import angle_sequence, point_sequence
 
     landmarks = Landmarks(walking(200, 25.0), 25.0, 320, 240)
     args = (landmarks.landmarks_FxLx4, landmarks.times_s, 320, 240)
@@ -123,8 +123,8 @@ def test_starts_of_a_known_exercise(predictor):
 
 
 def test_the_exercise_is_the_one_done_longest():
-    from wt_jax.prediction import read_timeline
-    from wt_jax.repetitions import Timeline
+    from wt_jax.counting.decoding import Timeline
+    from wt_jax.counting.prediction import read_timeline
 
     classes = ("push-ups", "squats", NO_EXERCISE)
     which = np.repeat([2, 0, 2, 1, 2], [300, 90, 300, 60, 300])

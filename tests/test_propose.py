@@ -5,9 +5,9 @@ import pytest
 from runs import ANGLES, POINTS, save_run, walking
 
 from wt_jax import label
-from wt_jax.labels import read_starts
-from wt_jax.landmarks import Landmarks, save_landmarks
-from wt_jax.predictor import Predictor
+from wt_jax.data.labels import read_starts
+from wt_jax.inference.predictor import Predictor
+from wt_jax.pose.landmarks import Landmarks, save_landmarks
 
 
 @pytest.fixture(scope="module")

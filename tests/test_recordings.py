@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from wt_jax.recordings import (
+from wt_jax.data.recordings import (
     RECORDING_VERSION,
     Recording,
     is_writable,

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wt_jax.repetitions import (
+from wt_jax.counting.decoding import (
     Counting,
     Timeline,
     align,

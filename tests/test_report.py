@@ -8,12 +8,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from wt_jax.figures import draw_confusion, draw_counts, draw_curves, draw_timeline
-from wt_jax.judged import judge
-from wt_jax.repetitions import Counting, Repetition, Segment, Timeline, count_repetitions, find_segments
-from wt_jax.report import write_html
-from wt_jax.scores import score
-from wt_jax.tables import table
+from wt_jax.counting.decoding import Counting, Repetition, Segment, Timeline, count_repetitions, find_segments
+from wt_jax.evaluation.console_report import table
+from wt_jax.evaluation.html_report import write_html
+from wt_jax.evaluation.recording_result import judge
+from wt_jax.evaluation.score_report import score
+from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
 
 CLASSES = ("squats", "dips", "no-exercise")
 COUNTING = Counting(smoothing_frames=1, class_smoothing_frames=0)

@@ -8,11 +8,11 @@ import pytest
 from test_train import arguments, write_root
 
 from wt_jax import config, train
-from wt_jax.checkpoint import open_best
-from wt_jax.recordings import load_recording, save_recording
-from wt_jax.run import propose_starts, start
+from wt_jax.data.recordings import load_recording, save_recording
+from wt_jax.inference.restore import restore
 from wt_jax.skeleton import ANGLE_NAMES
-from wt_jax.trained import restore
+from wt_jax.training.checkpoints import open_best
+from wt_jax.training.setup import propose_starts, start
 
 
 @pytest.fixture

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from wt_jax.metrics import Sums
-from wt_jax.scores import score
+from wt_jax.evaluation.score_report import score
+from wt_jax.training.metrics import Sums
 
 CLASSES = ("squats", "dips", "no-exercise")
 

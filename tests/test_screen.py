@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
-from wt_jax import screen
-from wt_jax.video import Video
+from wt_jax.video import window
+from wt_jax.video.reader import Video
 
 NOBODY = np.full((33, 4), np.nan, np.float32)
 
@@ -32,7 +32,7 @@ def body(**points):
 
 def test_nobody_seen_draws_nothing():
     frame = grey()
-    screen.draw_skeleton(frame, NOBODY)
+    window.draw_skeleton(frame, NOBODY)
     assert (frame == 120).all()
 
 
@@ -42,7 +42,7 @@ def test_nobody_seen_draws_nothing():
 )
 def test_left_right_and_torso_have_their_colours(ends, colour):
     frame = grey()
-    screen.draw_skeleton(frame, body(**{f"_{ends[0]}": (0.25, 0.5), f"_{ends[1]}": (0.75, 0.5)}))
+    window.draw_skeleton(frame, body(**{f"_{ends[0]}": (0.25, 0.5), f"_{ends[1]}": (0.75, 0.5)}))
     assert colour in colours_at(frame, 160, 120)  # half way
     assert (frame[:100] == 120).all()
     assert (frame[140:] == 120).all()
@@ -50,13 +50,13 @@ def test_left_right_and_torso_have_their_colours(ends, colour):
 
 def test_a_line_with_one_end_is_left_out():
     frame = grey()
-    screen.draw_skeleton(frame, body(_11=(0.25, 0.5), _15=(0.75, 0.5)))  # shoulder and wrist, no elbow
+    window.draw_skeleton(frame, body(_11=(0.25, 0.5), _15=(0.75, 0.5)))  # shoulder and wrist, no elbow
     assert (frame == 120).all()
 
 
 def test_a_body_far_outside_the_image_is_cut_off_at_its_edge():
     frame = grey()
-    screen.draw_skeleton(frame, body(_11=(0.5, 0.5), _13=(1e6, 0.5), _23=(0.5, -1e30)))
+    window.draw_skeleton(frame, body(_11=(0.5, 0.5), _13=(1e6, 0.5), _23=(0.5, -1e30)))
     assert (255, 140, 0) in colours_at(frame, 300, 120)
 
 
@@ -64,7 +64,7 @@ def test_lines_are_thicker_in_a_larger_frame():
     drawn = []
     for size in (240, 2160):
         frame = grey(size, size)
-        screen.draw_skeleton(frame, body(_11=(0.1, 0.5), _13=(0.9, 0.5)))
+        window.draw_skeleton(frame, body(_11=(0.1, 0.5), _13=(0.9, 0.5)))
         drawn.append(int((frame[:, size // 2] != 120).any(-1).sum()))
     assert drawn[0] < 10 < drawn[1] < 40
 
@@ -73,7 +73,7 @@ def test_lines_are_thicker_in_a_larger_frame():
 @pytest.mark.parametrize("size", [(240, 320), (1080, 1920), (1920, 1080)])
 def test_text_can_be_read_on_any_background(value, size):
     frame = grey(*size, value)
-    screen.draw_panel(frame, [("repetition 3", 1.0)])
+    window.draw_panel(frame, [("repetition 3", 1.0)])
     rows, columns = (np.flatnonzero((frame != value).any((axis, 2))) for axis in (1, 0))
     panel = frame[: rows[-1] + 1, : columns[-1] + 1]
     assert panel.max() >= 240  # the text is white
@@ -88,7 +88,7 @@ def test_a_panel_too_large_is_made_smaller_as_a_whole(shape):
     text = []
     for end in ".#":
         frame = grey(*shape)
-        screen.draw_panel(frame, [("a long line in a small picture " + end, 1.0)] * 8)
+        window.draw_panel(frame, [("a long line in a small picture " + end, 1.0)] * 8)
         text.append(frame.min(-1) > 130)
     rows, columns = (np.flatnonzero((text[0] != text[1]).any(axis)) for axis in (1, 0))
     height, width = shape
@@ -98,16 +98,16 @@ def test_a_panel_too_large_is_made_smaller_as_a_whole(shape):
 
 
 def test_other_scripts_do_not_stop_it():
-    width_px = screen.text_width("?????", 30)
-    assert screen.text_width("приве", 30) == width_px
-    screen.draw_panel(grey(), [("приседания", 1.2), ("3", 2.4)])
+    width_px = window.text_width("?????", 30)
+    assert window.text_width("приве", 30) == width_px
+    window.draw_panel(grey(), [("приседания", 1.2), ("3", 2.4)])
 
 
 def test_a_panel_grows_with_its_lines():
     without, with_rate = grey(), grey()
     lines = [("squats", 1.2), ("12", 2.4)]
-    screen.draw_panel(without, lines)
-    screen.draw_panel(with_rate, [*lines, ("30 frames/s", 0.8)])
+    window.draw_panel(without, lines)
+    window.draw_panel(with_rate, [*lines, ("30 frames/s", 0.8)])
     lowest = [np.flatnonzero((frame != 120).any((1, 2))).max() for frame in (without, with_rate)]
     assert lowest[0] < lowest[1]
 
@@ -117,7 +117,7 @@ def test_a_panel_grows_with_its_lines():
 )
 def test_fit_keeps_the_shape_of_the_picture(shape, inside):
     """A portrait picture is as high as the canvas and in its middle, a wide one as wide."""
-    canvas = screen.fit(grey(*shape, 200), 600, 600)
+    canvas = window.fit(grey(*shape, 200), 600, 600)
     rows = np.flatnonzero(canvas.any((1, 2)))
     columns = np.flatnonzero(canvas.any((0, 2)))
     height, width = shape
@@ -128,7 +128,7 @@ def test_fit_keeps_the_shape_of_the_picture(shape, inside):
 
 
 def write_video(path, n_frames=20, height=240, width=320, fps=29.97):
-    with screen.VideoWriter(path, fps, width, height) as writer:
+    with window.VideoWriter(path, fps, width, height) as writer:
         for i in range(n_frames):
             frame = grey(height, width, 10 * i)
             frame[..., 0] = 240  # red stays red
@@ -156,7 +156,7 @@ def test_odd_sizes_lose_their_last_row_and_column(tmp_path):
 
 def test_an_error_in_the_block_leaves_the_old_file(tmp_path):
     (tmp_path / "v.mp4").write_bytes(b"old")
-    with pytest.raises(KeyError), screen.VideoWriter(tmp_path / "v.mp4", 30, 320, 240) as writer:
+    with pytest.raises(KeyError), window.VideoWriter(tmp_path / "v.mp4", 30, 320, 240) as writer:
         writer.write(grey())
         raise KeyError
     assert (tmp_path / "v.mp4").read_bytes() == b"old"
@@ -176,7 +176,7 @@ def test_an_error_in_the_block_leaves_the_old_file(tmp_path):
 def test_what_is_no_video(tmp_path, name, fps, frame, message):
     with (
         pytest.raises(ValueError, match=message),
-        screen.VideoWriter(tmp_path / name, fps, 320, 240) as writer,
+        window.VideoWriter(tmp_path / name, fps, 320, 240) as writer,
     ):
         writer.write(frame)
     assert not any(tmp_path.iterdir())
@@ -188,16 +188,16 @@ def test_a_folder_that_cannot_be_written(tmp_path, is_file):
         (tmp_path / "out").write_text("")
     else:
         (tmp_path / "out").mkdir(mode=0o555)
-    writer = screen.VideoWriter(tmp_path / "out" / "v.mp4", 30, 320, 240)
+    writer = window.VideoWriter(tmp_path / "out" / "v.mp4", 30, 320, 240)
     with pytest.raises(ValueError, match="out: cannot be written: choose another folder"), writer:
         pass
     assert is_file or not any((tmp_path / "out").iterdir())
 
 
 def test_a_codec_that_is_missing(tmp_path, monkeypatch):
-    monkeypatch.setattr(screen.cv2.VideoWriter, "fourcc", staticmethod(lambda *_: 0x3F3F3F3F))
+    monkeypatch.setattr(window.cv2.VideoWriter, "fourcc", staticmethod(lambda *_: 0x3F3F3F3F))
     with pytest.raises(ValueError, match=r"neither H\.264 nor MPEG-4"):
-        screen.VideoWriter(tmp_path / "v.mp4", 30, 320, 240).__enter__()
+        window.VideoWriter(tmp_path / "v.mp4", 30, 320, 240).__enter__()
     assert not any(tmp_path.iterdir())
 
 
@@ -217,9 +217,9 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
     """No more than 100 kB may be written by this process, which to the writer is a full disk."""
     program = (
         "import resource, sys, numpy as np\n"
-        "from wt_jax import screen\n"
+        "from wt_jax.video import window\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))\n"
-        "with screen.VideoWriter(sys.argv[1], 30, 320, 240) as writer:\n"
+        "with window.VideoWriter(sys.argv[1], 30, 320, 240) as writer:\n"
         "    for i in range(60):\n"
         "        writer.write(np.random.default_rng(i).integers(0, 255, (240, 320, 3), np.uint8))\n"
     )
@@ -240,15 +240,15 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path):
     ],
 )
 def test_no_display_is_an_error_and_no_crash(display, message):
-    result = run_python("from wt_jax import screen; screen.Window('x')", DISPLAY=display)
+    result = run_python("from wt_jax.video import window; window.Window('x')", DISPLAY=display)
     assert result.returncode == 1
     assert f"ValueError: {message}" in result.stderr
 
 
 def test_a_headless_opencv(monkeypatch):
-    monkeypatch.setattr(screen.cv2, "currentUIFramework", lambda: "")
+    monkeypatch.setattr(window.cv2, "currentUIFramework", lambda: "")
     with pytest.raises(ValueError, match="headless build: pip uninstall opencv-python-headless"):
-        screen.check_display()
+        window.check_display()
 
 
 @pytest.mark.parametrize(
@@ -261,6 +261,6 @@ def test_a_headless_opencv(monkeypatch):
 )  # fmt: skip
 def test_keys_of_all_toolkits(monkeypatch, code, name):
     """Qt's and GTK's with Num Lock, Cocoa's, Windows'."""
-    monkeypatch.setattr(screen.cv2, "waitKeyEx", lambda wait_ms: code)
-    window = screen.Window.__new__(screen.Window)
-    assert window.key(10) == name
+    monkeypatch.setattr(window.cv2, "waitKeyEx", lambda wait_ms: code)
+    shown = window.Window.__new__(window.Window)
+    assert shown.key(10) == name

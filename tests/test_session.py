@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from wt_jax.marks import MarksFile
-from wt_jax.session import Session
+from wt_jax.labeling.editor import Session
+from wt_jax.labeling.marked_starts import MarksFile
 
 FPS = 25
 

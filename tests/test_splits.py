@@ -3,8 +3,8 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from wt_jax.recordings import Recording
-from wt_jax.splits import assign_splits, audit, derive_group, read_manifest
+from wt_jax.data.recordings import Recording
+from wt_jax.data.splits import assign_splits, audit, derive_group, read_manifest
 
 
 def recording(name, *, content=None, known=True, group="", split=""):

@@ -11,9 +11,10 @@ import numpy as np
 import optax
 import pytest
 
-from wt_jax import config, steps
-from wt_jax.model import draw_keys, make_model
-from wt_jax.windows import Sequences
+from wt_jax import config
+from wt_jax.input_pipeline.windows import Sequences
+from wt_jax.models.tcn import draw_keys, make_model
+from wt_jax.training import train_step
 
 N_FRAMES = 400
 
@@ -45,9 +46,9 @@ def random_firsts(options: config.Config) -> np.ndarray:
 
 def run_steps(options: config.Config, n_devices: int = 1, firsts: np.ndarray | None = None) -> tuple:
     devices = jax.devices()[:n_devices]
-    dispatch = steps.make_train_dispatch(options, devices)
-    sequences = steps.put_sequences(random_sequences(), devices)
-    state = steps.init_state(options, devices)
+    dispatch = train_step.make_train_dispatch(options, devices)
+    sequences = train_step.put_sequences(random_sequences(), devices)
+    state = train_step.init_state(options, devices)
     firsts = random_firsts(options) if firsts is None else firsts
     return jax.device_get(dispatch(state, sequences, firsts))
 
@@ -65,7 +66,7 @@ def test_a_step_is_what_the_formulas_say():
     known = (sequences.classes_F[frames] >= 0).all(1)
     labels = sequences.classes_F[firsts]
     counted = sequences.counted_F[frames]
-    initial = steps.init_state(options, jax.devices()[:1])
+    initial = train_step.init_state(options, jax.devices()[:1])
     key = jax.random.fold_in(jax.random.key(options.seed), 0)
     dropout_keys = draw_keys(key, jnp.arange(8))
 
@@ -98,7 +99,7 @@ def test_a_step_is_what_the_formulas_say():
     [(32, 0, 1), (1024, 0, 32), (96, 0, 3), (80, 0, 2), (37, 0, 1), (8, 0, 1), (64, 1, 1), (64, 4, 4)],
 )
 def test_parts_on_a_cpu_are_of_some_32_windows(share, accumulate, parts):
-    assert steps.n_parts(options_with(**{"train.accumulate": accumulate}), share) == parts
+    assert train_step.n_parts(options_with(**{"train.accumulate": accumulate}), share) == parts
 
 
 def test_accumulated_parts_give_the_same_step():
@@ -113,8 +114,8 @@ def test_several_steps_a_dispatch_are_the_same_steps():
     options, one = options_with(), options_with(**{"train.steps_per_dispatch": 1})
     together, losses = run_steps(options)
     devices = jax.devices()[:1]
-    dispatch, state = steps.make_train_dispatch(one, devices), steps.init_state(one, devices)
-    sequences = steps.put_sequences(random_sequences(), devices)
+    dispatch, state = train_step.make_train_dispatch(one, devices), train_step.init_state(one, devices)
+    sequences = train_step.put_sequences(random_sequences(), devices)
     for firsts, loss in zip(random_firsts(options), losses, strict=True):
         state, loss_alone = dispatch(state, sequences, firsts[None])
         np.testing.assert_allclose(loss_alone, [loss], rtol=1e-5)
@@ -128,8 +129,11 @@ def test_the_seed_decides_everything():
 
 def test_the_step_only_takes_indices_from_the_host():
     options, devices = options_with(), jax.devices()[:1]
-    dispatch = steps.make_train_dispatch(options, devices)
-    state, sequences = steps.init_state(options, devices), steps.put_sequences(random_sequences(), devices)
+    dispatch = train_step.make_train_dispatch(options, devices)
+    state, sequences = (
+        train_step.init_state(options, devices),
+        train_step.put_sequences(random_sequences(), devices),
+    )
     state, _ = dispatch(state, sequences, random_firsts(options))
     with jax.transfer_guard("disallow"):
         state, losses = dispatch(state, sequences, random_firsts(options))
@@ -138,13 +142,16 @@ def test_the_step_only_takes_indices_from_the_host():
 
 def test_a_step_is_compiled_once(capfd):
     options, devices = options_with(), jax.devices()[:1]
-    dispatch = steps.make_train_dispatch(options, devices)
-    state, sequences = steps.init_state(options, devices), steps.put_sequences(random_sequences(), devices)
+    dispatch = train_step.make_train_dispatch(options, devices)
+    state, sequences = (
+        train_step.init_state(options, devices),
+        train_step.put_sequences(random_sequences(), devices),
+    )
     with jax.log_compiles():
         state, _ = dispatch(state, sequences, random_firsts(options))
         capfd.readouterr()
         for _ in range(3):
-            state, _ = dispatch(steps.reset_sums(state), sequences, random_firsts(options))
+            state, _ = dispatch(train_step.reset_sums(state), sequences, random_firsts(options))
     assert "Compiling" not in capfd.readouterr().err
 
 
@@ -157,9 +164,9 @@ def test_bfloat16_learns_the_same_thing():
 
 def test_padding_changes_no_sum():
     options, devices = options_with(), jax.devices()[:1]
-    params = steps.init_state(options, devices).params
-    sequences = steps.put_sequences(random_sequences(), devices)
-    eval_batches = steps.make_eval_batches(options, devices)
+    params = train_step.init_state(options, devices).params
+    sequences = train_step.put_sequences(random_sequences(), devices)
+    eval_batches = train_step.make_eval_batches(options, devices)
     firsts = random_firsts(options)[0]
     padded = np.concatenate([firsts[:5], np.full(3, -1, np.int32)])
     assert_close(
@@ -175,7 +182,7 @@ def test_a_batch_that_the_devices_do_not_divide(n_devices: int, accumulate: int)
     with pytest.raises(
         ValueError, match=r"train.batch_size=8: must be a multiple of the \d devices.*above is"
     ):
-        steps.check_devices(options, n_devices)
+        train_step.check_devices(options, n_devices)
 
 
 TWO_DEVICES = """
@@ -184,7 +191,7 @@ sys.path.insert(0, "tests")
 import jax, numpy as np, grain
 from pathlib import Path
 from test_steps import *
-from wt_jax.checkpoint import Checkpoints, make_meta
+from wt_jax.training.checkpoints import Checkpoints, make_meta
 assert jax.device_count() == 2
 for overrides in ({}, {"train.accumulate": 2}):
     options = options_with(**overrides)
@@ -194,11 +201,11 @@ for overrides in ({}, {"train.accumulate": 2}):
     assert_close(one.sums, two.sums)
 with tempfile.TemporaryDirectory() as folder:
     both, alone = jax.devices(), jax.devices()[1:]
-    state = jax.device_put(two, steps.replicated(both))
+    state = jax.device_put(two, train_step.replicated(both))
     batches = iter(grain.MapDataset.range(10).to_iter_dataset())
     checkpoints = Checkpoints(folder)
     checkpoints.save(state, batches, make_meta(options), 0.5)
-    restored = checkpoints.restore(3, steps.state_template(options, alone))
+    restored = checkpoints.restore(3, train_step.state_template(options, alone))
     assert jax.tree.leaves(restored)[0].devices() == set(alone)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), two)
     checkpoints.close()

@@ -7,11 +7,11 @@ import pytest
 from clips import SHARED
 from runs import ANGLES, EVERYTHING, POINTS, said, save_run, walking
 
-from wt_jax import stream as stream_module
-from wt_jax.angles import SequenceStream, angle_sequence, point_sequence
-from wt_jax.landmarks import Landmarks, load_landmarks
-from wt_jax.predictor import Predictor
-from wt_jax.stream import Stream, warm_up
+from wt_jax.inference import streaming as stream_module
+from wt_jax.inference.predictor import Predictor
+from wt_jax.inference.streaming import Stream, warm_up
+from wt_jax.pose.joint_angles import SequenceStream, angle_sequence, point_sequence
+from wt_jax.pose.landmarks import Landmarks, load_landmarks
 
 NAMES = {"angles": ANGLES, "points": POINTS}
 CORPUS = SHARED / "corpus" / "landmarks"

@@ -5,10 +5,10 @@ import jax.numpy as jnp
 import pytest
 from jax.extend.core import jaxprs_in_params
 
-from wt_jax import layers
 from wt_jax.config import Config, Model
-from wt_jax.model import init_params, make_model
-from wt_jax.summary import receptive_field, summary, window_flops
+from wt_jax.models import layers
+from wt_jax.models.summary import receptive_field, summary, window_flops
+from wt_jax.models.tcn import init_params, make_model
 
 TINY = Model(filters=8, blocks=2, dilations=(1, 20), heads=2, dense_units=(8, 4))
 

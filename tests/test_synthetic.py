@@ -4,9 +4,9 @@ import sys
 import numpy as np
 import pytest
 
+from wt_jax.data.splits import audit
 from wt_jax.skeleton import ANGLE_NAMES, CLASSES, FRAME_RATE_HZ, LANDMARKS, NO_EXERCISE
-from wt_jax.splits import audit
-from wt_jax.synthetic import FRAME_RATES_HZ, SyntheticMotion, make_recordings, synthetic_motion
+from wt_jax.synthetic.camera import FRAME_RATES_HZ, SyntheticMotion, make_recordings, synthetic_motion
 
 KEY_JOINT = {"push-ups": (11, 13, 15), "squats": (23, 25, 27), "pull-ups": (11, 13, 15), "dips": (11, 13, 15)}
 EXERCISES = tuple(KEY_JOINT)
@@ -61,7 +61,7 @@ def test_the_same_arguments_give_the_same_bits_and_another_seed_others():
 
 def test_another_process_gives_the_same_bits():
     code = (
-        "from wt_jax.synthetic import make_recordings;"
+        "from wt_jax.synthetic.camera import make_recordings;"
         "print(*(r.content for r in make_recordings(['squats', 'no_exercise'], 5, people=3)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

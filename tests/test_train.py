@@ -12,13 +12,14 @@ import jax
 import numpy as np
 import pytest
 
-from wt_jax import commands, config, train
-from wt_jax.checkpoint import Checkpoints, open_best
-from wt_jax.history import KEYS
-from wt_jax.metrics import Sums
-from wt_jax.recordings import Recording, load_recording, save_recording
-from wt_jax.run import start as start_run
-from wt_jax.steps import state_template
+from wt_jax import config, train
+from wt_jax.data.recordings import Recording, load_recording, save_recording
+from wt_jax.runtime import cli
+from wt_jax.training.checkpoints import Checkpoints, open_best
+from wt_jax.training.history import KEYS
+from wt_jax.training.metrics import Sums
+from wt_jax.training.setup import start as start_run
+from wt_jax.training.train_step import state_template
 
 REPOSITORY = Path(__file__).parents[1]
 TIMES = {
@@ -160,7 +161,7 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
 @pytest.mark.parametrize("n_dispatches", [1, 3, 4, 5, 8])
 def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, n_dispatches: int):
     """An epoch is 4 dispatches: stopped within one, at its last dispatch, and at the second of the next."""
-    run, stop = start_run(config.parse(arguments(root, tmp_path / "run"))), commands.Stop()
+    run, stop = start_run(config.parse(arguments(root, tmp_path / "run"))), cli.Stop()
     dispatch, n_done = run.dispatch, 0
 
     def then_stop(*args):
@@ -271,7 +272,7 @@ def test_early_stop(root: Path, tmp_path: Path, monkeypatch, capsys):
         zeros = Sums.zeros(2).replace(histogram_2xN=frames)
         return lambda params: zeros.replace(segmentation_loss=10 * next(losses))
 
-    monkeypatch.setattr("wt_jax.run.make_evaluation", make_scripted)
+    monkeypatch.setattr("wt_jax.training.setup.make_evaluation", make_scripted)
     train.main(arguments(root, tmp_path / "run", **{"train.patience": 3, "train.epochs": 50}))
     assert "early stop: best epoch 2, validation segmentation loss 0.4000" in capsys.readouterr().out
     assert len(np.load(tmp_path / "run" / "training_history.npy", allow_pickle=True).item()["loss"]) == 5
@@ -285,7 +286,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good(root: Path, tmp
     poisoned = jax.tree.map(lambda x: x * np.float32("nan"), run.state.params)
     run.state = run.state.replace(params=poisoned)
     with pytest.raises(train.NonFiniteLossError, match=r"loss is nan at step 8 \(epoch 2\).*step 8, is kept"):
-        train.fit(run, None, commands.Stop())
+        train.fit(run, None, cli.Stop())
     run.checkpoints.close()
     params, _ = best_and_history(workdir)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
@@ -295,7 +296,7 @@ def test_out_of_memory_says_what_to_change(root: Path, tmp_path: Path, monkeypat
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
 
-    monkeypatch.setattr("wt_jax.run.make_train_dispatch", lambda *_: exhausted)
+    monkeypatch.setattr("wt_jax.training.setup.make_train_dispatch", lambda *_: exhausted)
     with pytest.raises(ValueError, match=r"out of memory .*train.batch_size=8.*train.accumulate=2"):
         train.main(arguments(root, tmp_path / "run"))
 

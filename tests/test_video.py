@@ -14,8 +14,8 @@ from clips import (
     write_sound,
 )
 
-from wt_jax import video
-from wt_jax.video import Video
+from wt_jax.video import reader
+from wt_jax.video.reader import Video
 
 
 def frames_of(path):
@@ -77,7 +77,7 @@ def test_rotation_is_obeyed(tmp_path):
     ],
 )
 def test_clock(raw_ms, expected_s):
-    clock = video._Clock(25.0)
+    clock = reader._Clock(25.0)
     assert [clock.tell(ms) for ms in raw_ms] == pytest.approx(expected_s, abs=1e-6)
 
 
@@ -94,7 +94,7 @@ def test_a_container_without_a_rate(tmp_path, monkeypatch):
         def get(self, key):
             return 90000.0 if key == cv2.CAP_PROP_FPS else self.capture.get(key)
 
-    monkeypatch.setattr(video, "_open", lambda source: WithoutRate(str(source), cv2.CAP_FFMPEG))
+    monkeypatch.setattr(reader, "_open", lambda source: WithoutRate(str(source), cv2.CAP_FFMPEG))
     with Video(path) as clip:
         assert clip.fps == pytest.approx(10.0, rel=1e-3)
         assert shown(clip.frame(2)) == 2  # measuring it lost no frame
@@ -106,7 +106,7 @@ def test_a_container_without_a_rate(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("seek_back_s", [0.5, 1e-3])  # the second lands too late at times
 def test_any_frame_is_the_one_that_iteration_gives(tmp_path, monkeypatch, seek_back_s):
-    monkeypatch.setattr(video, "_SEEK_BACK_S", seek_back_s)
+    monkeypatch.setattr(reader, "_SEEK_BACK_S", seek_back_s)
     path = write_clip(tmp_path / "a.mp4", 90, 30.0)
     steps = np.random.default_rng(0).integers(1, 5, 90)
     vary_rate(path, steps * (ticks_per_second(path) // 30))

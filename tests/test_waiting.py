@@ -5,9 +5,10 @@ import pytest
 from runs import compilations
 from test_train import arguments, write_root
 
-from wt_jax import commands, config, train
-from wt_jax.history import History
-from wt_jax.run import start
+from wt_jax import config, train
+from wt_jax.runtime import cli
+from wt_jax.training.history import History
+from wt_jax.training.setup import start
 
 
 class Board:
@@ -45,7 +46,7 @@ def test_nothing_is_compiled_after_the_first_epoch(root, tmp_path):
     worse_each_time(run)
     with compilations() as events:
         board = Board(events)
-        train.fit(run, board, commands.Stop())
+        train.fit(run, board, cli.Stop())
     assert run.history.values["learning_rate"] == [5e-4, 5e-4, 2.5e-4, 1.25e-4]
     assert run.checkpoints.latest_step == 4 * 8
     assert board.seen[0] > 0
@@ -56,7 +57,7 @@ def test_nothing_is_compiled_after_the_first_epoch(root, tmp_path):
 def test_an_epoch_says_where_its_time_went(root, tmp_path, capsys):
     run = start(config.parse(arguments(root, tmp_path / "run", **{"train.epochs": 2})))
     board = Board([])
-    train.fit(run, board, commands.Stop())
+    train.fit(run, board, cli.Stop())
     run.checkpoints.close()
     line = capsys.readouterr().out.splitlines()[-1]
     for key in ("validation_seconds", "checkpoint_seconds"):

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from wt_jax import config
-from wt_jax.windows import UNKNOWN, cut_windows, gather, make_sequences
+from wt_jax.input_pipeline.windows import UNKNOWN, cut_windows, gather, make_sequences
 
 CLASSES = ("push-ups", "squats", "no-exercise")
 GAUSSIAN = config.Labels(kernel="gaussian", width_frames=4.0)

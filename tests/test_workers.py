@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wt_jax.workers import count, on_a_cluster, on_this_machine
+from wt_jax.pose.process_pool import count, on_a_cluster, on_this_machine
 
 
 def work(job):

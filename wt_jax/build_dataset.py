@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from wt_jax.commands import run
-from wt_jax.dataset import build, recordings_folder
+from wt_jax.data.builder import build, recordings_folder
+from wt_jax.runtime.cli import run
 from wt_jax.skeleton import CLASSES
 
 _SHOWN = 5  # names of removed recordings
@@ -64,8 +64,8 @@ def _extract_videos(options: argparse.Namespace) -> dict[Path, str]:
     if not any(Path(options.data).glob("raw/*/*")):
         return {}
     # Here: without videos there is no need of OpenCV and MediaPipe, nor of what they need of the system.
-    from wt_jax.extraction import extract_folder
-    from wt_jax.pose import is_named, pose_model
+    from wt_jax.pose.estimator import is_named, pose_model
+    from wt_jax.pose.extraction import extract_folder
 
     started_s = time.monotonic()
     done = extract_folder(

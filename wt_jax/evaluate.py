@@ -9,21 +9,22 @@ from typing import Any
 
 import jax
 
-from wt_jax import commands, config
-from wt_jax.baselines import baselines
-from wt_jax.corpus import SYNTHETIC, load_corpus
-from wt_jax.files import written_beside
-from wt_jax.judged import Judged, judge
-from wt_jax.memory import explain_out_of_memory
-from wt_jax.recordings import Recording
-from wt_jax.repetitions import Counting, Timeline
-from wt_jax.report import write_html
-from wt_jax.scores import score
-from wt_jax.splits import SPLITS
-from wt_jax.tables import table
-from wt_jax.timeline import make_timelines
-from wt_jax.trained import Trained, restore
-from wt_jax.validation import make_evaluation_of_each
+from wt_jax import config
+from wt_jax.counting.decoding import Counting, Timeline
+from wt_jax.data.loading import SYNTHETIC, load_corpus
+from wt_jax.data.recordings import Recording
+from wt_jax.data.splits import SPLITS
+from wt_jax.evaluation.baselines import baselines
+from wt_jax.evaluation.console_report import table
+from wt_jax.evaluation.html_report import write_html
+from wt_jax.evaluation.recording_result import Judged, judge
+from wt_jax.evaluation.score_report import score
+from wt_jax.inference.restore import Trained, restore
+from wt_jax.inference.sliding_window import make_timelines
+from wt_jax.runtime import cli
+from wt_jax.runtime.files import written_beside
+from wt_jax.runtime.jax_setup import explain_out_of_memory
+from wt_jax.training.validation import make_evaluation_of_each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,7 +141,7 @@ def main(argv: Sequence[str]) -> None:
         raise ValueError(f"--output {args.output}: must be a file in a folder that exists")
     if args.output and args.output.suffix == ".html":
         raise ValueError(f"--output {args.output}: name the JSON file; the page is written beside it")
-    commands.use_compilation_cache()
+    cli.use_compilation_cache()
     found = evaluate(args.checkpoint, args.data, args.recordings, args.split, args.baselines, args.against)
     print(table(found.report))
     if args.output:
@@ -152,4 +153,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    cli.run(main)

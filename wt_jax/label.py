@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from tqdm import tqdm
 
-from wt_jax.angles import angle_sequence
-from wt_jax.commands import run, use_compilation_cache
-from wt_jax.key_angle import angle_starts
-from wt_jax.labels import VIDEO_SUFFIXES
-from wt_jax.landmarks import Landmarks, load_landmarks, save_landmarks
-from wt_jax.marks import MarksFile
-from wt_jax.recordings import is_writable
-from wt_jax.screen import Window, check_display, draw_panel, draw_text, fit
-from wt_jax.session import KEYS, Session
+from wt_jax.counting.key_angle import angle_starts
+from wt_jax.data.labels import VIDEO_SUFFIXES
+from wt_jax.data.recordings import is_writable
+from wt_jax.labeling.editor import KEYS, Session
+from wt_jax.labeling.marked_starts import MarksFile
+from wt_jax.pose.joint_angles import angle_sequence
+from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
+from wt_jax.runtime.cli import run, use_compilation_cache
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
-from wt_jax.video import Video
+from wt_jax.video.reader import Video
+from wt_jax.video.window import Window, check_display, draw_panel, draw_text, fit
 
 if TYPE_CHECKING:
-    from wt_jax.predictor import Predictor
+    from wt_jax.inference.predictor import Predictor
 
 _FLASH_S = 0.15  # for so long a mark shows while playing
 _WIDTH_PX, _PICTURE_PX, _STRIP_PX = 1280, 632, 88  # of the window: together 1280 x 720
@@ -154,10 +154,10 @@ def find_landmarks(video: Path, file: MarksFile, n_frames: int, pose_model: str 
     if path.exists():
         landmarks = load_landmarks(path)
     else:
-        from wt_jax import extraction, pose  # here: whoever proposes nothing needs no MediaPipe
+        from wt_jax.pose import estimator, extraction  # here: whoever proposes nothing needs no MediaPipe
 
         print(f"finding the person in {n_frames} frames, some 30 a second ...", flush=True)
-        landmarks = extraction.extract(video, pose.pose_model(pose_model))
+        landmarks = extraction.extract(video, estimator.pose_model(pose_model))
         is_of_root = video.absolute().parent == (root / "raw" / class_name).absolute()
         if is_of_root and is_writable(path.parent):
             save_landmarks(path, landmarks)
@@ -170,7 +170,7 @@ def find_landmarks(video: Path, file: MarksFile, n_frames: int, pose_model: str 
 
 
 def restore(checkpoint: Path) -> "Predictor":
-    from wt_jax.predictor import Predictor  # here: whoever marks by hand waits for no JAX
+    from wt_jax.inference.predictor import Predictor  # here: whoever marks by hand waits for no JAX
 
     use_compilation_cache()
     return Predictor.restore(checkpoint)

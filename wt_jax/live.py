@@ -10,17 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from wt_jax import commands
-from wt_jax.annotation import PacedWriter, draw_state
-from wt_jax.feed import Feed
-from wt_jax.pose import PoseEstimator, pose_model
-from wt_jax.prediction import Prediction
-from wt_jax.predictor import Predictor
-from wt_jax.recordings import is_writable
-from wt_jax.results import about, document, write_json
-from wt_jax.screen import Window, check_display
-from wt_jax.stream import Stream, warm_up
-from wt_jax.video import Video
+from wt_jax.counting.prediction import Prediction
+from wt_jax.data.recordings import is_writable
+from wt_jax.inference.predictor import Predictor
+from wt_jax.inference.results import about, document, write_json
+from wt_jax.inference.streaming import Stream, warm_up
+from wt_jax.pose.estimator import PoseEstimator, pose_model
+from wt_jax.runtime import cli
+from wt_jax.video.live_feed import Feed
+from wt_jax.video.reader import Video
+from wt_jax.video.window import Window, check_display
+from wt_jax.visualization.overlay import PacedWriter, draw_state
 
 KEYS = "space: pause and go on   r: count from 0 again   q, escape: quit"
 _WAIT_S = 0.05  # for a frame, before keys are looked at again
@@ -54,7 +54,7 @@ class Session:
         return 1000 * self._own_s / max(self._n_done, 1)
 
     def run(
-        self, window: Window | None, writer: PacedWriter | None, most_s: float | None, stop: commands.Stop
+        self, window: Window | None, writer: PacedWriter | None, most_s: float | None, stop: cli.Stop
     ) -> None:
         while not self.is_over and stop.caught is None:
             taken = None if self.is_paused else self._feed.take(_WAIT_S)
@@ -166,7 +166,7 @@ def main(arguments: Sequence[str]) -> int:
     if not options.headless:
         check_display()
 
-    commands.use_compilation_cache()
+    cli.use_compilation_cache()
     with ExitStack() as stack:
         video = stack.enter_context(Video(source))
         predictor = Predictor.restore(options.checkpoint)
@@ -176,7 +176,7 @@ def main(arguments: Sequence[str]) -> int:
         if not options.headless:
             window = stack.enter_context(Window(f"wt_jax live   {KEYS}"))
             print(KEYS)
-        stop = stack.enter_context(commands.catch_stop())
+        stop = stack.enter_context(cli.catch_stop())
         feed = stack.enter_context(Feed(video, options.every_frame))
         session = Session(video, predictor, feed, estimator)
         failure: OSError | None = None
@@ -215,4 +215,4 @@ def _tell(prediction: Prediction, session: Session, feed: Feed) -> None:
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    cli.run(main)

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from wt_jax import commands
-from wt_jax.angles import MAX_GAP_S
-from wt_jax.extraction import extract_with_remark
-from wt_jax.landmarks import Landmarks, load_landmarks
-from wt_jax.pose import PoseEstimator, pose_model
-from wt_jax.prediction import Prediction
-from wt_jax.predictor import Predictor
-from wt_jax.recordings import is_writable
-from wt_jax.results import about_landmarks, document, write_results
-from wt_jax.sources import find_sources, is_video, name_sources
+from wt_jax.counting.prediction import Prediction
+from wt_jax.data.recordings import is_writable
+from wt_jax.inference.input_files import find_sources, is_video, name_sources
+from wt_jax.inference.predictor import Predictor
+from wt_jax.inference.results import about_landmarks, document, write_results
+from wt_jax.pose.estimator import PoseEstimator, pose_model
+from wt_jax.pose.extraction import extract_with_remark
+from wt_jax.pose.joint_angles import MAX_GAP_S
+from wt_jax.pose.landmarks import Landmarks, load_landmarks
+from wt_jax.runtime import cli
 
 _LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     sources, failed = find_sources(options.videos, options.output)
     names = name_sources(sources)
     check_output(options.output, names)
-    commands.use_compilation_cache()
+    cli.use_compilation_cache()
     predictor = Predictor.restore(options.checkpoint)
     model = None
     if any(map(is_video, sources)):
@@ -129,8 +129,8 @@ def main(arguments: Sequence[str]) -> int:
     print(f"{n_done} of {n_done + len(failed)} done, results in {options.output}")
     if failed:
         print(f"error: {len(failed)} could not be done, see above", file=sys.stderr)
-    return commands.USER_ERROR if failed else 0
+    return cli.USER_ERROR if failed else 0
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    cli.run(main)

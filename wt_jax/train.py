@@ -9,14 +9,15 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from wt_jax import commands, config, peers
-from wt_jax.files import only_writer
-from wt_jax.history import TensorBoard
-from wt_jax.memory import explain_out_of_memory, keep_freed
-from wt_jax.metrics import scores
-from wt_jax.optimizer import set_learning_rate
-from wt_jax.run import Run, start
-from wt_jax.steps import all_devices, reset_sums, state_template
+from wt_jax import config
+from wt_jax.runtime import cli, failure
+from wt_jax.runtime.files import only_writer
+from wt_jax.runtime.jax_setup import explain_out_of_memory, keep_freed
+from wt_jax.training.history import TensorBoard
+from wt_jax.training.metrics import scores
+from wt_jax.training.optimizer import set_learning_rate
+from wt_jax.training.setup import Run, start
+from wt_jax.training.train_step import all_devices, reset_sums, state_template
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
 
@@ -25,7 +26,7 @@ class NonFiniteLossError(ValueError):
     """A training step's loss, or the validation loss, was infinite or not a number."""
 
 
-def train_epoch(run: Run, stop: commands.Stop) -> dict[str, float] | None:
+def train_epoch(run: Run, stop: cli.Stop) -> dict[str, float] | None:
     """Trains to the end of the epoch: its training scores, or None where a signal cut it short."""
     n_dispatches, train = run.dispatches_per_epoch, run.options.train
     n_windows = train.steps_per_dispatch * train.batch_size  # of one dispatch
@@ -33,7 +34,7 @@ def train_epoch(run: Run, stop: commands.Stop) -> dict[str, float] | None:
     waited_s, start_s, pending = 0.0, time.perf_counter(), None
     bar = tqdm(
         desc=f"epoch {len(run.history) + 1}", total=n_dispatches * n_windows, initial=first * n_windows,
-        unit=" windows", unit_scale=True, leave=False, disable=None if peers.is_first() else True,
+        unit=" windows", unit_scale=True, leave=False, disable=None if failure.is_first() else True,
     )  # fmt: skip
     for _ in range(first, n_dispatches):
         draw_s = time.perf_counter()
@@ -62,7 +63,7 @@ def train_epoch(run: Run, stop: commands.Stop) -> dict[str, float] | None:
     }
 
 
-def fit(run: Run, board: TensorBoard | None, stop: commands.Stop) -> None:
+def fit(run: Run, board: TensorBoard | None, stop: cli.Stop) -> None:
     """The loop: epochs until the last, the early stop or a signal, each with a checkpoint at its end."""
     while not (run.is_over or run.heed(stop)):
         epoch = train_epoch(run, stop)
@@ -150,14 +151,14 @@ def calibrate_best(run: Run) -> None:
     counting = run.calibrate(run.checkpoints.restore(step, template).best_params)
     if counting is None:
         print("warning: too few validation recordings with known repetitions: thresholds are the defaults")
-    elif peers.is_first():
+    elif failure.is_first():
         run.checkpoints.save_counting(step, counting)
 
 
 @contextlib.contextmanager
 def open_board(run: Run) -> Iterator[TensorBoard | None]:
     """TensorBoard's file, of process 0."""
-    if not peers.is_first():
+    if not failure.is_first():
         yield None
         return
     about = f"data: {run.about_data['data']}"
@@ -180,20 +181,20 @@ def train(options: config.Config) -> int:
     """A run from its start, or from where it was, to its end or a signal: the exit status."""
     try:
         run = start(options)
-        with open_board(run) as board, commands.catch_stop() as stop:
+        with open_board(run) as board, cli.catch_stop() as stop:
             try:
                 fit(run, board, stop)
                 if run.is_over:
                     calibrate_best(run)
             finally:
-                if peers.is_first():
+                if failure.is_first():
                     finish(run)
     except jax.errors.JaxRuntimeError as error:
         raise explain_out_of_memory(error, options) or error from error
     served = run.checkpoints.served_step
     run.checkpoints.close()
     if run.stopped_by and not run.is_over:
-        name, status = run.stopped_by.name, commands.stop_status(run.stopped_by)
+        name, status = run.stopped_by.name, cli.stop_status(run.stopped_by)
         print(f"{name}: saved step {run.step} in {run.workdir}; the same command goes on from there")
         return status
     assert served is not None
@@ -210,11 +211,11 @@ def train(options: config.Config) -> int:
 
 def main(argv: Sequence[str]) -> int:
     options = config.parse(argv)
-    commands.use_compilation_cache()
+    cli.use_compilation_cache()
     keep_freed()
-    with peers.joined(), only_writer(options.workdir) if peers.is_first() else contextlib.nullcontext():
+    with failure.joined(), only_writer(options.workdir) if failure.is_first() else contextlib.nullcontext():
         return train(options)
 
 
 if __name__ == "__main__":
-    commands.run(main)
+    cli.run(main)

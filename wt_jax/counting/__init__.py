@@ -1,0 +1,1 @@
+"""From a timeline to exercises and repetitions, and the plain counter by one joint angle."""

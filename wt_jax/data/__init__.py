@@ -1,0 +1,1 @@
+"""From a folder of landmarks and labels to recordings, each in one split."""

@@ -1,0 +1,288 @@
+"""A data root -> recordings: built once, then only where the source has changed."""
+
+import difflib
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from tqdm import tqdm
+
+from wt_jax.data.labels import VIDEO_SUFFIXES, Span, class_known, read_segments, read_starts
+from wt_jax.data.recordings import Recording, is_writable, load_recording, other_recordings, save_recording
+from wt_jax.data.splits import SPLITS, assign_splits, audit, read_manifest
+from wt_jax.pose.joint_angles import pose_sequence, to_frame
+from wt_jax.pose.landmarks import load_landmarks
+from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
+
+MIN_FRAMES = 30  # one window at the default of 1 s
+_LAYOUT = "expected landmarks/<class>/<video>.npz and labels/<class>/<video>.csv, see data/README.md"
+_FOLDERS = ("raw", "landmarks", "labels")
+
+
+@dataclass
+class Report:
+    """What `build` did: the recordings, how many were built anew, what was left out, with the reason, and
+    the files of recordings without a source that it removed."""
+
+    recordings: list[Recording] = field(default_factory=list)
+    left_out: list[tuple[Path, str]] = field(default_factory=list)
+    removed: list[Path] = field(default_factory=list)
+    built: int = 0
+    unchanged: int = 0
+
+    def table(self) -> str:
+        """Recordings, seconds, repetitions and recordings with unknown ones, by class and split."""
+        classes = sorted({recording.class_name for recording in self.recordings})
+        rows = [
+            (name, split, [r for r in self.recordings if (r.class_name, r.split) == (name, split)])
+            for name in classes
+            for split in SPLITS
+        ]
+        lines = [("class", "split", "recordings", "seconds", "repetitions", "unknown")]
+        for name, split, recordings in [*rows, ("total", "", self.recordings)]:
+            seconds = sum(map(len, recordings)) / FRAME_RATE_HZ
+            repetitions = sum(len(r.starts) for r in recordings if r.starts is not None)
+            unknown = sum(r.starts is None for r in recordings)
+            lines.append(
+                (name, split, f"{len(recordings)}", f"{seconds:.0f}", f"{repetitions}", f"{unknown}")
+            )
+        return "\n".join(f"{a:<16}{b:<6}{c:>11}{d:>9}{e:>13}{f:>9}" for a, b, c, d, e, f in lines)
+
+
+def build(
+    root: Path | str,
+    output: Path | str,
+    classes: Sequence[str],
+    progress: bool = True,
+    *,
+    remove: bool = False,
+    not_extracted: Mapping[Path, str] = MappingProxyType({}),
+) -> Report:
+    """Builds what is missing or changed in `output/<class>/<video>.npz`.
+
+    A bad file is left out, with its reason in the report, and never stops the others. A recording whose
+    landmarks are gone is removed if `remove`, else left out. `not_extracted` are videos without landmarks
+    for a known reason. `progress` shows a bar on a terminal. An
+    output that is up to date need not be writable. Raises ValueError where nothing is usable, where
+    manifest.csv or segments.csv are wrong (all depends on them), where a group or a duplicated recording
+    would be in two splits, and where something must be written and cannot be.
+    """
+    root, output = Path(root), Path(output)
+    classes = tuple(dict.fromkeys(map(canonical_class, classes)))
+    _check_folders(root, output)
+    manifest, segments = read_manifest(root), read_segments(root)
+    report = Report()
+    sources = _find_sources(root, classes, not_extracted, report.left_out)
+    present = {_name(path) for folder in ("landmarks", "raw") for path in root.glob(f"{folder}/*/*")}
+    for table, names in (("manifest.csv", manifest), ("segments.csv", segments)):
+        report.left_out += [
+            (root / table, f"{name}: no such file in landmarks/ or raw/: remove its row, or put it there")
+            for name in names
+            if name not in present
+        ]
+
+    found: list[Recording] = []
+    for name, source in tqdm(sources.items(), desc="recordings", unit="", disable=None if progress else True):
+        try:
+            found.append(_load_or_build(name, source, segments.get(name), output / f"{name}.npz"))
+        except (ValueError, OSError) as error:
+            report.left_out.append((source.landmarks, str(error)))
+            continue
+        except MemoryError as error:
+            reason = f"not enough memory ({error}): is it one video, and its fps right? cut it into parts"
+            report.left_out.append((source.landmarks, reason))
+            continue
+        if not found[-1].split:  # built anew: better said now than after all the others
+            _check_writable(output)
+    if not found:
+        reasons = "; ".join(f"{path}: {reason}" for path, reason in report.left_out[:3])
+        raise ValueError(f"{root}: nothing usable: {_LAYOUT} ({len(report.left_out)} left out: {reasons})")
+
+    report.recordings = assign_splits(found, manifest)
+    audit(report.recordings)
+    changed = [
+        recording
+        for before, recording in zip(found, report.recordings, strict=True)
+        if (before.group, before.split, before.source) != (recording.group, recording.split, recording.source)
+    ]
+    report.built, report.unchanged = len(changed), len(found) - len(changed)
+    have_source = {_name(path) for path in root.glob("landmarks/*/*") if path.suffix.lower() == ".npz"}
+    gone = other_recordings(output, classes, have_source)
+    if changed or (gone and remove):
+        _check_writable(output)
+    for recording in changed:
+        save_recording(output / f"{recording.name}.npz", recording)
+    for path in gone:
+        if remove:
+            path.unlink()
+            report.removed.append(path)
+        else:
+            report.left_out.append((path, "no source any more: python -m wt_jax.build_dataset removes it"))
+    return report
+
+
+def recordings_folder(
+    root: Path | str, recordings: Path | str | None, fallback: Path | str | None = None
+) -> Path:
+    """Where a data root keeps its recordings: `recordings` if set, else below the root, else `fallback`.
+
+    Without a fallback, recordings below a root that cannot be written are still there to be read.
+    Raises ValueError where there are none and no other place is given.
+    """
+    if recordings:
+        return Path(recordings)
+    below = Path(root) / "recordings"
+    if is_writable(below):
+        return below
+    if fallback:
+        return Path(fallback)
+    if below.is_dir():
+        return below
+    raise ValueError(
+        f"{root} cannot be written: say where its recordings go, data.recordings or --output DIR"
+    )
+
+
+def has_data(root: Path | str, recordings: Path | str | None = None) -> bool:
+    """Is there any landmark file, video or recording to train on?"""
+    root = Path(root)
+    built = Path(recordings) if recordings else root / "recordings"
+    videos = (path for path in root.glob("raw/*/*") if path.suffix.lower() in VIDEO_SUFFIXES)
+    return any(any(paths) for paths in (root.glob("landmarks/*/*.npz"), built.glob("*/[!.]*.npz"), videos))
+
+
+def fingerprint(recordings: Sequence[Recording]) -> str:
+    """SHA-256 of all that training sees of the recordings, whatever their order."""
+    rows = []
+    for r in recordings:
+        starts = None if r.starts is None else r.starts.tolist()
+        rows.append((r.name, r.group, r.split, r.content, r.class_known_F.tobytes(), starts))
+    return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class _Source:
+    landmarks: Path
+    labels: Path | None
+
+
+def _check_folders(root: Path, output: Path) -> None:
+    if any(output.resolve().is_relative_to((root / folder).resolve()) for folder in _FOLDERS):
+        raise ValueError(f"{output}: recordings go beside raw/, landmarks/ and labels/, never into them")
+    if not any(any(root.glob(f"{folder}/*/*")) for folder in _FOLDERS):
+        raise ValueError(f"{root}: no data there: {_LAYOUT}")
+
+
+def _check_writable(output: Path) -> None:
+    if not is_writable(output):
+        raise ValueError(
+            f"{output}: cannot be written: say where recordings go, data.recordings or --output DIR"
+        )
+
+
+def _name(path: Path) -> str:
+    return f"{canonical_class(path.parent.name)}/{path.stem}"
+
+
+def _find_sources(
+    root: Path, classes: Sequence[str], not_extracted: Mapping[Path, str], left_out: list[tuple[Path, str]]
+) -> dict[str, _Source]:
+    """Recording name -> its files, sorted by name; what fits nowhere goes to `left_out`."""
+    landmarks = _files_by_name(root / "landmarks", (".npz",), classes, left_out)
+    labels = _files_by_name(root / "labels", (".csv",), classes, left_out)
+    videos = _files_by_name(root / "raw", VIDEO_SUFFIXES, classes, left_out)
+    sources = {}
+    for name, paths in sorted(landmarks.items()):
+        of_name = labels.get(name, [])
+        several = paths if len(paths) > 1 else of_name
+        if len(several) > 1:
+            names = " and ".join(map(str, several))
+            left_out.append((paths[0], f"two files for one video, {names}: remove or rename one"))
+        else:
+            sources[name] = _Source(paths[0], of_name[0] if of_name else None)
+    extract = f"no landmarks yet: python -m wt_jax.build_dataset --data {root} extracts them"
+    for name in sorted(videos.keys() - landmarks.keys()):
+        left_out += [(path, not_extracted.get(path, extract)) for path in videos[name]]
+    for name in sorted(labels.keys() - landmarks.keys() - videos.keys()):
+        reason = "labels without landmarks or a video of that name: rename or remove"
+        left_out += [(path, reason) for path in labels[name]]
+    return sources
+
+
+def _files_by_name(
+    folder: Path, suffixes: Sequence[str], classes: Sequence[str], left_out: list[tuple[Path, str]]
+) -> dict[str, list[Path]]:
+    """Files at `folder/<class>/<video><suffix>` by recording name."""
+    files: dict[str, list[Path]] = {}
+    for class_folder in sorted(folder.glob("[!.]*")):
+        class_name = canonical_class(class_folder.name)
+        if not class_folder.is_dir():
+            left_out.append((class_folder, f"in no class folder: {_LAYOUT}"))
+        elif class_name not in classes:
+            near = difflib.get_close_matches(class_name, classes, 1)
+            hint = f"did you mean {near[0]}? or " if near else ""
+            left_out.append(
+                (class_folder, f"unknown class {class_name!r}: {hint}add it to data.classes (--classes)")
+            )
+        else:
+            for path in sorted(class_folder.glob("[!.]*")):
+                if path.suffix.lower() in suffixes and path.is_file():
+                    files.setdefault(_name(path), []).append(path)
+                else:
+                    left_out.append((path, f"no {' '.join(suffixes)} file: {_LAYOUT}"))
+    return files
+
+
+def _load_or_build(name: str, source: _Source, spans: list[Span] | None, built: Path) -> Recording:
+    """The recording as it lies in `built` if its source is unchanged, else a new one in no group or split."""
+    digest = hashlib.sha256(source.landmarks.read_bytes())
+    digest.update(source.labels.read_bytes() if source.labels else b"")
+    where_known = None if spans is None else [(span.first, span.last) for span in spans]
+    digest.update(repr((source.labels is not None, where_known)).encode())
+    if built.exists():
+        try:
+            recording = load_recording(built)
+            if (recording.name, recording.digest) == (name, digest.hexdigest()):
+                return recording
+        except ValueError:
+            pass  # of another version, or broken: built again below
+    return _build_recording(name, source, spans, digest.hexdigest())
+
+
+def _build_recording(name: str, source: _Source, spans: list[Span] | None, digest: str) -> Recording:
+    landmarks = load_landmarks(source.landmarks)
+    times_s = landmarks.times_s
+    class_name = name.split("/")[0]
+    starts = read_starts(source.labels, len(times_s)) if source.labels else None
+    if class_name == NO_EXERCISE:
+        if starts is not None and starts.size:
+            n = starts.size
+            raise ValueError(
+                f"{source.labels}: {n} repetitions in {NO_EXERCISE}: label them 0, or move the video"
+            )
+        starts = np.zeros(0, np.int32)
+    angles_FxJ, points_FxLx3, valid_F = pose_sequence(
+        landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
+    )
+    if len(valid_F) < MIN_FRAMES:
+        raise ValueError(
+            f"{len(valid_F)} frames at {FRAME_RATE_HZ:g} fps, shorter than a window of {MIN_FRAMES}"
+        )
+    if not valid_F.any():
+        raise ValueError("no frame with all 25 angles: is the whole person in the picture?")
+    return Recording(
+        name=name,
+        class_name=class_name,
+        group="",
+        split="",
+        angles_FxJ=angles_FxJ,
+        valid_F=valid_F,
+        class_known_F=class_known(spans, len(valid_F), times_s),
+        starts=None if starts is None else np.unique(to_frame(starts, times_s)),
+        source_fps=landmarks.fps,
+        digest=digest,
+        points_FxLx3=points_FxLx3,
+    )

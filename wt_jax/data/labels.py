@@ -1,0 +1,197 @@
+"""Label files (where repetitions start), segments.csv (where the class is certain), and soft targets."""
+
+import csv
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+
+from wt_jax.runtime.files import written_beside
+from wt_jax.skeleton import FRAME_RATE_HZ, canonical_class
+
+KERNELS = ("gaussian", "lorentzian")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+_ALIASES = {"frame": "frame_index"}  # label files in the wild
+_FOLDERS = ("landmarks", "raw", "labels")
+_SAME_TIME_S = 1e-7  # rounding of times
+
+
+class Span(NamedTuple):
+    """First and last source frame, both inside, and the line that says so, "segments.csv:7"."""
+
+    first: int
+    last: int
+    where: str
+
+
+def read_starts(path: Path | str, n_frames: int) -> np.ndarray:
+    """Start frames of a label file, at the source rate: sorted int32, empty when no row says 1.
+
+    Columns `frame` (or `frame_index`) and `label`; others are ignored, `1.0` reads as 1, and frames may
+    be missing (they count as 0). `n_frames` is the length of the video.
+    Raises ValueError, with file and line: a missing column, a frame that is no whole number, that is
+    listed twice or lies beyond the video, a label other than 0 or 1.
+    """
+    first_at: dict[int, str] = {}
+    starts = []
+    for where, row in read_table(path, ("frame", "label")):
+        frame = _whole(row["frame"], where, "frame")
+        if frame >= n_frames:
+            raise ValueError(
+                f"{where}: frame={frame} is beyond the last frame, {n_frames - 1}: "
+                "give labels and landmarks of the same video, frames counted from 0"
+            )
+        if frame in first_at:
+            raise ValueError(
+                f"{where}: frame={frame} is listed twice, first in {first_at[frame]}: keep one row"
+            )
+        first_at[frame] = where
+        label = _number(row["label"])
+        if label not in (0, 1):
+            raise ValueError(f"{where}: label={row['label']!r}: must be 0, or 1 where a repetition starts")
+        if label == 1:
+            starts.append(frame)
+    return np.array(sorted(starts), np.int32)
+
+
+def write_starts(path: Path | str, starts: np.ndarray, n_frames: int) -> None:
+    """Writes a label file of `n_frames` rows, beside `path` first and then renamed."""
+    starts = np.asarray(starts, np.int64)
+    if starts.size and (starts.min() < 0 or starts.max() >= n_frames):
+        raise ValueError(f"{path}: starts {starts.min()}..{starts.max()}: must lie in 0..{n_frames - 1}")
+    labels = np.zeros(n_frames, np.int64)
+    labels[starts] = 1
+    with written_beside(path) as beside:
+        beside.write_text("frame,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels)))
+
+
+def read_segments(root: Path | str) -> dict[str, list[Span]]:
+    """Spans of `root/segments.csv`: recording name -> its spans, in source frames.
+
+    The folder's class is certain only inside the spans of a listed file. {} without the file.
+    Raises ValueError, with file and line, as `read_starts` does, and where first > last.
+    """
+    path = Path(root) / "segments.csv"
+    spans: dict[str, list[Span]] = {}
+    if not path.exists():
+        return spans
+    for where, row in read_table(path, ("file", "first", "last")):
+        first, last = (_whole(row[column], where, column) for column in ("first", "last"))
+        if first > last:
+            raise ValueError(f"{where}: first={first} is after last={last}: swap them")
+        spans.setdefault(recording_name(row["file"], where), []).append(Span(first, last, where))
+    return spans
+
+
+def class_known(spans: Sequence[Span] | None, n_frames: int, times_s: np.ndarray) -> np.ndarray:
+    """Mask (F,) at 30 fps of the frames inside spans of source frames; all True where spans is None.
+
+    `times_s` are the times of the source frames. Raises ValueError, with file and line, for a span beyond
+    the last of them.
+    """
+    n_source = len(times_s)
+    grid_s = times_s[0] + np.arange(n_frames) / FRAME_RATE_HZ
+    known_F = np.full(n_frames, spans is None)
+    for first, last, where in spans or ():
+        if last >= n_source:
+            raise ValueError(
+                f"{where}: span {first}..{last} goes beyond the last frame, {n_source - 1}: "
+                "frames are counted from 0, in the video's own rate"
+            )
+        known_F |= (grid_s > times_s[first] - _SAME_TIME_S) & (grid_s < times_s[last] + _SAME_TIME_S)
+    return known_F
+
+
+def soft_targets(
+    starts: np.ndarray, n_frames: int, kernel: str = "gaussian", width_frames: float = 4.0
+) -> np.ndarray:
+    """Segmentation targets of a whole recording, float32 (F,): a bump at every start, 0 without any.
+
+    A bump is 1 at its start and 0.5 at +-`width_frames` (half width at half maximum). At width 4 the
+    Gaussian has sigma 3.4 and is 0.002 at +-12; the Lorentzian 1 / (1 + (d/4)^2) is 0.1 there. Where
+    bumps overlap the higher one counts. Drawn before windows are cut, so that a start just outside a
+    window still shows in it.
+    """
+    if kernel not in KERNELS:
+        raise ValueError(f"labels.kernel={kernel!r}: must be one of {', '.join(KERNELS)}")
+    if not (math.isfinite(width_frames) and width_frames > 0):
+        raise ValueError(f"labels.width_frames={width_frames}: must be a number of frames above 0")
+    starts_sorted = np.concatenate([[-np.inf], np.sort(starts), [np.inf]])
+    frames_F = np.arange(n_frames)
+    after_F = np.searchsorted(starts_sorted, frames_F)
+    distance_F = np.minimum(frames_F - starts_sorted[after_F - 1], starts_sorted[after_F] - frames_F)
+    if kernel == "gaussian":
+        return np.exp2(-((distance_F / width_frames) ** 2)).astype(np.float32)
+    return (1.0 / (1.0 + (distance_F / width_frames) ** 2)).astype(np.float32)
+
+
+def read_table(
+    path: Path | str, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Rows of a CSV file: ("file:line", {column: text}), with the named columns among its own.
+
+    A column that is `optional` is in the rows where the file has it.
+
+    Raises ValueError, with file and line, for a missing column, a short row, and what is no CSV text.
+    """
+    path = Path(path)
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.reader(file)
+        try:
+            header = [cell.strip().lower() for cell in next(reader, [])]
+            position = {}
+            for column in columns:
+                name = column if column in header else _ALIASES.get(column, column)
+                if name not in header:
+                    found = ", ".join(header) or "nothing"
+                    raise ValueError(
+                        f"{path}:1: no column {column!r} (found: {found}): the first line names the columns"
+                    )
+                position[column] = header.index(name)
+            position |= {column: header.index(column) for column in optional if column in header}
+            for cells in reader:
+                where = f"{path}:{reader.line_num}"
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if len(cells) <= max(position.values()):
+                    raise ValueError(
+                        f"{where}: {len(cells)} cells where the header names {len(header)}: complete the row"
+                    )
+                yield where, {column: cells[i].strip() for column, i in position.items()}
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise ValueError(
+                f"{path}:{reader.line_num + 1}: no CSV text in UTF-8 ({error}): save it again as such"
+            ) from None
+
+
+def recording_name(file: str, where: str) -> str:
+    """`landmarks/push-ups/anna.npz`, or the same under `raw/` or `labels/`, -> `push-ups/anna`.
+
+    Raises ValueError, beginning with `where`, for a path that leaves the data root or has other folders.
+    """
+    path = PurePosixPath(file.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in file:
+        raise ValueError(
+            f"{where}: file={file!r} leaves the data root: write it relative, landmarks/<class>/<video>.npz"
+        )
+    parts = path.parts[1:] if path.parts[:1] and path.parts[0] in _FOLDERS else path.parts
+    if len(parts) != 2:
+        raise ValueError(f"{where}: file={file!r}: must be landmarks/<class>/<video>.npz")
+    is_known = path.suffix.lower() in (".npz", ".csv", *VIDEO_SUFFIXES)
+    return f"{canonical_class(parts[0])}/{path.stem if is_known else path.name}"
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _whole(text: str, where: str, column: str) -> int:
+    value = _number(text)
+    if not value.is_integer() or value < 0:
+        raise ValueError(f"{where}: {column}={text!r}: must be a whole number, 0 or more")
+    return int(value)

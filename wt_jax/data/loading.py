@@ -1,0 +1,77 @@
+"""The recordings of a run: those of a data root, built first where need be, or synthetic ones."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings_folder
+from wt_jax.data.recordings import Recording, load_recordings
+from wt_jax.data.splits import audit
+from wt_jax.synthetic.camera import make_recordings
+
+_DEFAULT_ROOT = "data"
+SYNTHETIC = "synthetic"  # what everything written says of data that nobody moved for
+_SYNTHETIC_SEED = 0  # fixed, so that a checkpoint is evaluated on the data that it was trained beside
+
+
+@dataclasses.dataclass(frozen=True)
+class Corpus:
+    data: str  # the data root, or SYNTHETIC
+    recordings: list[Recording]
+    fingerprint: str
+
+    def split(self, *splits: str) -> list[Recording]:
+        return [recording for recording in self.recordings if recording.split in splits]
+
+
+def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Path) -> Corpus:
+    """Recordings of `root`; builds what is missing or changed there.
+
+    Where the root cannot be written and `recordings` is not set, they are kept below `fallback`. The
+    default root, with nothing of the user's in it, gives the synthetic recordings. Raises ValueError for
+    any other root without data, for data that cannot be used, and for a leaking split.
+    """
+    if not has_data(root, recordings or None):
+        names = sorted(path.name for path in Path(root).glob("[!.]*") if path.name != "README.md")
+        if root != _DEFAULT_ROOT or names:
+            there = (
+                f"it holds {', '.join(names[:5]) or 'nothing'}" if Path(root).is_dir() else "no such folder"
+            )
+            raise ValueError(
+                f"data root {root}: {there}; expected landmarks/<class>/<video>.npz, see data/README.md"
+            )
+        print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
+        made = make_recordings(classes, _SYNTHETIC_SEED)
+        return Corpus(SYNTHETIC, made, fingerprint(made))
+    has_landmarks, has_videos = (_has_files(Path(root) / name) for name in ("landmarks", "raw"))
+    if has_videos and not has_landmarks:
+        raise ValueError(
+            f"data root {root}: videos, but no landmarks of them yet: python -m wt_jax.build_dataset "
+            f"--data {root} extracts them, once"
+        )
+    if has_landmarks:
+        digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
+        folder = recordings_folder(root, recordings, fallback / f"{Path(root).resolve().name}-{digest}")
+        report = build(root, folder, classes)
+        _tell(report, folder)
+        found = report.recordings
+    else:
+        found = load_recordings(recordings or Path(root) / "recordings", classes)
+        audit(found)
+    print(f"data: {root}")
+    return Corpus(str(root), found, fingerprint(found))
+
+
+def _has_files(folder: Path) -> bool:
+    return any(folder.glob("*/[!.]*"))
+
+
+def _tell(report: Report, folder: Path) -> None:
+    if report.built:
+        print(report.table())
+        print(f"recordings: {report.built} built, {report.unchanged} unchanged, in {folder}")
+    for path, reason in report.left_out[:10]:
+        print(f"left out: {path}: {reason}")
+    if len(report.left_out) > 10:
+        print(f"left out: {len(report.left_out) - 10} more; python -m wt_jax.build_dataset lists all")

@@ -1,0 +1,174 @@
+"""Recordings: one video as training reads it, `data/recordings/<class>/<video>.npz`."""
+
+import hashlib
+import os
+import stat
+import zipfile
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wt_jax.runtime.files import UNREADABLE, written_beside
+from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE, canonical_class
+
+RECORDING_VERSION = 2  # one more whenever the same landmarks would give another recording
+REBUILD = "remove it, or rebuild it with python -m wt_jax.build_dataset"
+_ARRAYS = {"angles": np.float32, "valid": np.bool_, "class_known": np.bool_, "starts": np.int32}
+_POINTS = np.float16
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """One video at 30 frames a second.
+
+    `angles_FxJ` float32 in [0, 1], 0 where not valid; `valid_F` and `class_known_F` are masks, True
+    where the pose is usable and where the folder's class is certain; `starts` are sorted frames (int32)
+    where a repetition starts, None where nobody knows them, always empty for no-exercise. `group` is
+    the person or source video, `split` one of train, val, test; `digest` stands for the source files.
+    `points_FxLx3` are the landmarks behind the angles, float16 (`angles.point_sequence`); None where only
+    angles are known. `source` is where the recording comes from ("repcount"), "" where nobody said.
+    """
+
+    name: str  # "push-ups/video-1"
+    class_name: str
+    group: str
+    split: str
+    angles_FxJ: np.ndarray
+    valid_F: np.ndarray
+    class_known_F: np.ndarray
+    starts: np.ndarray | None
+    source_fps: float
+    digest: str
+    points_FxLx3: np.ndarray | None = None
+    source: str = ""
+
+    def __post_init__(self):
+        """Raises ValueError, beginning with the name, where the fields do not fit together."""
+        n_frames = len(self.angles_FxJ)
+        checks = {
+            f"angles of shape {self.angles_FxJ.shape}": self.angles_FxJ.shape == (n_frames, N_ANGLES),
+            "valid and angles of different lengths": self.valid_F.shape == (n_frames,),
+            "class_known and angles of different lengths": self.class_known_F.shape == (n_frames,),
+            "angles outside 0..1": bool(((self.angles_FxJ >= 0) & (self.angles_FxJ <= 1)).all()),
+            "class and name that differ": self.name.split("/")[0] == self.class_name,
+        }
+        if self.points_FxLx3 is not None:
+            shape, dtype = self.points_FxLx3.shape, self.points_FxLx3.dtype
+            checks[f"points of shape {shape}, type {dtype}"] = (
+                shape == (n_frames, N_LANDMARKS, 3) and dtype == _POINTS
+            )
+        if self.starts is not None:
+            checks["starts that are not sorted frames"] = (
+                self.starts.ndim == 1
+                and bool((np.diff(self.starts, prepend=-1) > 0).all())
+                and bool((self.starts < n_frames).all())
+            )
+        if self.class_name == NO_EXERCISE:
+            checks["repetitions in no-exercise"] = self.starts is not None and self.starts.size == 0
+        for problem, is_fine in checks.items():
+            if not is_fine:
+                raise ValueError(f"recording {self.name} has {problem}")
+
+    def __len__(self) -> int:
+        return len(self.angles_FxJ)
+
+    @cached_property
+    def content(self) -> str:
+        """SHA-256 of the angle sequence: the same for a recording that is there twice."""
+        return hashlib.sha256(self.angles_FxJ.tobytes() + self.valid_F.tobytes()).hexdigest()
+
+
+def save_recording(path: Path | str, recording: Recording) -> None:
+    """Writes one recording, beside `path` first and then renamed: whole or not at all."""
+    has_starts = recording.starts is not None
+    points: dict[str, Any] = {} if recording.points_FxLx3 is None else {"points": recording.points_FxLx3}
+    with written_beside(path) as beside, beside.open("wb") as file:
+        np.savez(
+            file,
+            recording_version=np.int64(RECORDING_VERSION),
+            name=np.str_(recording.name),
+            group=np.str_(recording.group),
+            split=np.str_(recording.split),
+            digest=np.str_(recording.digest),
+            source_fps=np.float64(recording.source_fps),
+            angles=recording.angles_FxJ.astype(np.float32, copy=False),
+            valid=recording.valid_F.astype(np.bool_, copy=False),
+            class_known=recording.class_known_F.astype(np.bool_, copy=False),
+            starts=np.asarray(recording.starts if has_starts else [], np.int32),
+            starts_known=np.bool_(has_starts),
+            source=np.str_(recording.source),
+            **points,
+        )
+
+
+def load_recording(path: Path | str) -> Recording:
+    """Reads and checks one recording. Raises ValueError, with the file and what to do."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            version = int(archive["recording_version"])
+            if version != RECORDING_VERSION:
+                raise ValueError(f"version {version}, this is version {RECORDING_VERSION}")
+            text = {key: str(archive[key].item()) for key in ("name", "group", "split", "digest", "source")}
+            arrays = {key: archive[key] for key in _ARRAYS}
+            for key, dtype in _ARRAYS.items():
+                if arrays[key].dtype != dtype:
+                    raise ValueError(f"{key} of type {arrays[key].dtype} in place of {np.dtype(dtype)}")
+            return Recording(
+                **text,
+                class_name=text["name"].split("/")[0],
+                angles_FxJ=arrays["angles"],
+                valid_F=arrays["valid"],
+                class_known_F=arrays["class_known"],
+                starts=arrays["starts"] if archive["starts_known"] else None,
+                source_fps=float(archive["source_fps"]),
+                points_FxLx3=archive["points"] if "points" in archive.files else None,
+            )
+    except (*UNREADABLE, AttributeError, TypeError, IndexError) as error:
+        raise ValueError(f"{path}: no usable recording ({error}): {REBUILD}") from None
+
+
+def load_recordings(folder: Path | str, classes: Sequence[str]) -> list[Recording]:
+    """All recordings of the classes below `folder`, sorted by name.
+
+    Raises ValueError where there is none, one is not usable, or one lies under another's name.
+    """
+    recordings = []
+    for class_name in sorted({canonical_class(name) for name in classes}):
+        for path in Path(folder, class_name).glob("[!.]*.npz"):
+            recording = load_recording(path)
+            if recording.name != f"{class_name}/{path.stem}":
+                raise ValueError(f"{path}: holds the recording {recording.name}: move it back, or {REBUILD}")
+            recordings.append(recording)
+    if not recordings:
+        raise ValueError(f"{folder}: no recordings of {', '.join(classes)}: {REBUILD}")
+    return sorted(recordings, key=lambda recording: recording.name)
+
+
+def other_recordings(folder: Path | str, classes: Sequence[str], names: Collection[str]) -> list[Path]:
+    """Files of recordings of the classes below `folder` that are not in `names`; of no other file."""
+    others = []
+    for class_name in sorted(classes):
+        for path in sorted(Path(folder, class_name).glob("[!.]*.npz")):
+            if f"{class_name}/{path.stem}" in names or not zipfile.is_zipfile(path):
+                continue
+            with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+                if "recording_version.npy" in archive.namelist():
+                    others.append(path)
+    return others
+
+
+def is_writable(folder: Path | str) -> bool:
+    """Can files be made there? A folder not there yet asks its nearest parent.
+
+    Root may write anywhere, so a mode without any write bit counts as a no as well.
+    """
+    folder = Path(folder).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    has_write_bit = folder.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+    return folder.is_dir() and bool(has_write_bit) and os.access(folder, os.W_OK | os.X_OK)

@@ -1,0 +1,206 @@
+"""Which recordings train, validate and test: by group (person or source video), never by window."""
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from wt_jax.data.labels import read_table, recording_name
+from wt_jax.data.recordings import Recording
+
+SPLITS = ("train", "val", "test")
+_HELD_BACK = 0.15  # of the groups of a class, for validation and as much again for the test
+
+# What numbers the pieces of one video; a number alone ("video-1") may as well number people.
+_PIECE = re.compile(r"([\s_.-]+(part|pt|clip|segment|seg|take|copy)[\s_.-]*\d*|\s*\(\d+\)|(?<=_g\d\d)_c\d+)$")
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """One line of manifest.csv; "" where its cell is blank. `where` is "file:line"."""
+
+    group: str
+    split: str
+    where: str
+    source: str = ""
+
+
+def read_manifest(root: Path | str) -> dict[str, ManifestRow]:
+    """`root/manifest.csv` by recording name, {} without the file.
+
+    Columns `file`, `group` and `split`, and `source` where there is one; others are ignored. A blank group
+    or split is chosen by `assign_splits`. Raises ValueError, with file and line, for a path that leaves the
+    root, a file that is listed twice, a split of another name, and a group in two splits, in whatever case it
+    is written.
+    """
+    path = Path(root) / "manifest.csv"
+    rows: dict[str, ManifestRow] = {}
+    first_of_group: dict[str, ManifestRow] = {}
+    if not path.exists():
+        return rows
+    for where, cells in read_table(path, ("file", "group", "split"), ("source",)):
+        name = recording_name(cells["file"], where)
+        row = ManifestRow(cells["group"], cells["split"].lower(), where, cells.get("source", ""))
+        if row.split and row.split not in SPLITS:
+            raise ValueError(
+                f"{where}: split={cells['split']!r}: must be one of {', '.join(SPLITS)}, or blank"
+            )
+        if name in rows:
+            raise ValueError(
+                f"{where}: {cells['file']} is listed twice, first in {rows[name].where}: keep one row"
+            )
+        rows[name] = row
+        if row.group and row.split:
+            first = first_of_group.setdefault(group_key(row.group), row)
+            if first.split != row.split:
+                raise ValueError(
+                    f"{where}: group {row.group!r} is in split {row.split} here and in {first.split} "
+                    f"in {first.where}: a person or video belongs to one split"
+                )
+    return rows
+
+
+def group_key(group: str) -> str:
+    """What two spellings of one group have in common: "Anna " and "anna" are one person."""
+    return group.strip().casefold()
+
+
+def derive_group(name: str) -> str:
+    """The source video of a recording by its name: "push-ups/anna_part2" -> "anna".
+
+    Only what numbers the pieces of one video is dropped (part, clip, seg, take, copy, (2), _c02 after
+    _g01). The class is dropped as well: anna's squats are anna's.
+    """
+    group = group_key(name.split("/")[-1])
+    while (shorter := _PIECE.sub("", group)) and shorter != group:
+        group = shorter
+    return group
+
+
+def assign_splits(recordings: Sequence[Recording], manifest: dict[str, ManifestRow]) -> list[Recording]:
+    """The recordings with their `group` and `split` set: the manifest's, and chosen where it says nothing.
+
+    A recording that is there twice joins the group of its twin, and one without a group in the manifest
+    that of its siblings by name: where anna_part1 is Anna's, anna_part2 is. Groups are drawn in the order
+    of a hash of their names, so the same data is always split in the same way: about 15 % of the groups
+    of a class to val and 15 % to test, separately where repetitions are known and where they are not; a
+    class of two groups has train and val, of one train alone. Raises ValueError where the manifest puts
+    in two splits what belongs together in this way. `source` is the manifest's, or stays empty.
+    """
+    blank = ManifestRow("", "", "")
+    rows = [manifest.get(recording.name, blank) for recording in recordings]
+    derived = [derive_group(recording.name) for recording in recordings]
+    groups = [group_key(row.group) or name for row, name in zip(rows, derived, strict=True)]
+    siblings: dict[str, set[str]] = {}  # derived group -> what the manifest calls it
+    for row, group, name in zip(rows, groups, derived, strict=True):
+        siblings.setdefault(name, set()).update({group} if row.group else ())
+    joined = _Joined()
+    for recording, row, group in zip(recordings, rows, groups, strict=True):
+        joined.join(f"group {group}", f"content {recording.content}")
+        for other in () if row.group else siblings[group]:
+            joined.join(f"group {group}", f"group {other}")
+    units = [joined.first(f"group {group}") for group in groups]
+
+    unit_splits = _given_splits(recordings, rows, groups, units)
+    _choose_splits(unit_splits, recordings, units)
+    spelling: dict[str, str] = {}  # of a group, where the manifest names it first
+    for row in manifest.values():
+        spelling.setdefault(group_key(row.group), row.group)
+    unit_groups: dict[str, str] = {}  # the manifest's name for it, else the first of its own
+    for _, group, unit in sorted((not r.group, g, u) for r, g, u in zip(rows, groups, units, strict=True)):
+        unit_groups.setdefault(unit, group)
+    assigned = []
+    for recording, row, group, unit in zip(recordings, rows, groups, units, strict=True):
+        group = group if row.group else unit_groups[unit]
+        split = row.split or unit_splits[unit]
+        assigned.append(replace(recording, group=spelling.get(group, group), split=split, source=row.source))
+    return assigned
+
+
+def audit(recordings: Iterable[Recording]) -> None:
+    """Raises ValueError, naming both, where a group or one recording's twin is in two splits."""
+    seen: dict[str, Recording] = {}
+    for recording in recordings:
+        if recording.split not in SPLITS:
+            raise ValueError(
+                f"{recording.name}: split={recording.split!r}: must be one of {', '.join(SPLITS)}"
+            )
+        for key, problem in (
+            (f"group {group_key(recording.group)}", f"are both of group {recording.group!r}"),
+            (f"content {recording.content}", "are the same recording"),
+        ):
+            other = seen.setdefault(key, recording)
+            if other.split != recording.split:
+                raise ValueError(
+                    f"{other.name} ({other.split}) and {recording.name} ({recording.split}) {problem}: "
+                    "one split for both, in manifest.csv, or scores are measured on what was trained on"
+                )
+
+
+class _Joined:
+    """Sets that grow together (union-find); `first` names the set a key is in."""
+
+    def __init__(self):
+        self._parent: dict[str, str] = {}
+
+    def first(self, key: str) -> str:
+        while (parent := self._parent.setdefault(key, key)) != key:
+            key = parent
+        return key
+
+    def join(self, a: str, b: str) -> None:
+        low, high = sorted((self.first(a), self.first(b)), reverse=True)  # a "group" before a "content"
+        self._parent[high] = low
+
+
+def _given_splits(
+    recordings: Sequence[Recording], rows: Sequence[ManifestRow], groups: Sequence[str], units: Sequence[str]
+) -> dict[str, str]:
+    """Unit -> the manifest's split. What is in two by its own group or content is left to `audit`."""
+    first: dict[str, int] = {}
+    for i, (row, unit) in enumerate(zip(rows, units, strict=True)):
+        if not row.split:
+            continue
+        j = first.setdefault(unit, i)
+        if (
+            rows[j].split != row.split
+            and groups[i] != groups[j]
+            and (recordings[i].content != recordings[j].content)
+        ):
+            links = [r.name for r, u in zip(recordings, units, strict=True) if u == unit]
+            raise ValueError(
+                f"{recordings[j].name} ({rows[j].split}) and {recordings[i].name} ({row.split}) belong "
+                f"together by the names or the content of {', '.join(links[:6])}: give them one split, "
+                "or name the group of each, in manifest.csv"
+            )
+    return {unit: rows[i].split for unit, i in first.items()}
+
+
+def _choose_splits(
+    unit_splits: dict[str, str], recordings: Sequence[Recording], units: Sequence[str]
+) -> None:
+    """Fills in `unit_splits`: rarest class first, known repetitions before unknown."""
+    known: dict[str, dict[str, bool]] = {}  # class -> unit -> are repetitions known in any of it
+    for recording, unit in zip(recordings, units, strict=True):
+        of_class = known.setdefault(recording.class_name, {})
+        of_class[unit] = of_class.get(unit, False) or recording.starts is not None
+    for _, of_class in sorted(known.items(), key=lambda item: (len(item[1]), item[0])):
+        order = sorted(of_class, key=lambda unit: hashlib.sha256(unit.encode()).hexdigest())
+        for is_known in (True, False):
+            stratum = [unit for unit in order if of_class[unit] is is_known]
+            free = [unit for unit in stratum if unit not in unit_splits]
+            have = Counter(unit_splits[unit] for unit in stratum if unit in unit_splits)
+            in_class = {unit_splits[unit] for unit in order if unit in unit_splits}
+            wanted = {"train": 1}
+            for split, least in (("val", 2), ("test", 3)):
+                wanted[split] = max(1, round(_HELD_BACK * len(stratum))) if len(stratum) >= least else 0
+                if len(order) >= least and split not in in_class and not is_known:
+                    wanted[split] = max(1, wanted[split])
+            if not is_known and "train" in in_class:
+                wanted["train"] = 0
+            for split in SPLITS:  # when there are too few for all, train comes first, then val
+                for _ in range(min(len(free), wanted[split] - have[split])):
+                    unit_splits[free.pop(0)] = split
+            unit_splits.update(dict.fromkeys(free, "train"))

@@ -1,0 +1,189 @@
+"""What a method, a network or a baseline, says of one recording, set beside what is true.
+
+Letters: N recordings, P predicted starts, C classes.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wt_jax.counting.decoding import (
+    Counting,
+    Repetition,
+    Timeline,
+    align,
+    count_repetitions,
+    find_candidates,
+    find_segments,
+    working_height,
+)
+from wt_jax.data.recordings import Recording
+from wt_jax.skeleton import NO_EXERCISE
+from wt_jax.training.metrics import Sums
+
+TOLERANCES_FRAMES = (1, 2, 4, 8, 15)  # 33 to 500 ms
+WIDEST = TOLERANCES_FRAMES[-1]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Judged:
+    """One recording, and what a method says of it, twice over.
+
+    Class given: `starts`, int32, sorted, with `heights`, how sure of each in [0, 1]. They reach down to
+    heights where most are wrong, for the precision-recall curve; those of at least `working_height` count.
+    In a recording of no-exercise they are what the method would have counted, had it been told to count.
+    End to end: `class_name`, the exercise of the whole recording, None where the method names none, and
+    `repetitions`, each with its own exercise.
+    `sums`: the method's windows of this recording, None where it has no windows.
+    """
+
+    recording: Recording
+    class_name: str | None
+    starts: np.ndarray
+    heights: np.ndarray
+    working_height: float
+    repetitions: tuple[Repetition, ...]
+    sums: Sums | None = None
+
+    def __post_init__(self):
+        """Raises ValueError, with the recording's name, where the fields do not fit together."""
+        checks = {
+            "a height for each start": self.starts.shape == self.heights.shape == (self.starts.size,),
+            "finite heights": bool(np.isfinite(self.heights).all()),
+            "sorted starts": bool((np.diff(self.starts) > 0).all()),
+            "starts inside the recording": bool(
+                ((self.starts >= 0) & (self.starts < len(self.recording))).all()
+            ),
+        }
+        for wanted, holds in checks.items():
+            if not holds:
+                raise ValueError(f"what was said of {self.recording.name} must have {wanted}")
+
+    @property
+    def is_exercise(self) -> bool:
+        return self.recording.class_name != NO_EXERCISE
+
+    @property
+    def n_true(self) -> int | None:
+        """Repetitions that there are; None where nobody knows."""
+        return None if self.recording.starts is None else len(self.recording.starts)
+
+    @property
+    def n_class_given(self) -> int:
+        return int((self.heights >= self.working_height).sum())
+
+    @property
+    def n_end_to_end(self) -> int:
+        """Repetitions counted as the recording's own exercise; in no-exercise, those of any."""
+        own = self.recording.class_name
+        return sum(r.class_name == own or not self.is_exercise for r in self.repetitions)
+
+
+def judge(recording: Recording, timeline: Timeline, counting: Counting, sums: Sums | None = None) -> Judged:
+    """What a timeline says. The recording's class is the one of most probability over its valid frames."""
+    starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
+    segments = find_segments(timeline, counting)
+    mean_C = timeline.probabilities_FxC[timeline.valid_F].sum(0)
+    height = working_height(heights, counting)
+    tall = heights >= height
+    aligned = align(timeline, starts[tall], recording.class_name)
+    low = ~tall & ~np.isin(starts, aligned)  # candidates that do not count stay where they are
+    starts, heights = np.append(starts[low], aligned), np.append(heights[low], heights[tall])
+    order = np.argsort(starts)
+    return Judged(
+        recording=recording,
+        class_name=timeline.classes[int(mean_C.argmax())] if timeline.valid_F.any() else None,
+        starts=starts[order],
+        heights=heights[order],
+        working_height=height,
+        repetitions=tuple(count_repetitions(timeline, counting, segments)),
+        sums=sums,
+    )
+
+
+def match(
+    true_starts: np.ndarray, starts: np.ndarray, heights: np.ndarray, tolerance_frames: int
+) -> np.ndarray:
+    """For each predicted start the index of its true one, -1 without: int (P,).
+
+    Greedy: by falling height, each takes the nearest true start that is still free and at most
+    `tolerance_frames` away. Of equal heights the earlier frame is first, of equally near true starts the
+    earlier is taken. So the starts above any height are matched as if there were no others.
+    """
+    matched_P = np.full(len(starts), -1)
+    free = np.ones(len(true_starts), bool)
+    for i in np.lexsort((starts, -heights)):
+        distances = np.where(free, np.abs(true_starts - starts[i]), tolerance_frames + 1)
+        if distances.size and distances.min() <= tolerance_frames:
+            matched_P[i] = distances.argmin()
+            free[matched_P[i]] = False
+    return matched_P
+
+
+def precision_recall(
+    heights_P: np.ndarray, hits_P: np.ndarray, n_true: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Falling distinct heights, and precision and recall of the starts of at least that height.
+
+    `hits_P` is True for a start with a true one. Recall is NaN where there is no true start.
+    """
+    order = np.argsort(-heights_P, kind="stable")
+    heights_P, hits_P = heights_P[order], hits_P[order]
+    ends = last_of_each(heights_P)
+    found = np.cumsum(hits_P)[ends].astype(np.float64)
+    return heights_P[ends], found / (ends + 1), found / n_true if n_true else np.full(len(ends), np.nan)
+
+
+def start_curve(judged: Sequence[Judged], tolerance_frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`precision_recall` of the starts of exercise recordings with known repetitions, the class given."""
+    heights, hits, n_true = [np.zeros(0)], [np.zeros(0, bool)], 0
+    for one in judged:
+        if one.is_exercise and one.recording.starts is not None:
+            heights.append(one.heights)
+            hits.append(match(one.recording.starts, one.starts, one.heights, tolerance_frames) >= 0)
+            n_true += len(one.recording.starts)
+    return precision_recall(np.concatenate(heights), np.concatenate(hits), n_true)
+
+
+def last_of_each(sorted_P: np.ndarray) -> np.ndarray:
+    """Where each run of equal values ends."""
+    return np.flatnonzero(np.append(sorted_P[1:] != sorted_P[:-1], len(sorted_P) > 0)[: len(sorted_P)])
+
+
+def rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """One row a recording, the worst first: by repetitions that the end-to-end count is off, a wrong class,
+    then starts missed or false at 15 frames with the class given. None where the truth is not known.
+    """
+    return sorted(map(_row, judged), key=_badness)
+
+
+def is_right(row: dict[str, Any]) -> bool:
+    """The class is right, and the count as far as it is known."""
+    return row["class"] == row["predicted"] and row["repetitions"] in (None, row["counted"])
+
+
+def _row(one: Judged) -> dict[str, Any]:
+    missed = false = None
+    if one.is_exercise and one.recording.starts is not None:
+        working = one.heights >= one.working_height
+        matched = match(one.recording.starts, one.starts[working], one.heights[working], WIDEST)
+        false = int((matched < 0).sum())
+        missed = len(one.recording.starts) - (len(matched) - false)
+    return {
+        "name": one.recording.name,
+        "class": one.recording.class_name,
+        "predicted": one.class_name,
+        "repetitions": one.n_true,
+        "counted": one.n_end_to_end,
+        "counted_class_given": one.n_class_given if one.is_exercise else 0,
+        "missed_15": missed,
+        "false_15": false,
+    }
+
+
+def _badness(row: dict[str, Any]) -> tuple:
+    off = 0 if row["repetitions"] is None else abs(row["counted"] - row["repetitions"])
+    wrong = row["class"] != row["predicted"]
+    return -off, not wrong, -(row["missed_15"] or 0) - (row["false_15"] or 0), row["name"]

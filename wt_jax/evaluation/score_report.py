@@ -1,0 +1,93 @@
+"""The scores of report.json, of a network or of a baseline, each with a 95 % interval over groups.
+
+A bootstrap draw takes whole groups, as many as there are, with replacement (Efron and Tibshirani, An
+Introduction to the Bootstrap, 1993, percentile intervals): recordings of one person are not independent.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from wt_jax.evaluation import scores
+from wt_jax.evaluation.bootstrap import make_columns
+from wt_jax.evaluation.recording_result import Judged, is_right, rows
+from wt_jax.skeleton import NO_EXERCISE
+
+_INTERVAL_PERCENT = (2.5, 97.5)
+_N_WORST = 10
+
+
+def score(
+    judged: Sequence[Judged], classes: Sequence[str], draws: int = 1000, seed: int = 0
+) -> dict[str, Any]:
+    """The scores as JSON. What cannot be computed is None, and says why under "reasons".
+
+    "intervals" has the shape of the scores, [low, high] in place of each; draws in which a score is not
+    defined are left out of its interval, and there is none where all recordings are of one group.
+    Count scores are over exercise recordings with known repetitions, those with none among them, which
+    nmae alone leaves out. Repetition starts are those of the same recordings, the class given.
+    Raises ValueError for no recordings, and for a class that is not one of `classes`.
+    """
+    if not judged:
+        raise ValueError("no recording to score")
+    for one in judged:
+        for name in (one.recording.class_name, one.class_name):
+            if name is not None and name not in classes:
+                raise ValueError(f"{one.recording.name}: class {name!r} is none of {', '.join(classes)}")
+    columns = make_columns(judged, classes, draws, seed)
+    report: dict[str, Any] = {
+        "recordings": len(judged),
+        "groups": int(columns.groups_N.max()) + 1,
+        "bootstrap": {"draws": draws, "seed": seed},
+        "intervals": {},
+        "reasons": {},
+    }
+
+    def add(section: scores.Section, *path: str) -> None:
+        _add(report, section, columns.groups_N, path)
+
+    def add_repetitions(among_N: np.ndarray, *path: str) -> None:
+        for key, section in scores.repetitions(columns, among_N).items():
+            add(section, *path, key)
+
+    window_exercise, segmentation = scores.windows(columns, judged)
+    add(scores.exercise(columns), "exercise")
+    add(window_exercise, "exercise")
+    add_repetitions(np.ones(len(judged), bool))
+    report |= {"by_exercise": {}, "by_duration": {}}
+    for i, name in enumerate(classes):
+        if (columns.class_N == i).any():
+            add(scores.one_exercise(columns, i), "by_exercise", name, "exercise")
+            if name != NO_EXERCISE:
+                add_repetitions(columns.class_N == i, "by_exercise", name)
+    for name, among_N in scores.by_duration(columns).items():
+        add_repetitions(among_N, "by_duration", name)
+    add(scores.no_exercise(columns), "no_exercise")
+    add(segmentation, "segmentation")
+    report["worst"] = [row for row in rows(judged)[:_N_WORST] if not is_right(row)]
+    return report
+
+
+def _add(
+    report: dict[str, Any], section: scores.Section, groups_N: np.ndarray, path: tuple[str, ...]
+) -> None:
+    """Writes a section at `path` of the report, its intervals and its reasons beside it."""
+    target, intervals = report, report["intervals"]
+    for key in path:
+        target, intervals = target.setdefault(key, {}), intervals.setdefault(key, {})
+    target |= section.numbers
+    for key in (key for key, number in section.numbers.items() if number is None):
+        report["reasons"][".".join((*path, key))] = section.why_empty
+    n_groups = len(np.unique(groups_N[section.among_N]))
+    for key, value_D in section.values.items():
+        target[key] = intervals[key] = None
+        if np.isnan(value_D[0]):
+            why = section.why_null.get(key, section.why_empty) if n_groups else section.why_empty
+            report["reasons"][".".join((*path, key))] = why
+            continue
+        target[key] = float(value_D[0])
+        if n_groups > 1:
+            intervals[key] = np.nanpercentile(value_D[1:], _INTERVAL_PERCENT).tolist()
+    if n_groups == 1:
+        report["reasons"][".".join(("intervals", *path))] = "recordings of one group alone: no interval"

@@ -1,0 +1,99 @@
+"""How to read timelines (`Counting`), chosen by the counting error on validation recordings."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from functools import cache
+
+import numpy as np
+from scipy.ndimage import uniform_filter
+
+from wt_jax.counting.decoding import (
+    Counting,
+    Timeline,
+    count_repetitions,
+    find_candidates,
+    find_segments,
+    working_height,
+)
+from wt_jax.data.recordings import Recording
+from wt_jax.skeleton import NO_EXERCISE
+
+# Tried with one another: first how starts are found, with the class given, then how classes are.
+_STARTS = {
+    "smoothing_frames": (2.0, 4.0, 6.0, 8.0),
+    "min_distance_frames": (12, 18, 24),
+    "peak_height": (0.05, 0.1, 0.2, 0.3),
+    "relative_height": (0.3, 0.4, 0.5, 0.6, 0.7),
+}
+_CLASSES = {
+    "class_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
+    "class_smoothing_frames": (15.0, 30.0, 60.0),
+}
+_FEWEST = 5  # recordings with repetitions, below which chance decides
+_MARGIN = 2.0  # standard errors; with one, six validation recordings gave worse counts than no choice at all
+
+
+def counting_error(counted: int, true: int) -> float:
+    """Half the relative error, a quarter for a wrong count, a quarter for one off by more than 1."""
+    off = abs(counted - true)
+    return 0.5 * off / true + 0.25 * (off > 0) + 0.25 * (off > 1)
+
+
+def rest_error(counted: int) -> float:
+    """A quarter for a repetition where there is none, and another for more."""
+    return 0.25 * (counted > 0) + 0.25 * (counted > 1)
+
+
+def calibrate(recordings: Sequence[Recording], timelines: Sequence[Timeline]) -> Counting | None:
+    """The `Counting` of the least error on recordings with known repetitions; None where there are too few.
+
+    A setting is judged by the mean error of itself and its neighbours in the grid, and must beat the
+    defaults by more than two standard errors of their difference, so that none is chosen for its luck on a
+    few recordings.
+    """
+    both = list(zip(recordings, timelines, strict=True))
+    counted = [(r, t, len(r.starts)) for r, t in both if r.starts is not None and len(r.starts)]
+    rest = [timeline for recording, timeline in both if recording.class_name == NO_EXERCISE]
+    if len(counted) < _FEWEST:
+        return None
+
+    @cache
+    def all_heights(smoothing_frames: float, min_distance_frames: int) -> list[np.ndarray]:
+        """Of the candidates, which the settings of heights then only choose from."""
+        of = Counting(smoothing_frames=smoothing_frames, min_distance_frames=min_distance_frames)
+        return [find_candidates(t.signal_F, t.valid_F, of)[1] for _, t, _ in counted]
+
+    def class_given(counting: Counting) -> list[np.ndarray]:
+        heights = all_heights(counting.smoothing_frames, counting.min_distance_frames)
+        found = [int((of_one >= working_height(of_one, counting)).sum()) for of_one in heights]
+        return [np.array([counting_error(n, true) for n, (_, _, true) in zip(found, counted, strict=True)])]
+
+    def end_to_end(counting: Counting) -> list[np.ndarray]:
+        def classes(timeline: Timeline) -> list[str]:
+            repetitions = count_repetitions(timeline, counting, find_segments(timeline, counting))
+            return [repetition.class_name for repetition in repetitions]
+
+        errors = [counting_error(classes(t).count(r.class_name), true) for r, t, true in counted]
+        false = [rest_error(len(classes(timeline))) for timeline in rest]
+        return [np.array(errors), np.array(false)] if false else [np.array(errors)]
+
+    chosen = _least(Counting(), _STARTS, class_given)
+    return _least(chosen, _CLASSES, end_to_end)
+
+
+def _least(start: Counting, grid: dict, errors: Callable[[Counting], list[np.ndarray]]) -> Counting:
+    """The best of a grid; `errors` gives one array for each kind of recording, whose means are added."""
+    settings = [
+        dataclasses.replace(start, **dict(zip(grid, values, strict=True)))
+        for values in itertools.product(*grid.values())
+    ]
+    found = [errors(setting) for setting in settings]
+    means = np.array([sum(kind.mean() for kind in of) for of in found]).reshape(
+        [len(v) for v in grid.values()]
+    )
+    best = int(uniform_filter(means, 3, mode="nearest").argmin())
+    gains = [before - after for before, after in zip(errors(start), found[best], strict=True)]
+    standard_error = math.sqrt(sum(gain.var() / max(len(gain) - 1, 1) for gain in gains))
+    return settings[best] if sum(gain.mean() for gain in gains) > _MARGIN * standard_error else start

@@ -1,0 +1,122 @@
+"""The door for Python: a trained checkpoint that says what is in videos and landmarks."""
+
+import math
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from wt_jax import config
+from wt_jax.counting.decoding import Counting
+from wt_jax.counting.prediction import Prediction, read_timeline
+from wt_jax.inference.restore import restore
+from wt_jax.inference.sliding_window import Frames, Infer, make_infer, make_timelines
+from wt_jax.pose.joint_angles import pose_sequence
+from wt_jax.pose.landmarks import FPS, Landmarks
+from wt_jax.skeleton import HIPS, N_LANDMARKS, SHOULDERS
+
+_LEAST_TORSO, _TORSO = 10.0, 200.0  # below, units are no pixels: made as large as a person in a picture
+
+
+class Predictor:
+    """The best checkpoint of a training run, ready for videos and landmarks. Compiled once, at the first."""
+
+    def __init__(self, options: config.Config, params: Any, counting: Counting, identity: dict[str, Any]):
+        self.options = options
+        self.params = params
+        self.counting = counting
+        self.identity = identity  # what docs/predict.md calls the model
+        self._timelines = make_timelines(options)
+
+    @classmethod
+    def restore(cls, folder: Path | str) -> "Predictor":
+        """The best checkpoint in `folder`, the workdir of a training run.
+
+        Where no thresholds were chosen for it (its training was not over, or had no labelled validation
+        recordings), the defaults are used, and a line says so. Raises ValueError where there is no
+        checkpoint, where it is damaged, or of other joint angles than this wt_jax computes.
+        """
+        trained = restore(folder, jax.local_devices()[:1])
+        if trained.chosen is None:
+            print(f"note: {folder}: no thresholds were chosen for this checkpoint: defaults are used")
+        identity = {
+            "checkpoint": str(Path(folder).absolute()),
+            "step": trained.step,
+            "data": trained.meta["data"],
+            "data_fingerprint": trained.meta["fingerprint"],
+            "classes": list(trained.options.data.classes),
+            "is_calibrated": trained.chosen is not None,
+        }
+        return cls(trained.options, trained.params, trained.counting, identity)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.options.data.classes
+
+    @cached_property
+    def infer_one(self) -> Infer:
+        """`timeline.make_infer` for one window at a time, as a stream has them."""
+        return make_infer(self.options, (1,))
+
+    def predict_video(self, path: Path | str, pose_model: Path | str | None = None) -> Prediction:
+        """What is in a video file; times are its own, in seconds.
+
+        `pose_model` is a pose_landmarker_*.task file; without, as `estimator.pose_model` finds it. Raises
+        ValueError for a video or a pose model that cannot be used.
+        """
+        from wt_jax.pose import estimator, extraction  # here: landmarks alone need no MediaPipe
+
+        return self.predict(extraction.extract(path, estimator.pose_model(pose_model)))
+
+    def predict_landmarks(
+        self, landmarks: np.ndarray, fps: float, width_px: float = 1, height_px: float = 1
+    ) -> Prediction:
+        """What is in landmarks of somebody's own: (frames, 33, 3 or more), of MediaPipe's 33.
+
+        x, y (downwards) and z (away from the camera) come first; what follows is not read. In shares of
+        the image, x and z of its width and y of its height, with the image's size in pixels; or all in one
+        unit, pixels or another, with the size left out. NaN where nobody is seen. The first frame is at 0 s.
+        Raises ValueError for another shape, infinite values, no frame at all, and a rate outside 1..1000.
+        """
+        array_FxLx = np.asarray(landmarks)
+        shape = array_FxLx.shape
+        if array_FxLx.ndim != 3 or shape[0] == 0 or shape[1] != N_LANDMARKS or shape[2] < 3:
+            raise ValueError(
+                f"landmarks of shape {shape}: must be (frames, {N_LANDMARKS}, 3 or more), with x, y and z of "
+                "MediaPipe's landmarks first, and one frame at least"
+            )
+        if array_FxLx.dtype.kind not in "iuf" or np.isinf(array_FxLx[..., :3]).any():
+            raise ValueError("landmarks must be numbers: NaN where nobody is seen, and none infinite")
+        if not (math.isfinite(fps) and FPS[0] <= fps <= FPS[1]):
+            raise ValueError(f"fps={fps}: must be from {FPS[0]:g} to {FPS[1]:g} frames a second")
+        if not all(math.isfinite(size) and size > 0 for size in (width_px, height_px)):
+            raise ValueError(f"an image of {width_px} x {height_px} pixels: must be above 0")
+        landmarks_FxLx4 = np.ones((*shape[:2], 4), np.float64)
+        landmarks_FxLx4[..., :3] = array_FxLx[..., :3]
+        scale = _scale(landmarks_FxLx4[..., :2] * np.array([width_px, height_px]))
+        times_s = np.arange(shape[0]) / fps
+        return self._predict(landmarks_FxLx4, times_s, scale * width_px, scale * height_px)
+
+    def predict(self, landmarks: Landmarks) -> Prediction:
+        """What is in the landmarks of one video (`landmarks.load_landmarks`, `extraction.extract`)."""
+        return self._predict(
+            landmarks.landmarks_FxLx4, landmarks.times_s, landmarks.width_px, landmarks.height_px
+        )
+
+    def _predict(
+        self, landmarks_FxLx4: np.ndarray, times_s: np.ndarray, width_px: float, height_px: float
+    ) -> Prediction:
+        frames = Frames(*pose_sequence(landmarks_FxLx4, times_s, width_px, height_px))
+        (timeline,) = self._timelines(self.params, [frames])
+        return read_timeline(timeline, self.counting, float(times_s[0]))
+
+
+def _scale(points_FxLx2: np.ndarray) -> float:
+    """What makes pixels of these units, if they are none: the network's inputs are made for pixels."""
+    torsos = points_FxLx2[:, SHOULDERS].mean(1) - points_FxLx2[:, HIPS].mean(1)
+    lengths = np.hypot(*torsos.T)
+    lengths = lengths[np.isfinite(lengths) & (lengths > 0)]
+    torso = float(np.median(lengths)) if lengths.size else 0.0
+    return _TORSO / torso if 0 < torso < _LEAST_TORSO else 1.0

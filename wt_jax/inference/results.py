@@ -1,0 +1,99 @@
+"""What predict and live write of a video: the JSON that docs/predict.md describes, a timeline, a video."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wt_jax.counting.prediction import Prediction
+from wt_jax.pose.landmarks import Landmarks, Source
+from wt_jax.runtime.files import written_beside
+from wt_jax.visualization.overlay import annotate
+from wt_jax.visualization.plots import draw_timeline
+
+SCHEMA_VERSION = 1  # one more whenever a key changes its meaning or goes; new keys come without
+
+
+def document(
+    source: Mapping[str, Any], model: Mapping[str, Any], prediction: Prediction, remark: str
+) -> dict[str, Any]:
+    """The JSON of one video (docs/predict.md); `model` is `Predictor.identity` and what else is known."""
+    return {
+        "version": SCHEMA_VERSION,
+        "source": dict(source),
+        "model": {**model, "counting": dataclasses.asdict(prediction.counting)},
+        "remark": remark or None,
+        **prediction.document(),
+    }
+
+
+def about(
+    path: str,
+    *,
+    fps: float,
+    duration_s: float,
+    frames: int,
+    frames_with_person: int,
+    size_px: tuple[int, int],
+    origin: Source | None = None,
+) -> dict[str, Any]:
+    """`source` of the document; what is not known is None."""
+    return {
+        "path": path,
+        "video_sha256": origin.video_sha256 if origin else None,
+        "pose_model_sha256": origin.model_sha256 if origin else None,
+        "fps": round(fps, 3),
+        "duration_s": round(duration_s, 3),
+        "frames": frames,
+        "frames_with_person": frames_with_person,
+        "width_px": size_px[0],
+        "height_px": size_px[1],
+    }
+
+
+def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
+    """`source` of the document of a video or a landmark file."""
+    times_s = landmarks.times_s
+    return about(
+        str(path.absolute()),
+        fps=landmarks.fps,
+        duration_s=float(times_s[-1] - times_s[0] + 1 / landmarks.fps),
+        frames=len(times_s),
+        frames_with_person=int(landmarks.seen_F.sum()),
+        size_px=(landmarks.width_px, landmarks.height_px),
+        origin=landmarks.source,
+    )
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    with written_beside(path) as beside:
+        beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def write_timeline(path: Path, title: str, prediction: Prediction) -> None:
+    """A png to look at: classes, repetition signal, counted starts, key angle."""
+    said = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
+    figure = draw_timeline(
+        prediction.timeline,
+        prediction.found_segments,
+        prediction.found_repetitions,
+        title=f"{title}: {said or prediction.exercise or 'nobody seen'}",
+        key_angle_F=prediction.key_angle_F,
+        counting=prediction.counting,
+    )
+    with written_beside(path) as beside:
+        figure.savefig(beside, dpi=110)
+
+
+def write_results(
+    base: Path,
+    content: Mapping[str, Any],
+    prediction: Prediction,
+    video: tuple[Path, Landmarks] | None,
+) -> None:
+    """`base`.json, .png and, of a video with its landmarks, .mp4: each whole or not at all."""
+    write_json(base.with_name(f"{base.name}.json"), content)
+    write_timeline(base.with_name(f"{base.name}.png"), base.name, prediction)
+    if video:
+        annotate(base.with_name(f"{base.name}.mp4"), *video, prediction)

@@ -1,0 +1,1 @@
+"""From recordings to batches: windows, balanced sampling, augmentation, the features that a model sees."""

@@ -1,0 +1,213 @@
+"""Recordings laid end to end, and the windows that may be cut from them, by index alone.
+
+Letters: N windows, F frames of all recordings together, T frames of a window, J angles.
+"""
+
+import dataclasses
+import itertools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from wt_jax import config
+from wt_jax.data.labels import soft_targets
+from wt_jax.data.recordings import REBUILD, Recording
+from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE
+
+UNKNOWN = -1  # class of a frame outside the spans in which the recording's class is certain
+_LEAST_REAL_SHARE = 0.5  # of a window's frames: a window with fewer says little about its class
+
+
+@dataclasses.dataclass(frozen=True)
+class Sequences:
+    """Every frame once: 107 bytes each with angles, 205 with landmarks."""
+
+    angles_FxJ: np.ndarray | None  # float32 in [0, 1], 0 where not real; None where there are points
+    targets_F: np.ndarray  # float32 soft targets, 0 where repetitions are unknown
+    classes_F: np.ndarray  # int8 index into data.classes, or UNKNOWN
+    real_F: np.ndarray  # bool: a person was seen
+    counted_F: np.ndarray  # bool: real, and repetitions are known: counts in the segmentation loss
+    points_FxLx3: np.ndarray | None = None  # float16 pixels (angles.point_sequence)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Windows:
+    """Windows of `Sequences` by their first frame."""
+
+    firsts_N: np.ndarray  # int32
+    classes_N: np.ndarray  # int8; UNKNOWN where any real frame's class is
+    positive_N: np.ndarray  # bool: holds a known repetition start
+    recordings_N: np.ndarray  # int32: which of the recordings
+    sources_N: np.ndarray  # int16: recordings of one source have the same number
+
+    def without(self, others: "Windows") -> "Windows":
+        """Those that do not begin where one of `others` does."""
+        keep_N = ~np.isin(self.firsts_N, others.firsts_N)
+        return Windows(*(getattr(self, field.name)[keep_N] for field in dataclasses.fields(self)))
+
+
+def make_sequences(
+    recordings: Sequence[Recording],
+    classes: Sequence[str],
+    labels: config.Labels,
+    *,
+    points: bool = False,
+    gap_frames: int = 0,
+) -> Sequences:
+    """Lays recordings end to end, with soft targets drawn on each whole recording.
+
+    Landmarks in place of angles if `points`; `gap_frames` that are not real before, between and after, for
+    windows that reach over a recording's ends. Raises ValueError for a recording without landmarks.
+    """
+    spans = _spans(recordings, gap_frames)
+    n_frames = (spans[-1].stop if spans else 0) + gap_frames
+    sequences = Sequences(
+        None if points else np.zeros((n_frames, N_ANGLES), np.float32),
+        np.zeros(n_frames, np.float32),
+        np.full(n_frames, UNKNOWN, np.int8),
+        np.zeros(n_frames, bool),
+        np.zeros(n_frames, bool),
+        np.zeros((n_frames, N_LANDMARKS, 3), np.float16) if points else None,
+    )
+    for recording, at in zip(recordings, spans, strict=True):
+        if sequences.points_FxLx3 is not None:
+            if recording.points_FxLx3 is None:
+                raise ValueError(f"{recording.name} holds no landmarks: {REBUILD}")
+            sequences.points_FxLx3[at] = recording.points_FxLx3
+        if sequences.angles_FxJ is not None:
+            sequences.angles_FxJ[at] = recording.angles_FxJ
+        sequences.classes_F[at] = np.where(
+            recording.class_known_F, classes.index(recording.class_name), UNKNOWN
+        )
+        sequences.real_F[at] = recording.valid_F
+        if recording.starts is not None and (labels.rest or recording.class_name != NO_EXERCISE):
+            sequences.counted_F[at] = recording.valid_F
+            sequences.targets_F[at] = soft_targets(
+                recording.starts, len(recording.valid_F), labels.kernel, labels.width_frames
+            )
+    return sequences
+
+
+def _spans(recordings: Sequence[Recording], gap_frames: int) -> list[slice]:
+    ends = np.cumsum([0, *(len(r.valid_F) + gap_frames for r in recordings)])
+    return [slice(int(a) + gap_frames, int(b)) for a, b in itertools.pairwise(ends)]
+
+
+def cut_windows(
+    recordings: Sequence[Recording],
+    sequences: Sequences,
+    span_frames: int,
+    stride_frames: int,
+    gap_frames: int = 0,
+    overhang_frames: int = 0,
+) -> Windows:
+    """The index of windows: every `stride_frames`, and one that ends with the recording's last frame.
+
+    Windows with less than half of their frames real are left out, and so are windows of unknown class
+    without a counted frame, which no loss would read. A recording shorter than a window lies anywhere in
+    one, and others reach over its ends by `overhang_frames`, given room for it: a recording has no windows
+    where the `gap_frames` of `make_sequences` are too few.
+    """
+    firsts, reals, owners, sources = [], [], [], []
+    numbers: dict[str, int] = {}
+    starts_F = np.zeros(len(sequences.real_F), bool)
+    for i, (recording, at) in enumerate(zip(recordings, _spans(recordings, gap_frames), strict=True)):
+        low, high = sorted((0, len(recording.valid_F) - span_frames))
+        low, high = low - overhang_frames, high + overhang_frames
+        if max(-low, high + span_frames - len(recording.valid_F)) > gap_frames:
+            continue
+        local = spaced(low, high, stride_frames)
+        starts_F[at.start + (recording.starts if recording.starts is not None else np.zeros(0, int))] = True
+        firsts.append(local + at.start)
+        reals.append(np.full(len(local), min(len(recording.valid_F), span_frames)))
+        owners.append(np.full(len(local), i, np.int32))
+        sources.append(np.full(len(local), numbers.setdefault(recording.source, len(numbers)), np.int16))
+    firsts_N = np.concatenate(firsts, dtype=np.int32) if firsts else np.zeros(0, np.int32)
+    most_real_N = np.concatenate(reals) if reals else np.zeros(0, int)
+    recordings_N = np.concatenate(owners) if owners else np.zeros(0, np.int32)
+    sources_N = np.concatenate(sources) if sources else np.zeros(0, np.int16)
+    classes_N = _window_classes(sequences, firsts_N, span_frames)
+    keep_N = _sums(sequences.real_F, firsts_N, span_frames) >= _LEAST_REAL_SHARE * most_real_N
+    keep_N &= (classes_N != UNKNOWN) | (_sums(sequences.counted_F, firsts_N, span_frames) > 0)
+    positive_N = _sums(starts_F, firsts_N, span_frames) > 0
+    kept = (values_N[keep_N] for values_N in (firsts_N, classes_N, positive_N, recordings_N, sources_N))
+    return Windows(*kept)
+
+
+def spaced(low: int, high: int, stride: int) -> np.ndarray:
+    """First frames from `low` on every `stride`, and `high`."""
+    return np.unique(np.append(np.arange(low, high + 1, stride), high))
+
+
+def _window_classes(sequences: Sequences, firsts_N: np.ndarray, span_frames: int) -> np.ndarray:
+    """The class of each window's real frames, int8; UNKNOWN where that of any is, or none is real."""
+    known_F = sequences.classes_F != UNKNOWN
+    n_unknown_N = _sums(sequences.real_F & ~known_F, firsts_N, span_frames)
+    # The last real frame up to each frame: for a window's last frame it lies in the window, if any does.
+    last_real_F = np.maximum.accumulate(np.where(sequences.real_F, np.arange(len(known_F)), -1))
+    at_N = last_real_F[firsts_N + span_frames - 1]
+    is_known_N = (n_unknown_N == 0) & (at_N >= firsts_N)
+    return np.where(is_known_N, sequences.classes_F[at_N], UNKNOWN).astype(np.int8)
+
+
+def _sums(values_F: np.ndarray, firsts_N: np.ndarray, span_frames: int) -> np.ndarray:
+    """Sum of `values_F` over each window."""
+    totals = np.concatenate([[0], np.cumsum(values_F, dtype=np.int64)])
+    return totals[firsts_N + span_frames] - totals[firsts_N]
+
+
+def gather(
+    sequences: dict, firsts_B, window_frames: int, window_step: int = 1, stretch_B: jax.Array | None = None
+) -> dict:
+    """Cuts windows on the device; a first frame of -1 is padding, and nothing of it counts.
+
+    `stretch_B` makes a window cover so many times the frames, about its own middle; what lies between two
+    frames is interpolated, and real where both are. Returns angles_BxTxJ or points_BxTxLx3, targets_BxT,
+    mask_BxT (real), counted_BxT, labels_B and labelled_B (class known).
+    """
+    offsets_T = jnp.arange(window_frames) * window_step
+    padding_B = firsts_B < 0
+    firsts_Bx1 = jnp.maximum(firsts_B, 0)[:, None]
+    if stretch_B is None:
+        frames_BxT = firsts_Bx1 + offsets_T[None]
+
+        def blend(name: str) -> jax.Array:
+            return sequences[name][frames_BxT]
+
+        both = blend
+    else:
+        middle = window_frames * window_step / 2
+        exact_BxT = middle + (offsets_T - middle)[None] * stretch_B[:, None]
+        below_BxT = jnp.floor(exact_BxT)
+        share_BxT = exact_BxT - below_BxT
+        last = sequences["real_F"].shape[0] - 1
+        frames_BxT = jnp.clip(firsts_Bx1 + below_BxT.astype(jnp.int32), 0, last)
+        next_BxT = jnp.minimum(frames_BxT + (share_BxT > 0), last)
+
+        def blend(name: str) -> jax.Array:
+            low = sequences[name][frames_BxT].astype(jnp.float32)
+            share = share_BxT.reshape(*share_BxT.shape, *(1,) * (low.ndim - 2))
+            return low + share * (sequences[name][next_BxT] - low)
+
+        def both(name: str) -> jax.Array:
+            return sequences[name][frames_BxT] & sequences[name][next_BxT]
+
+    mask_BxT = both("real_F")
+    # Frames that are not real say nothing of the class: they must not be taken for another one.
+    classes_BxT = jnp.where(mask_BxT, sequences["classes_F"][frames_BxT], jnp.int8(127))
+    least_B = classes_BxT.min(1)
+    pose = "points_FxLx3" if "points_FxLx3" in sequences else "angles_FxJ"
+    return {
+        pose.replace("_F", "_BxT"): blend(pose),
+        "targets_BxT": blend("targets_F"),
+        "mask_BxT": mask_BxT,
+        "counted_BxT": both("counted_F") & ~padding_B[:, None],
+        "labels_B": jnp.where(least_B == 127, UNKNOWN, least_B),
+        "labelled_B": (least_B != UNKNOWN) & (least_B != 127) & ~padding_B,
+    }

@@ -1,0 +1,1 @@
+"""Repetition starts marked by hand, in a window."""

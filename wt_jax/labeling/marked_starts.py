@@ -1,0 +1,144 @@
+"""Marks: repetition starts being set by hand over one video, with undo, and their file and draft on disk."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from wt_jax.data.labels import read_starts, write_starts
+
+
+class Marks:
+    """Where repetitions start, as a person edits it, and the cursor: all in frames of the video.
+
+    `starts` is sorted. Every edit can be undone, back to how it was when opened, and done again.
+    """
+
+    def __init__(self, n_frames: int, saved: Iterable[int] = ()):
+        self.n_frames = n_frames
+        self.cursor = 0
+        self._saved = tuple(sorted(saved))
+        self._history = [self._saved]
+        self._now = 0  # index into the history
+
+    @property
+    def starts(self) -> tuple[int, ...]:
+        return self._history[self._now]
+
+    @property
+    def is_dirty(self) -> bool:
+        """Is there anything that the label file does not have, or has too much?"""
+        return self.starts != self._saved
+
+    @property
+    def n_before(self) -> int:
+        """Repetitions that have started at the cursor."""
+        return sum(start <= self.cursor for start in self.starts)
+
+    def go_to(self, frame: int) -> None:
+        """Moves the cursor, to the nearest frame that there is."""
+        self.cursor = min(max(frame, 0), self.n_frames - 1)
+
+    def go_to_next(self) -> bool:
+        """Moves to the first mark after the cursor. False, and no move, where there is none."""
+        return self._go_to_first(start for start in self.starts if start > self.cursor)
+
+    def go_to_previous(self) -> bool:
+        """Moves to the last mark before the cursor. False, and no move, where there is none."""
+        return self._go_to_first(start for start in reversed(self.starts) if start < self.cursor)
+
+    def toggle(self) -> bool:
+        """Marks the frame at the cursor, or takes its mark away. Whether it is marked now."""
+        self.replace(set(self.starts) ^ {self.cursor})
+        return self.cursor in self.starts
+
+    def unmark_near(self, within_frames: int) -> bool:
+        """Takes away the mark nearest to the cursor, the earlier of two. False where none is so near."""
+        near = [start for start in self.starts if abs(start - self.cursor) <= within_frames]
+        if near:
+            self.replace(set(self.starts) - {min(near, key=lambda start: abs(start - self.cursor))})
+        return bool(near)
+
+    def replace(self, starts: Iterable[int]) -> None:
+        """Other marks in place of all these: one edit."""
+        changed = tuple(sorted(set(starts)))
+        if changed and not 0 <= changed[0] <= changed[-1] < self.n_frames:
+            raise ValueError(f"marks {changed[0]}..{changed[-1]}: must lie in 0..{self.n_frames - 1}")
+        if changed != self.starts:
+            self._history[self._now + 1 :] = [changed]
+            self._now += 1
+
+    def undo(self) -> bool:
+        """Takes back the last edit and moves to where it was. False where there is none."""
+        return self._turn(-1)
+
+    def redo(self) -> bool:
+        """Does again what was last undone, and moves there. False where there is none."""
+        return self._turn(1)
+
+    def note_saved(self) -> None:
+        self._saved = self.starts
+
+    def _turn(self, by: int) -> bool:
+        if not 0 <= self._now + by < len(self._history):
+            return False
+        before = set(self.starts)
+        self._now += by
+        self.go_to(min(before ^ set(self.starts)))
+        return True
+
+    def _go_to_first(self, frames: Iterable[int]) -> bool:
+        frame = next(iter(frames), None)
+        if frame is not None:
+            self.go_to(frame)
+        return frame is not None
+
+
+class MarksFile:
+    """The label file of one video, and beside it a hidden draft of what is not saved yet.
+
+    A label file says of the whole video where its repetitions start, so half the work must not stand in
+    it: the draft does, written at every edit, until `save`. Training does not see it.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self.draft = self.path.with_name(f".{self.path.stem}.draft.csv")
+
+    def load(self, n_frames: int) -> Marks:
+        """The saved marks, with a draft's as one edit on top of them; none without any file.
+
+        Raises ValueError, with the file, where one is damaged or goes beyond the last frame.
+        """
+        marks = Marks(n_frames, self._read(self.path, n_frames))
+        if self.draft.exists():
+            marks.replace(self._read(self.draft, n_frames))
+        return marks
+
+    @property
+    def is_there(self) -> bool:
+        return self.path.exists() or self.draft.exists()
+
+    def save(self, marks: Marks) -> None:
+        """Writes the label file, whole or not at all, and removes the draft."""
+        write_starts(self.path, np.array(marks.starts, np.int64), marks.n_frames)
+        marks.note_saved()
+        self.draft.unlink(missing_ok=True)
+
+    def keep(self, marks: Marks) -> None:
+        """Writes the draft, whole or not at all; removes it where the label file says the same."""
+        if marks.is_dirty:
+            write_starts(self.draft, np.array(marks.starts, np.int64), marks.n_frames)
+        else:
+            self.draft.unlink(missing_ok=True)
+
+    @staticmethod
+    def _read(path: Path, n_frames: int) -> list[int]:
+        if not path.exists():
+            return []
+        try:
+            return read_starts(path, n_frames).tolist()
+        except ValueError as error:
+            raise ValueError(
+                f"{error} (the video has {n_frames} frames; move the labels away to start anew)"
+            ) from None

@@ -1,0 +1,1 @@
+"""The network, its layers, and what it is made of."""

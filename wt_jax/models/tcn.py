@@ -1,0 +1,164 @@
+"""The model: residual dilated convolutions over a window, self-attention, a class head and a frame head.
+
+Letters: B batch, T frames of a window, I inputs, C classes, D filters, H heads. Inside, time is the leading
+axis (`layers`).
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from wt_jax import config
+from wt_jax.input_pipeline.features import n_inputs
+from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, tap_shifts
+
+
+class DilatedConv(nn.Module):
+    """A 1-D convolution over time with zero padding: x_TxBxD -> y_TxBxD.
+
+    Equal to `nn.Conv` with `kernel_dilation`, centred or causal padding.
+    """
+
+    filters: int
+    shifts: tuple[int, ...]
+    dtype: Any
+
+    @nn.compact
+    def __call__(self, x_TxBxD: jax.Array) -> jax.Array:
+        shape = (len(self.shifts), x_TxBxD.shape[-1], self.filters)
+        kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, (self.filters,), jnp.float32)
+        x_TxBxD, kernel, bias = nn.dtypes.promote_dtype(x_TxBxD, kernel, bias, dtype=self.dtype)
+        return convolve(x_TxBxD, kernel, bias, self.shifts)
+
+
+class NormReluDropout(nn.Module):
+    """LayerNorm, ReLU and dropout: x_TxBxD -> x_TxBxD. `keys_2xB` None: no dropout."""
+
+    rate: float
+    site: int
+
+    @nn.compact
+    def __call__(self, x_TxBxD: jax.Array, keys_2xB: jax.Array | None) -> jax.Array:
+        scale = self.param("scale", nn.initializers.ones, x_TxBxD.shape[-1:], jnp.float32)
+        bias = self.param("bias", nn.initializers.zeros, x_TxBxD.shape[-1:], jnp.float32)
+        return norm_relu_dropout(x_TxBxD, scale, bias, keys_2xB, self.site, self.rate)
+
+
+def draw_keys(key: jax.Array, samples_B: jax.Array) -> jax.Array:
+    """Two random words of each sample, from which its dropout masks come: uint32 (2, B).
+
+    Folded from the position in the global batch: the masks do not depend on how many devices share it.
+    """
+    return jax.vmap(lambda sample: jax.random.bits(jax.random.fold_in(key, sample), (2,)), out_axes=1)(
+        samples_B
+    )
+
+
+class ResidualBlock(nn.Module):
+    """x + (convolution, LayerNorm, ReLU, dropout) twice: x_TxBxD -> x_TxBxD."""
+
+    options: config.Model
+    index: int
+
+    @nn.compact
+    def __call__(self, x_TxBxD: jax.Array, keys_2xB: jax.Array | None) -> jax.Array:
+        options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
+        dilation = options.dilations[self.index % len(options.dilations)]
+        shifts = tap_shifts(options.kernel_size, dilation, options.causal)
+        y = x_TxBxD
+        for i in range(2):
+            y = DilatedConv(options.filters, shifts, dtype, name=f"conv_{i}")(y)
+            y = NormReluDropout(options.dropout, 2 * self.index + i, name=f"norm_{i}")(y, keys_2xB)
+        return x_TxBxD + y
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention over the real frames of a window (earlier ones only if causal)."""
+
+    options: config.Model
+
+    @nn.compact
+    def __call__(self, x_TxBxD: jax.Array, mask_BxT: jax.Array) -> jax.Array:
+        options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
+        size = options.filters // options.heads
+        queries, keys, values = (
+            nn.DenseGeneral((options.heads, size), use_bias=name != "key", dtype=dtype, name=name)(x_TxBxD)
+            for name in ("query", "key", "value")
+        )
+        # A key's bias moves all scores of a query alike, and softmax ignores that: its gradient is zero.
+        # Said so here, because AdamW would turn the rounding of a zero into a random walk.
+        bias = self.param("key_bias", nn.initializers.zeros, (1, 1, options.heads, size), jnp.float32)
+        keys += lax.stop_gradient(bias).astype(dtype)
+        scores_BxHxTxS = jnp.einsum("tbhd,sbhd->bhts", queries, keys) / jnp.sqrt(size).astype(dtype)
+        seen = mask_BxT[:, None, None, :]
+        if options.causal:
+            seen = seen & jnp.tril(jnp.ones((1, 1, *(x_TxBxD.shape[0],) * 2), bool))
+        scores_BxHxTxS = jnp.where(seen, scores_BxHxTxS.astype(jnp.float32), jnp.finfo(jnp.float32).min)
+        weights_BxHxTxS = nn.softmax(scores_BxHxTxS).astype(dtype)
+        mixed_TxBxHxd = jnp.einsum("bhts,sbhd->tbhd", weights_BxHxTxS, values)
+        return nn.DenseGeneral(options.filters, axis=(-2, -1), dtype=dtype, name="out")(mixed_TxBxHxd)
+
+
+class Head(nn.Module):
+    """Dense layers with ReLU, then `outputs` logits in float32."""
+
+    options: config.Model
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        for i, units in enumerate(self.options.dense_units):
+            dtype = jnp.dtype(self.options.compute_dtype)
+            x = nn.relu(nn.Dense(units, dtype=dtype, dot_general=matmul, name=f"dense_{i}")(x))
+        return nn.Dense(self.outputs, name="logits")(x.astype(jnp.float32))
+
+
+class WorkoutModel(nn.Module):
+    """Windows of poses -> which exercise, and for each frame whether a repetition starts.
+
+    Call: inputs_BxTxI (`inputs.make_inputs`), mask_BxT (True where a frame is real; what stands in other
+    frames is never read), keys_2xB from `draw_keys` (None: no dropout).
+    Returns logits_BxC (softmax over classes) and logits_BxT (sigmoid), float32. A window without a real
+    frame gives finite logits that mean nothing.
+    """
+
+    options: config.Model
+    n_classes: int
+
+    @nn.compact
+    def __call__(
+        self, inputs_BxTxI: jax.Array, mask_BxT: jax.Array, keys_2xB: jax.Array | None = None
+    ) -> tuple[jax.Array, jax.Array]:
+        options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
+        real_TxBx1 = mask_BxT.T[..., None]
+        x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
+        x_TxBxD = jnp.where(real_TxBx1, x_TxBxD, 0)
+        for i in range(options.blocks):
+            x_TxBxD = ResidualBlock(options, i, name=f"block_{i}")(x_TxBxD, keys_2xB)
+        x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
+        x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
+        n_real_Bx1 = jnp.maximum(mask_BxT.sum(-1, keepdims=True), 1)
+        mean_BxD = jnp.where(real_TxBx1, x_TxBxD, 0).astype(jnp.float32).sum(0) / n_real_Bx1
+        logits_BxC = Head(options, self.n_classes, name="classification")(mean_BxD.astype(dtype))
+        logits_TxBx1 = Head(options, 1, name="segmentation")(x_TxBxD)
+        return logits_BxC, logits_TxBx1[..., 0].T
+
+
+def forward_batch(platform: str) -> int:
+    """Windows of a forward pass with which a device is fastest: more than 64 do not fit a CPU's cache."""
+    return 64 if platform == "cpu" else 512
+
+
+def make_model(options: config.Config) -> WorkoutModel:
+    return WorkoutModel(options.model, len(options.data.classes))
+
+
+def init_params(options: config.Config) -> Any:
+    """Parameters drawn from `seed`."""
+    inputs = jnp.zeros((1, options.data.window_frames, n_inputs(options.data.inputs)))
+    mask = jnp.ones(inputs.shape[:2], bool)
+    return jax.jit(make_model(options).init)(jax.random.key(options.seed), inputs, mask)["params"]

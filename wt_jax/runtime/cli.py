@@ -1,0 +1,120 @@
+"""What every command shares: errors in one line, exit statuses, logging, the compilation cache."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NoReturn
+
+from wt_jax.runtime.files import cache_folder
+
+USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
+INTERRUPTED = 130  # 128 + SIGINT
+TERMINATED = 143  # 128 + SIGTERM
+_ALONE = threading.RLock()  # the process has one standard error
+
+
+def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
+    """Runs `main(arguments)` and exits with its status.
+
+    A user's mistake (ValueError, OSError) is shown as one line, exit status 2. The environment variable
+    WT_JAX_LOG (debug, info, warning) sets how much is logged; at debug an error keeps its traceback.
+    """
+    level = os.environ.get("WT_JAX_LOG", "warning").upper()
+    if level not in logging.getLevelNamesMapping():
+        print(f"error: WT_JAX_LOG={level.lower()}: must be debug, info, warning or error", file=sys.stderr)
+        sys.exit(USER_ERROR)
+    logging.basicConfig(level=logging.ERROR, format="%(levelname).1s %(name)s: %(message)s", force=True)
+    logging.getLogger("wt_jax").setLevel(
+        level
+    )  # libraries stay quiet: at debug they print thousands of lines
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        status = main(sys.argv[1:])
+    except BaseException as error:
+        words = last_words(error)
+        if words is None or (level == "DEBUG" and words[1] == USER_ERROR):
+            raise
+        print(words[0], file=sys.stderr)
+        status = words[1]
+    sys.exit(status)
+
+
+def last_words(error: BaseException) -> tuple[str, int] | None:
+    """The line and the exit status with which a command ends; None for a fault of the program itself."""
+    if isinstance(error, ValueError | OSError):
+        return f"error: {error}", USER_ERROR
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", INTERRUPTED
+    return ("terminated", TERMINATED) if isinstance(error, Terminated) else None
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled steps between runs in ~/.cache/wt_jax, or in JAX_COMPILATION_CACHE_DIR."""
+    import jax  # here: the processes that extract landmarks come through this file, and have no use for JAX
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what C++ libraries write to standard error from between a command's lines.
+
+    At the file descriptor, which is the process's own: one thread at a time.
+    """
+    with _ALONE:
+        sys.stderr.flush()
+        before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, 2)
+            yield
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            os.close(nowhere)
+
+
+class Terminated(BaseException):
+    """SIGTERM came where nothing has to be saved."""
+
+
+def _terminate(number: int, frame: object) -> NoReturn:
+    raise Terminated
+
+
+class Stop:
+    """Whether a signal has asked this process to stop, and which."""
+
+    caught: signal.Signals | None = None
+
+    @property
+    def status(self) -> int:
+        return stop_status(self.caught)
+
+
+def stop_status(caught: signal.Signals | None) -> int:
+    """Exit status of a run that a signal stopped."""
+    return TERMINATED if caught == signal.SIGTERM else INTERRUPTED
+
+
+@contextmanager
+def catch_stop() -> Iterator[Stop]:
+    """Notes the first SIGINT or SIGTERM for the loop to act on; a second one ends the process at once."""
+    stop = Stop()
+
+    def note(number: int, _: object) -> None:
+        if stop.caught is not None:
+            os._exit(stop.status)  # an exception could be swallowed by whatever callback is running
+        stop.caught = signal.Signals(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""People who never were, as landmarks: bodies, their movements, a camera."""

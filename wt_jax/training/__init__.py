@@ -1,0 +1,1 @@
+"""The training step and all around it: losses, optimizer, validation, checkpoints."""

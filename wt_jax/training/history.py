@@ -1,0 +1,115 @@
+"""The scores of every epoch: kept as lists, written as .npy, TensorBoard events and a picture."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from wt_jax.runtime.files import written_beside
+from wt_jax.training.metrics import METRICS
+
+KEYS = (
+    *METRICS, *(f"val_{name}" for name in METRICS),
+    "learning_rate", "epoch_seconds", "windows_per_second", "data_wait_share",
+    "validation_seconds", "checkpoint_seconds",
+)  # fmt: skip
+
+
+class History:
+    """A dict of lists, one value an epoch, under KEYS; NaN where an older wt_jax did not measure it.
+
+    `epoch_seconds` are of training alone, `data_wait_share` is of them. `checkpoint_seconds` of the last
+    epoch are 0 in its own checkpoint.
+    """
+
+    def __init__(self, values: dict[str, list[float]] | None = None):
+        values = values or {}
+        n_epochs = len(values.get("loss", []))
+        self.values = {key: list(values.get(key, [math.nan] * n_epochs)) for key in KEYS}
+
+    def __len__(self) -> int:
+        return len(self.values["loss"])
+
+    def append(self, epoch: dict[str, float]) -> None:
+        for key in KEYS:
+            self.values[key].append(float(epoch[key]))
+
+    def complete(self, **values: float) -> None:
+        """Fills in what of the last epoch is known only after its checkpoint."""
+        for key, value in values.items():
+            self.values[key][-1] = value
+
+    def last(self) -> dict[str, float]:
+        return {key: values[-1] for key, values in self.values.items()}
+
+    def save(self, path: Path) -> None:
+        """Read back with `np.load(path, allow_pickle=True).item()`."""
+        with written_beside(path) as beside:
+            np.save(beside, np.array(self.values, dtype=object), allow_pickle=True)
+
+    def draw(self, path: Path, title: str) -> None:
+        """Losses, accuracies, repetition-start scores and the learning rate over epochs, as a PNG."""
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot as plt
+
+        panels = (
+            ("loss", ("loss", "classification_loss"), "loss"),
+            ("segmentation loss (best: circle)", ("segmentation_loss",), "binary cross-entropy per frame"),
+            ("exercise", ("classification_accuracy",), "share of windows right"),
+            (
+                "repetition starts",
+                ("segmentation_precision", "segmentation_recall", "segmentation_auc"),
+                "score",
+            ),
+        )
+        from matplotlib.ticker import MaxNLocator
+
+        figure, axes = plt.subplots(2, 3, figsize=(15, 8), layout="constrained")
+        epochs = np.arange(1, len(self) + 1)
+        for axis, (name, keys, unit) in zip(axes.flat, panels, strict=False):
+            for i, key in enumerate(keys):
+                short = key.removeprefix("segmentation_")
+                axis.plot(epochs, self.values[key], f"C{i}--", alpha=0.7, label=f"train {short}")
+                axis.plot(epochs, self.values[f"val_{key}"], f"C{i}-", label=f"validation {short}")
+            axis.set(title=name, xlabel="epoch", ylabel=unit)
+            axis.grid(alpha=0.3)
+            axis.legend(fontsize=8)
+        if len(self):
+            best = int(np.nanargmin([*self.values["val_segmentation_loss"], np.inf]))
+            if best < len(self):
+                axes.flat[1].plot(
+                    best + 1, self.values["val_segmentation_loss"][best], "ko", fillstyle="none"
+                )
+        axes.flat[4].step(epochs, self.values["learning_rate"], where="mid")
+        axes.flat[4].set(title="learning rate", xlabel="epoch", yscale="log")
+        axes.flat[5].plot(epochs, self.values["windows_per_second"])
+        axes.flat[5].set(title="speed", xlabel="epoch", ylabel="windows a second", ylim=(0, None))
+        for axis in axes.flat:
+            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        figure.suptitle(title)
+        with written_beside(path) as beside:
+            figure.savefig(beside, dpi=100)
+        plt.close(figure)
+
+
+class TensorBoard:
+    """Writes epochs as scalars under train/ and validation/ in `folder`, and `about` as a text."""
+
+    def __init__(self, folder: Path, first_epoch: int, about: str):
+        from tensorboardX import SummaryWriter
+
+        self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
+        self._writer.add_text("about", about, first_epoch)
+
+    def write(self, epoch: int, values: dict[str, float]) -> None:
+        for key, value in values.items():
+            if not np.isfinite(value):  # nothing to count, such as no start predicted
+                continue
+            tag = f"validation/{key.removeprefix('val_')}" if key.startswith("val_") else f"train/{key}"
+            self._writer.add_scalar(tag, value, epoch)
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()

@@ -1,0 +1,231 @@
+"""A training run: what it is made of, where it stands, and all that happens before its first step."""
+
+import dataclasses
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grain
+import jax
+
+from wt_jax import config
+from wt_jax.counting.decoding import Counting
+from wt_jax.counting.key_angle import angle_starts
+from wt_jax.data.loading import Corpus, load_corpus
+from wt_jax.data.recordings import Recording
+from wt_jax.inference.calibration import calibrate
+from wt_jax.inference.sliding_window import make_timelines
+from wt_jax.input_pipeline.balanced_sampler import make_train_batches
+from wt_jax.input_pipeline.windows import Windows
+from wt_jax.models.summary import summary
+from wt_jax.runtime import cli, failure
+from wt_jax.skeleton import NO_EXERCISE
+from wt_jax.training.checkpoints import Checkpoints, check_resumable, delete_run, make_meta
+from wt_jax.training.history import History
+from wt_jax.training.metrics import Sums
+from wt_jax.training.optimizer import Monitor, learning_rate
+from wt_jax.training.train_step import (
+    Dispatch,
+    TrainState,
+    all_devices,
+    check_devices,
+    init_state,
+    make_agreement,
+    make_train_dispatch,
+    put_sequences,
+    state_template,
+)
+from wt_jax.training.validation import lay_out, make_evaluation
+
+
+@dataclasses.dataclass
+class Run:
+    """A training run and where it stands."""
+
+    options: config.Config
+    about_data: dict[str, Any]  # for every checkpoint: where from, fingerprint, split, what is trained on
+    state: TrainState
+    step: int  # of `state`, known without asking the device
+    batches: grain.DatasetIterator
+    sequences: dict[str, jax.Array]
+    dispatch: Dispatch
+    validate: Callable[[Any], Sums]
+    calibrate: Callable[[Any], Counting | None]
+    checkpoints: Checkpoints
+    monitor: Monitor
+    history: History
+    agree: Callable[[int], int]
+    stopped_by: signal.Signals | None = None
+
+    @property
+    def workdir(self) -> Path:
+        return Path(self.options.workdir)
+
+    @property
+    def dispatches_per_epoch(self) -> int:
+        train = self.options.train
+        return max(1, round(train.windows_per_epoch / (train.batch_size * train.steps_per_dispatch)))
+
+    @property
+    def windows_per_epoch(self) -> int:
+        """`train.windows_per_epoch`, rounded to whole dispatches."""
+        train = self.options.train
+        return self.dispatches_per_epoch * train.steps_per_dispatch * train.batch_size
+
+    @property
+    def is_over(self) -> bool:
+        train = self.options.train
+        stops_early = train.select == "best" and self.monitor.should_stop(train.patience)
+        return len(self.history) >= train.epochs or stops_early
+
+    def heed(self, stop: cli.Stop) -> bool:
+        """Whether to stop for a signal: that of any process stops all, at the same dispatch."""
+        if number := self.agree(stop.caught or 0):
+            self.stopped_by = signal.Signals(number)
+        return self.stopped_by is not None
+
+    def save(self, segmentation_loss: float | None = None) -> None:
+        meta = make_meta(
+            self.options,
+            **self.about_data,
+            monitor=dataclasses.asdict(self.monitor),
+            history=self.history.values,
+        )
+        self.checkpoints.save(self.state, self.batches, meta, segmentation_loss)
+
+
+def start(options: config.Config, corpus: Corpus | None = None) -> Run:
+    """Everything before the first step; takes up the latest checkpoint of `workdir` where there is one.
+
+    `corpus` None: the one that `data` names. Raises ValueError for a batch, a split or data that cannot be
+    trained on, before anything is deleted.
+    """
+    devices = all_devices()
+    check_devices(options, len(devices))
+    workdir = Path(options.workdir)
+    failure.check_shared(workdir)
+    data = options.data
+    corpus = corpus or failure.first_then_others(
+        lambda: load_corpus(data.root, data.recordings, data.classes, workdir / "recordings")
+    )
+    _check_peers(options, corpus)
+    agree = make_agreement(devices)
+    agree(0)  # connects the processes while none is late: for that alone they wait no longer than 30 s
+    train_recordings, val_recordings = corpus.split("train"), corpus.split("val")
+    if not train_recordings or not val_recordings:
+        missing = "val" if train_recordings else "train"
+        raise ValueError(f"{corpus.data}: no recording in split {missing}: add recordings of more people")
+    if options.data.window_split:
+        val_recordings = train_recordings
+    if options.labels.propose:
+        train_recordings = propose_starts(train_recordings)
+    sequences, windows = lay_out(options, train_recordings, options.data.stride_frames)
+    if options.data.window_split:
+        windows = windows.without(lay_out(options, train_recordings, options.data.eval_stride_frames)[1])
+    _warn_of_gaps(windows, val_recordings, options)
+    batches = make_train_batches(windows, options, jax.process_index(), jax.process_count())
+    if options.overwrite:
+        failure.first_then_others(lambda: delete_run(workdir))
+    run = Run(
+        options=options,
+        about_data=_about(corpus, options),
+        state=init_state(options, devices),
+        step=0,
+        batches=batches,
+        sequences=put_sequences(sequences, devices),
+        dispatch=make_train_dispatch(options, devices),
+        validate=make_evaluation(options, val_recordings, devices),
+        calibrate=make_calibration(options, val_recordings),
+        checkpoints=Checkpoints(workdir),
+        monitor=Monitor(learning_rate(options)),
+        history=History(),
+        agree=agree,
+    )
+    latest = run.checkpoints.latest_step
+    failure.check_same({"latest checkpoint": latest})
+    if latest is not None:
+        meta = run.checkpoints.meta(latest)
+        check_resumable(meta, options, corpus.fingerprint, workdir)
+        run.state = run.checkpoints.restore(latest, state_template(options, devices), run.batches)
+        run.step, run.monitor, run.history = latest, Monitor(**meta["monitor"]), History(meta["history"])
+        print(f"resumed: {workdir}, step {latest}, {len(run.history)} epochs done")
+    print(summary(options))
+    print(
+        f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) "
+        f"of {len(train_recordings)} recordings, {len(val_recordings)} for validation; "
+        f"{len(devices)} x {devices[0].device_kind}{_of_processes()}, batch {options.train.batch_size}, "
+        f"an epoch is {run.windows_per_epoch:,} windows"
+    )
+    return run
+
+
+def _of_processes() -> str:
+    return f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
+
+
+def _check_peers(options: config.Config, corpus: Corpus) -> None:
+    """Raises ValueError where the processes differ in anything but where they find things."""
+    given = {
+        key: value
+        for key, value in config.flatten(options).items()
+        if key not in ("workdir", "data.root", "data.recordings")
+    }
+    failure.check_same({**given, "the data's fingerprint": corpus.fingerprint, "jax": jax.__version__})
+
+
+def make_calibration(
+    options: config.Config, recordings: Sequence[Recording]
+) -> Callable[[Any], Counting | None]:
+    """Returns calibrate(params) -> how to read their timelines, by the recordings with known repetitions."""
+    timelines = make_timelines(options)
+    known = [recording for recording in recordings if recording.starts is not None]
+    return lambda params: calibrate(known, timelines(params, known))
+
+
+def propose_starts(recordings: Sequence[Recording]) -> list[Recording]:
+    """The recordings, with starts by the key angle where nobody knows them."""
+    proposed, found = [], []
+    for recording in recordings:
+        if recording.starts is None:
+            starts = angle_starts(recording.angles_FxJ, recording.valid_F, recording.class_name)
+            recording = dataclasses.replace(recording, starts=starts)
+            found.append(len(starts))
+        proposed.append(recording)
+    print(
+        f"{sum(found)} repetition starts proposed by the key angle in {len(found)} recordings without labels"
+    )
+    return proposed
+
+
+def _about(corpus: Corpus, options: config.Config) -> dict[str, Any]:
+    places = {"root": options.data.root, "recordings": options.data.recordings}
+    return {
+        **{key: str(Path(place).absolute()) if place else "" for key, place in places.items()},
+        "data": corpus.data,
+        "fingerprint": corpus.fingerprint,
+        "split": {recording.name: recording.split for recording in corpus.recordings},
+        "trained_on": sorted(recording.content for recording in corpus.split("train")),
+    }
+
+
+def _warn_of_gaps(windows: Windows, val_recordings: Sequence[Recording], options: config.Config) -> None:
+    """Says what cannot be learned or chosen; raises ValueError where no checkpoint could be the best."""
+    known = [
+        recording for recording in val_recordings if recording.starts is not None and len(recording.starts)
+    ]
+    counts_rest = options.labels.rest
+    if not any(r.starts is not None and (counts_rest or r.class_name != NO_EXERCISE) for r in val_recordings):
+        raise ValueError(
+            "no validation recording has known repetitions, by which the best checkpoint is chosen: add a "
+            "label file for one (data/README.md)" + (", or no-exercise recordings" if counts_rest else "")
+        )
+    if not known:
+        print("warning: validation holds no repetition start: the best checkpoint is one that predicts none")
+    for index, name in enumerate(options.data.classes):
+        if not (windows.classes_N == index).any():
+            print(f"warning: no training window of class {name}: the model cannot learn it")
+        elif name != NO_EXERCISE and not windows.positive_N[windows.classes_N == index].any():
+            print(
+                f"warning: no repetition start of class {name} in training: add label files to count it well"
+            )

@@ -1,0 +1,1 @@
+"""Moving pictures in and out: files, cameras, a window on the screen."""

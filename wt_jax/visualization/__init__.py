@@ -1,0 +1,1 @@
+"""Pictures for people: plots, and what is drawn into frames."""

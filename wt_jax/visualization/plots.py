@@ -1,0 +1,258 @@
+"""Figures of timelines and scores. Made without pyplot: no window, no state that is left behind.
+
+Letters: F frames of a recording, C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from wt_jax.counting.decoding import (
+    Counting,
+    Repetition,
+    Segment,
+    Timeline,
+    find_candidates,
+    smooth,
+    working_height,
+)
+from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
+
+_ROW_S = 60.0  # of a long recording, so that single repetitions are seen
+_MOST_ROWS = 20  # then rows grow longer
+_MOST_MARKED = 40  # starts of a row that carry their number
+_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#ee8866")  # P. Tol, bright
+_GREY = "#c8c8c8"  # no exercise, nobody seen
+_SAID, _TRUE, _ANGLE = "#d6301d", "#000000", "#b3bfca"
+_SAID_AT, _NUMBER_AT, _TRUE_AT = 1.13, 1.24, -0.12  # rails above and below the signal, which is in 0..1
+_LOWEST, _HIGHEST = -0.25, 1.42
+
+
+def class_colours(classes: Sequence[str]) -> dict[str, str]:
+    exercises = [name for name in classes if name != NO_EXERCISE]
+    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(exercises)}
+    return colours | {NO_EXERCISE: _GREY}
+
+
+def draw_timeline(
+    timeline: Timeline,
+    segments: Sequence[Segment],
+    repetitions: Sequence[Repetition],
+    *,
+    title: str = "",
+    true_starts: np.ndarray | None = None,
+    key_angle_F: np.ndarray | None = None,
+    counting: Counting | None = None,
+) -> Figure:
+    """One recording to look at: which exercise, in segments, above the repetition signal and its starts.
+
+    A long one is cut into rows of a minute. `true_starts` are frames; `key_angle_F` is in [0, 1], half
+    turns, and is drawn in degrees. With `counting` the signal is drawn as starts are found in it, smoothed,
+    and with the least height of a start.
+    """
+    n_frames = len(timeline.signal_F)
+    seconds = max(n_frames / FRAME_RATE_HZ, 1.0)
+    n_rows = min(max(int(np.ceil((seconds - 15) / _ROW_S)), 1), _MOST_ROWS)
+    row_s = seconds / n_rows
+    figure = Figure(figsize=(13, 0.9 + 2.3 * n_rows), layout="constrained")
+    axes = figure.subplots(2 * n_rows, 1, squeeze=False, gridspec_kw={"height_ratios": [0.8, 1.6] * n_rows})[
+        :, 0
+    ]
+    colours = class_colours(timeline.classes)
+    for row in range(n_rows):
+        upper, lower = axes[2 * row : 2 * row + 2]
+        first_s = row * row_s
+        _draw_classes(upper, timeline, segments, repetitions, colours, (first_s, first_s + row_s))
+        _draw_signal(lower, timeline, repetitions, true_starts, key_angle_F, counting)
+        for axis in (upper, lower):
+            axis.set_xlim(first_s, first_s + row_s)
+            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _clock(value)))
+            axis.xaxis.set_major_locator(MaxNLocator(13, steps=[1, 2, 3, 5, 6, 10]))
+        upper.tick_params(labelbottom=False)
+        _number_starts(lower, repetitions, first_s, row_s)
+    names = [*timeline.classes]
+    handles = [upper.fill_between([], [], [], color=colours[name]) for name in names]
+    handles += lower.get_legend_handles_labels()[0]
+    names += lower.get_legend_handles_labels()[1]
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=9, frameon=False)
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    return figure
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds, 1), 60)
+    return f"{int(minutes)}:{rest:02.0f}" if rest == int(rest) else f"{int(minutes)}:{rest:04.1f}"
+
+
+def _draw_classes(
+    axis: Axes,
+    timeline: Timeline,
+    segments: Sequence[Segment],
+    repetitions: Sequence[Repetition],
+    colours: Mapping[str, str],
+    span_s: tuple[float, float],
+) -> None:
+    times_s = np.arange(len(timeline.signal_F)) / FRAME_RATE_HZ
+    axis.stackplot(
+        times_s,
+        timeline.probabilities_FxC.T,
+        colors=[colours[name] for name in timeline.classes],
+        linewidth=0,
+        alpha=0.75,
+    )
+    axis.set(ylim=(0, 1.38), yticks=[0, 1], ylabel="exercise")
+    for segment in segments:
+        start_s, stop_s = segment.first / FRAME_RATE_HZ, (segment.last + 1) / FRAME_RATE_HZ
+        axis.fill_between([start_s, stop_s], 1.03, 1.38, color=colours[segment.class_name], linewidth=0)
+        axis.axvline(stop_s, 0.75, 1, color="white", linewidth=1)
+        seen_s = min(stop_s, span_s[1]) - max(start_s, span_s[0])
+        text = segment.class_name
+        if text != NO_EXERCISE:
+            n = sum(segment.first <= repetition.frame <= segment.last for repetition in repetitions)
+            text += f": {n}"
+        if seen_s > 0.0085 * len(text) * (span_s[1] - span_s[0]):  # else it would lie over its neighbour
+            middle_s = max(start_s, span_s[0]) + seen_s / 2
+            colour = "black" if text == NO_EXERCISE else "white"
+            axis.text(middle_s, 1.2, text, ha="center", va="center", fontsize=8.5, color=colour, clip_on=True)
+
+
+def _draw_signal(
+    axis: Axes,
+    timeline: Timeline,
+    repetitions: Sequence[Repetition],
+    true_starts: np.ndarray | None,
+    key_angle_F: np.ndarray | None,
+    counting: Counting | None,
+) -> None:
+    times_s = np.arange(len(timeline.signal_F)) / FRAME_RATE_HZ
+    if key_angle_F is not None:
+        right = axis.twinx()
+        right.plot(times_s, np.where(timeline.valid_F, key_angle_F * 180, np.nan), color=_ANGLE, linewidth=1)
+        right.set(ylim=(180 * _LOWEST, 180 * _HIGHEST), yticks=[0, 90, 180])
+        right.set_ylabel("key angle, °", color="#7d8b98")
+        right.tick_params(colors="#7d8b98")
+        axis.set_zorder(right.get_zorder() + 1)
+        axis.patch.set_visible(False)
+    if not timeline.valid_F.all():
+        axis.fill_between(
+            times_s, _LOWEST, _HIGHEST, where=~timeline.valid_F, step="mid", color=_GREY, alpha=0.5,
+            linewidth=0, label="nobody seen",
+        )  # fmt: skip
+    signal_F = timeline.signal_F
+    if counting is not None:
+        _, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
+        axis.axhline(
+            working_height(heights, counting),
+            color="#888888",
+            linewidth=0.7,
+            linestyle=":",
+            label="least height",
+        )
+        axis.plot(times_s, signal_F, color=_COLOURS[0], linewidth=0.6, alpha=0.4)
+        signal_F = np.where(timeline.valid_F, smooth(signal_F, counting.smoothing_frames), 0)
+    axis.plot(times_s, signal_F, color=_COLOURS[0], linewidth=1.2, label="repetition signal")
+    frames = np.array([repetition.frame for repetition in repetitions], int)
+    axis.vlines(frames / FRAME_RATE_HZ, 0, _SAID_AT, color=_SAID, linewidth=0.8, alpha=0.45)
+    if true_starts is not None:
+        true_s = np.asarray(true_starts) / FRAME_RATE_HZ
+        axis.plot(
+            true_s, np.full(len(true_s), _TRUE_AT), "^", color=_TRUE, markersize=5.5,
+            label=f"true start ({len(true_s)})",
+        )  # fmt: skip
+    axis.plot(
+        frames / FRAME_RATE_HZ, np.full(len(frames), _SAID_AT), "v", color=_SAID, markersize=5.5,
+        label=f"counted ({len(frames)})",
+    )  # fmt: skip
+    axis.set(ylim=(_LOWEST, _HIGHEST), yticks=[0, 0.5, 1], ylabel="start")
+    axis.grid(axis="x", alpha=0.25)
+
+
+def _number_starts(axis: Axes, repetitions: Sequence[Repetition], first_s: float, row_s: float) -> None:
+    """How many it is by then, of its exercise, beside each start."""
+    so_far: dict[str, int] = {}
+    numbered = []
+    for repetition in repetitions:
+        so_far[repetition.class_name] = so_far.get(repetition.class_name, 0) + 1
+        if first_s <= repetition.frame / FRAME_RATE_HZ < first_s + row_s:
+            numbered.append((repetition, so_far[repetition.class_name]))
+    every = 1 + len(numbered) // _MOST_MARKED
+    for repetition, number in numbered[every - 1 :: every]:
+        axis.text(
+            repetition.frame / FRAME_RATE_HZ, _NUMBER_AT, f"{number}", fontsize=7.5, ha="center",
+            color=_SAID, clip_on=True,
+        )  # fmt: skip
+
+
+def draw_confusion(confusions: Mapping[str, Sequence[Sequence[int]]], classes: Sequence[str]) -> Figure:
+    """Tables of counts, true by predicted, shaded by the share of their row."""
+    figure = Figure(figsize=(1.5 + 4.6 * len(confusions), 4.6), layout="constrained")
+    for axis, (title, counts) in zip(
+        figure.subplots(1, len(confusions), squeeze=False)[0], confusions.items(), strict=True
+    ):
+        table = np.asarray(counts, np.float64)
+        share = table / np.maximum(table.sum(1, keepdims=True), 1)
+        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
+        for (i, j), count in np.ndenumerate(table):
+            if count:
+                axis.text(
+                    j, i, f"{count:,.0f}", ha="center", va="center", fontsize=9,
+                    color="white" if share[i, j] > 0.6 else "black",
+                )  # fmt: skip
+        axis.set_xticks(range(len(classes)), classes, rotation=35, ha="right")
+        axis.set_yticks(range(len(classes)), classes)
+        axis.set(title=title, xlabel="predicted", ylabel="true")
+    return figure
+
+
+def draw_curves(curves: Mapping[str, Mapping[str, dict[str, Any]]]) -> Figure:
+    """Precision over recall.
+
+    Panel -> method -> arrays `precision` and `recall`, and `working`, (recall, precision) as it counts.
+    """
+    figure = Figure(figsize=(5.2 * len(curves), 4.6), layout="constrained")
+    for axis, (title, methods) in zip(
+        figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
+    ):
+        for i, (name, curve) in enumerate(methods.items()):
+            colour = _COLOURS[i % len(_COLOURS)]
+            recall, precision = np.append(0, curve["recall"]), curve["precision"]
+            precision = np.append(precision[:1], precision) if len(precision) else np.zeros(1)
+            axis.plot(
+                recall, precision, color=colour, label=name, drawstyle="steps-pre"
+            )  # its area is the AP
+            if None not in curve["working"]:
+                axis.plot(*curve["working"], "o", color=colour, markersize=7, markeredgecolor="white")
+        axis.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
+        axis.grid(alpha=0.3)
+    axis.legend(fontsize=9, loc="lower left")
+    return figure
+
+
+def draw_counts(counts: Mapping[str, Sequence[tuple[str, int, int]]], classes: Sequence[str]) -> Figure:
+    """Counted over true repetitions. Panel -> (class, true, counted) of each recording."""
+    figure = Figure(figsize=(5.2 * len(counts), 4.8), layout="constrained")
+    colours = class_colours(classes)
+    most = max((max(row[1:]) for rows in counts.values() for row in rows), default=1) + 1
+    for axis, (title, rows) in zip(
+        figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True
+    ):
+        axis.plot([0, most], [0, most], color="#888888", linewidth=0.8)
+        axis.fill_between(
+            [0, most], [-1, most - 1], [1, most + 1], color="#eeeeee", label="off by one at most"
+        )
+        for name in classes:
+            points = [row[1:] for row in rows if row[0] == name]
+            if points:
+                where, sizes = np.unique(np.array(points), axis=0, return_counts=True)
+                axis.scatter(*where.T, s=24 + 14 * (sizes - 1), color=colours[name], alpha=0.8, label=name)
+        axis.set(
+            title=title, xlabel="true repetitions", ylabel="counted", xlim=(-0.6, most), ylim=(-0.6, most)
+        )
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.legend(fontsize=9, loc="upper left")
+    return figure
