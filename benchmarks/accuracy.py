@@ -21,17 +21,17 @@ import numpy as np
 
 from wt_jax import config, train
 from wt_jax.counting.decoding import Counting
-from wt_jax.data.loading import Corpus, load_corpus
+from wt_jax.data.loading import Dataset, load_dataset
 from wt_jax.data.recordings import Recording
-from wt_jax.evaluate import judge_all
+from wt_jax.evaluate import results_of
 from wt_jax.evaluation.baselines import baselines
 from wt_jax.evaluation.console_report import LINES, score_at
-from wt_jax.evaluation.recording_result import Judged
+from wt_jax.evaluation.recording_result import RecordingResult
 from wt_jax.evaluation.score_report import score
-from wt_jax.inference.restore import restore
-from wt_jax.runtime import cli
+from wt_jax.inference.restore import restore_model
+from wt_jax.runtime import cli, jax_setup
 from wt_jax.training.history import TensorBoard
-from wt_jax.training.setup import start
+from wt_jax.training.setup import start_run
 
 _PARTS = 10  # two are a fold's test, one its validation
 
@@ -65,7 +65,7 @@ def parts_of_groups(recordings: Sequence[Recording]) -> dict[str, int]:
     return parts
 
 
-def fold_corpus(corpus: Corpus, parts: dict[str, int], fold: int) -> Corpus:
+def fold_corpus(corpus: Dataset, parts: dict[str, int], fold: int) -> Dataset:
     def split(recording: Recording) -> str:
         part = parts[recording.group]
         return "test" if part // 2 == fold else "val" if part == (2 * fold + 2) % _PARTS else "train"
@@ -74,29 +74,29 @@ def fold_corpus(corpus: Corpus, parts: dict[str, int], fold: int) -> Corpus:
     return dataclasses.replace(corpus, recordings=recordings)
 
 
-def judge_fold(options: config.Config, corpus: Corpus) -> tuple[list[Judged], Counting | None]:
+def judge_fold(options: config.Config, corpus: Dataset) -> tuple[list[RecordingResult], Counting | None]:
     """Trains on a fold and judges its test recordings."""
     workdir = Path(options.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / "log.txt").open("a") as log, contextlib.redirect_stdout(log):
-        run = start(options, corpus)
+        run = start_run(options, corpus)
         board = TensorBoard(workdir / "tensorboard", len(run.history) + 1, "cross-validation")
         train.fit(run, board, cli.Stop())
         board.close()
         train.calibrate_best(run)
         run.checkpoints.close()
-        trained = restore(workdir, jax.local_devices())
-        _, judged = judge_all(options, trained.params, trained.counting, corpus.split("test"))
-        return judged, trained.chosen
+        trained = restore_model(workdir, jax.local_devices())
+        _, results = results_of(options, trained.params, trained.counting, corpus.split("test"))
+        return results, trained.chosen
 
 
 def all_folds(
-    args: argparse.Namespace, corpus: Corpus, parts: dict[str, int], file: str, seed: int
-) -> list[Judged]:
-    judged = []
+    args: argparse.Namespace, corpus: Dataset, parts: dict[str, int], file: str, seed: int
+) -> list[RecordingResult]:
+    results = []
     for fold in range(args.folds):
         workdir = args.output / Path(file).stem / f"seed{seed}-fold{fold}"
-        done = workdir / "judged.pickle"
+        done = workdir / "results.pickle"
         options = config.parse(
             ["--config", file, f"--config.workdir={workdir}", f"--config.seed={seed}", *args.override]
         )
@@ -109,11 +109,13 @@ def all_folds(
         kept, found = pickle.loads(done.read_bytes())
         if kept != made_of:
             raise SystemExit(f"{done}: of another config or other data: remove {workdir}, or change --output")
-        judged += found
-    return judged
+        results += found
+    return results
 
 
-def paired(ours: Sequence[Judged], theirs: Sequence[Judged], count: str, draws: int = 2000) -> str:
+def paired(
+    ours: Sequence[RecordingResult], theirs: Sequence[RecordingResult], count: str, draws: int = 2000
+) -> str:
     """Mean difference of the counting error |c' - c| / c on the same recordings, and its 95 % interval."""
     other = {one.recording.name: one for one in theirs}
     rows = [
@@ -144,14 +146,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("checkpoints/accuracy"))
     parser.add_argument("override", nargs="*", help="--config.section.key=value, after --")
     args = parser.parse_args()
-    cli.use_compilation_cache()
-    corpus = load_corpus(args.data, args.recordings, config.Config().data.classes, args.output / "recordings")
+    jax_setup.use_compilation_cache()
+    corpus = load_dataset(
+        args.data, args.recordings, config.Config().data.classes, args.output / "recordings"
+    )
     parts = parts_of_groups(corpus.recordings)
 
-    methods: dict[str, list[list[Judged]]] = {}  # name -> one list a seed
+    methods: dict[str, list[list[RecordingResult]]] = {}  # name -> one list a seed
     for file in args.experiments:
         methods[Path(file).stem] = [all_folds(args, corpus, parts, file, seed) for seed in range(args.seeds)]
-    others: dict[str, list[Judged]] = {}
+    others: dict[str, list[RecordingResult]] = {}
     for fold in range(args.folds):
         split = fold_corpus(corpus, parts, fold)
         for name, of in baselines(split.split("train", "val"), split.split("test")).items():

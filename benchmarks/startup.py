@@ -51,12 +51,12 @@ def profile(argv: list[str]) -> dict[str, float]:
     options = config.parse(argv)
     jax.devices()
     done("config, devices")
-    from wt_jax.data.loading import load_corpus
+    from wt_jax.data.loading import load_dataset
 
     data = options.data
-    corpus = load_corpus(data.root, data.recordings, data.classes, Path(options.workdir) / "recordings")
+    corpus = load_dataset(data.root, data.recordings, data.classes, Path(options.workdir) / "recordings")
     done("load data")
-    training = setup.start(options, corpus)
+    training = setup.start_run(options, corpus)
     done("pipeline, state")
     seconds["... compiling in it"] = sum(compiling.values())
     compiling.update(dict.fromkeys(compiling, 0.0))
@@ -71,7 +71,7 @@ def profile(argv: list[str]) -> dict[str, float]:
     training.state, losses = training.dispatch(training.state, training.sequences, firsts_KxB)
     jax.block_until_ready(losses)
     done("second dispatch")
-    training.validate(training.state.best_params)
+    training.validate(training.state.eval_params)
     done("first validation")
     training.checkpoints.close()
     return seconds

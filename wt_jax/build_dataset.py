@@ -64,8 +64,8 @@ def _extract_videos(options: argparse.Namespace) -> dict[Path, str]:
     if not any(Path(options.data).glob("raw/*/*")):
         return {}
     # Here: without videos there is no need of OpenCV and MediaPipe, nor of what they need of the system.
-    from wt_jax.pose.estimator import is_named, pose_model
     from wt_jax.pose.extraction import extract_folder
+    from wt_jax.pose.model_file import is_named, pose_model
 
     started_s = time.monotonic()
     done = extract_folder(

@@ -11,17 +11,17 @@ import jax
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting, Timeline
-from wt_jax.data.loading import SYNTHETIC, load_corpus
+from wt_jax.data.loading import SYNTHETIC, load_dataset
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import SPLITS
 from wt_jax.evaluation.baselines import baselines
 from wt_jax.evaluation.console_report import table
 from wt_jax.evaluation.html_report import write_html
-from wt_jax.evaluation.recording_result import Judged, judge
+from wt_jax.evaluation.recording_result import RecordingResult, make_result
 from wt_jax.evaluation.score_report import score
-from wt_jax.inference.restore import Trained, restore
+from wt_jax.inference.restore import RestoredModel, restore_model
 from wt_jax.inference.sliding_window import make_timelines
-from wt_jax.runtime import cli
+from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.files import written_beside
 from wt_jax.runtime.jax_setup import explain_out_of_memory
 from wt_jax.training.validation import make_evaluation_of_each
@@ -32,10 +32,10 @@ class Evaluation:
     """A report and what it was made from: all that its page shows."""
 
     report: dict[str, Any]
-    judged: list[Judged]
+    results: list[RecordingResult]
     timelines: dict[str, Timeline]
     counting: Counting
-    baselines: Mapping[str, Sequence[Judged]]
+    baselines: Mapping[str, Sequence[RecordingResult]]
 
 
 def evaluate(
@@ -52,20 +52,20 @@ def evaluate(
     the split. Baselines know what the checkpoint was trained on. Raises ValueError where the split is empty,
     or holds recordings that a checkpoint was trained on under another name of split.
     """
-    trained = restore(folder, jax.local_devices())
+    trained = restore_model(folder, jax.local_devices())
     options, meta = trained.options, trained.meta
     if root is None:
         root = options.data.root if meta["data"] == SYNTHETIC else meta["root"]
         recordings = recordings or meta["recordings"]
-    corpus = load_corpus(root, recordings, options.data.classes, folder / "recordings")
-    if corpus.data == SYNTHETIC and meta["data"] != SYNTHETIC:
+    dataset = load_dataset(root, recordings, options.data.classes, folder / "recordings")
+    if dataset.data == SYNTHETIC and meta["data"] != SYNTHETIC:
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")
-    chosen = corpus.split(*(SPLITS if split == "all" else (split,)))
+    chosen = dataset.split(*(SPLITS if split == "all" else (split,)))
     if not chosen:
         raise ValueError(f"--split {split}: no recording of {root} is in it; try --split all")
     # Before the network is asked: what they refuse should cost nobody the wait.
-    known = [recording for recording in corpus.recordings if recording.content in trained.trained_on]
-    others: dict[str, Sequence[Judged]] = {}
+    known = [recording for recording in dataset.recordings if recording.content in trained.trained_on]
+    others: dict[str, Sequence[RecordingResult]] = {}
     if with_baselines and split in ("train", "all"):
         raise ValueError(
             f"--split {split} --baselines: they would be judged on what they know: use val or test"
@@ -74,29 +74,29 @@ def evaluate(
         raise ValueError(f"--baselines: {root} holds none of the recordings that {folder} was trained on")
     by_others = baselines(known, chosen) if with_baselines else {}
     print(f"checkpoint: {folder}, step {trained.step}, trained on data: {meta['data']}")
-    timelines, judged = _judge_unseen(folder, trained, chosen, split)
+    timelines, results = _results_on_unseen(folder, trained, chosen, split)
     for other in against:
-        rival = restore(other, jax.local_devices())
+        rival = restore_model(other, jax.local_devices())
         if rival.options.data.classes != options.data.classes:
             raise ValueError(f"--against {other}: trained on other classes: {rival.options.data.classes}")
-        others[other.name] = _judge_unseen(other, rival, chosen, split)[1]
+        others[other.name] = _results_on_unseen(other, rival, chosen, split)[1]
     others |= by_others
     report = {
-        "data": corpus.data,
+        "data": dataset.data,
         "split": split,
         "checkpoint_step": trained.step,
         "counting": dataclasses.asdict(trained.counting),
-        **score(judged, options.data.classes),
+        **score(results, options.data.classes),
     }
     if others:
         report["baselines"] = {name: score(of, options.data.classes) for name, of in others.items()}
     by_name = {recording.name: timeline for recording, timeline in zip(chosen, timelines, strict=True)}
-    return Evaluation(report, judged, by_name, trained.counting, others)
+    return Evaluation(report, results, by_name, trained.counting, others)
 
 
-def _judge_unseen(
-    folder: Path, trained: Trained, recordings: Sequence[Recording], split: str
-) -> tuple[list[Timeline], list[Judged]]:
+def _results_on_unseen(
+    folder: Path, trained: RestoredModel, recordings: Sequence[Recording], split: str
+) -> tuple[list[Timeline], list[RecordingResult]]:
     seen = [recording.name for recording in recordings if recording.content in trained.trained_on]
     if seen and split in ("val", "test"):
         raise ValueError(
@@ -106,19 +106,21 @@ def _judge_unseen(
     if trained.chosen is None:
         print(f"warning: {folder}: no thresholds were chosen (its training was not over): defaults are used")
     try:
-        return judge_all(trained.options, trained.params, trained.counting, recordings)
+        return results_of(trained.options, trained.params, trained.counting, recordings)
     except jax.errors.JaxRuntimeError as error:
         raise explain_out_of_memory(error, trained.options) or error from error
 
 
-def judge_all(
+def results_of(
     options: config.Config, params: Any, counting: Counting, recordings: Sequence[Recording]
-) -> tuple[list[Timeline], list[Judged]]:
+) -> tuple[list[Timeline], list[RecordingResult]]:
     """What the network says of each recording."""
     timelines = make_timelines(options)(params, recordings)
     sums = make_evaluation_of_each(options, recordings, jax.local_devices())(params)
-    judged = [judge(*one) for one in zip(recordings, timelines, [counting] * len(sums), sums, strict=True)]
-    return timelines, judged
+    results = [
+        make_result(*one) for one in zip(recordings, timelines, [counting] * len(sums), sums, strict=True)
+    ]
+    return timelines, results
 
 
 def main(argv: Sequence[str]) -> None:
@@ -141,14 +143,14 @@ def main(argv: Sequence[str]) -> None:
         raise ValueError(f"--output {args.output}: must be a file in a folder that exists")
     if args.output and args.output.suffix == ".html":
         raise ValueError(f"--output {args.output}: name the JSON file; the page is written beside it")
-    cli.use_compilation_cache()
+    jax_setup.use_compilation_cache()
     found = evaluate(args.checkpoint, args.data, args.recordings, args.split, args.baselines, args.against)
     print(table(found.report))
     if args.output:
         with written_beside(args.output) as beside:
             beside.write_text(json.dumps(found.report, indent=2, allow_nan=False) + "\n")
         page = args.output.with_suffix(".html")
-        write_html(page, found.report, found.judged, found.timelines, found.counting, found.baselines)
+        write_html(page, found.report, found.results, found.timelines, found.counting, found.baselines)
         print(f"report: {args.output}, {page}")
 
 

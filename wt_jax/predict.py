@@ -10,15 +10,16 @@ import numpy as np
 from tqdm import tqdm
 
 from wt_jax.counting.prediction import Prediction
-from wt_jax.data.recordings import is_writable
-from wt_jax.inference.input_files import find_sources, is_video, name_sources
+from wt_jax.inference.input_files import find_input_files, is_video, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.results import about_landmarks, document, write_results
-from wt_jax.pose.estimator import PoseEstimator, pose_model
+from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.extraction import extract_with_remark
 from wt_jax.pose.joint_angles import MAX_GAP_S
 from wt_jax.pose.landmarks import Landmarks, load_landmarks
-from wt_jax.runtime import cli
+from wt_jax.pose.model_file import pose_model
+from wt_jax.runtime import cli, jax_setup
+from wt_jax.runtime.files import is_writable
 
 _LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
@@ -95,10 +96,10 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
 
-    sources, failed = find_sources(options.videos, options.output)
-    names = name_sources(sources)
+    sources, failed = find_input_files(options.videos, options.output)
+    names = name_results(sources)
     check_output(options.output, names)
-    cli.use_compilation_cache()
+    jax_setup.use_compilation_cache()
     predictor = Predictor.restore(options.checkpoint)
     model = None
     if any(map(is_video, sources)):

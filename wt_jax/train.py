@@ -10,13 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from wt_jax import config
-from wt_jax.runtime import cli, failure
+from wt_jax.runtime import cli, coordination, failure, jax_setup
 from wt_jax.runtime.files import only_writer
 from wt_jax.runtime.jax_setup import explain_out_of_memory, keep_freed
 from wt_jax.training.history import TensorBoard
 from wt_jax.training.metrics import scores
 from wt_jax.training.optimizer import set_learning_rate
-from wt_jax.training.setup import Run, start
+from wt_jax.training.setup import TrainingRun, start_run
 from wt_jax.training.train_step import all_devices, reset_sums, state_template
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
@@ -26,7 +26,7 @@ class NonFiniteLossError(ValueError):
     """A training step's loss, or the validation loss, was infinite or not a number."""
 
 
-def train_epoch(run: Run, stop: cli.Stop) -> dict[str, float] | None:
+def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
     """Trains to the end of the epoch: its training scores, or None where a signal cut it short."""
     n_dispatches, train = run.dispatches_per_epoch, run.options.train
     n_windows = train.steps_per_dispatch * train.batch_size  # of one dispatch
@@ -34,7 +34,7 @@ def train_epoch(run: Run, stop: cli.Stop) -> dict[str, float] | None:
     waited_s, start_s, pending = 0.0, time.perf_counter(), None
     bar = tqdm(
         desc=f"epoch {len(run.history) + 1}", total=n_dispatches * n_windows, initial=first * n_windows,
-        unit=" windows", unit_scale=True, leave=False, disable=None if failure.is_first() else True,
+        unit=" windows", unit_scale=True, leave=False, disable=None if coordination.is_first() else True,
     )  # fmt: skip
     for _ in range(first, n_dispatches):
         draw_s = time.perf_counter()
@@ -63,7 +63,7 @@ def train_epoch(run: Run, stop: cli.Stop) -> dict[str, float] | None:
     }
 
 
-def fit(run: Run, board: TensorBoard | None, stop: cli.Stop) -> None:
+def fit(run: TrainingRun, board: TensorBoard | None, stop: cli.Stop) -> None:
     """The loop: epochs until the last, the early stop or a signal, each with a checkpoint at its end."""
     while not (run.is_over or run.heed(stop)):
         epoch = train_epoch(run, stop)
@@ -74,7 +74,7 @@ def fit(run: Run, board: TensorBoard | None, stop: cli.Stop) -> None:
             "epoch %d trained in %.2f s, step %d", len(run.history) + 1, epoch["epoch_seconds"], run.step
         )
         started_s = time.perf_counter()
-        validation = scores(run.validate(run.state.best_params), run.options.loss.segmentation_weight)
+        validation = scores(run.validate(run.state.eval_params), run.options.loss.segmentation_weight)
         validation_s = time.perf_counter() - started_s
         _log.debug("validation: %s", validation)
         loss = validation["segmentation_loss"]
@@ -103,7 +103,7 @@ def fit(run: Run, board: TensorBoard | None, stop: cli.Stop) -> None:
         print(_epoch_line(run, epoch, is_best), flush=True)
 
 
-def _last_loss(run: Run, first_step: int, losses_K: jax.Array) -> float:
+def _last_loss(run: TrainingRun, first_step: int, losses_K: jax.Array) -> float:
     """The last loss of a dispatch; raises NonFiniteLossError at the first one that is not finite."""
     values = np.asarray(jax.device_get(losses_K))
     for step, value in enumerate(values, first_step):
@@ -113,7 +113,7 @@ def _last_loss(run: Run, first_step: int, losses_K: jax.Array) -> float:
     return float(values[-1])
 
 
-def _not_finite(run: Run, what: str, value: float, step: int) -> NonFiniteLossError:
+def _not_finite(run: TrainingRun, what: str, value: float, step: int) -> NonFiniteLossError:
     kept = run.checkpoints.latest_step
     return NonFiniteLossError(
         f"the {what} is {value} at step {step} (epoch {len(run.history) + 1}). "
@@ -122,7 +122,7 @@ def _not_finite(run: Run, what: str, value: float, step: int) -> NonFiniteLossEr
     )
 
 
-def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
+def _epoch_line(run: TrainingRun, epoch: dict[str, float], is_best: bool) -> str:
     n_epochs = run.options.train.epochs
     parts_s = [epoch[key] for key in ("epoch_seconds", "validation_seconds", "checkpoint_seconds")]
     left_s = (n_epochs - len(run.history)) * sum(parts_s)
@@ -143,22 +143,22 @@ def _epoch_line(run: Run, epoch: dict[str, float], is_best: bool) -> str:
     return line
 
 
-def calibrate_best(run: Run) -> None:
+def calibrate_best(run: TrainingRun) -> None:
     """Chooses how the best checkpoint's timelines are read, on validation, and keeps that in it."""
     step = run.checkpoints.served_step
     assert step is not None
     template = state_template(run.options, all_devices())
-    counting = run.calibrate(run.checkpoints.restore(step, template).best_params)
+    counting = run.calibrate(run.checkpoints.restore(step, template).eval_params)
     if counting is None:
         print("warning: too few validation recordings with known repetitions: thresholds are the defaults")
-    elif failure.is_first():
+    elif coordination.is_first():
         run.checkpoints.save_counting(step, counting)
 
 
 @contextlib.contextmanager
-def open_board(run: Run) -> Iterator[TensorBoard | None]:
+def open_board(run: TrainingRun) -> Iterator[TensorBoard | None]:
     """TensorBoard's file, of process 0."""
-    if not failure.is_first():
+    if not coordination.is_first():
         yield None
         return
     about = f"data: {run.about_data['data']}"
@@ -166,7 +166,7 @@ def open_board(run: Run) -> Iterator[TensorBoard | None]:
         yield board
 
 
-def finish(run: Run) -> None:
+def finish(run: TrainingRun) -> None:
     """Writes the history and its picture; a disk that is full must not hide why the run ended."""
     if len(run.history):
         try:
@@ -180,14 +180,14 @@ def finish(run: Run) -> None:
 def train(options: config.Config) -> int:
     """A run from its start, or from where it was, to its end or a signal: the exit status."""
     try:
-        run = start(options)
+        run = start_run(options)
         with open_board(run) as board, cli.catch_stop() as stop:
             try:
                 fit(run, board, stop)
                 if run.is_over:
                     calibrate_best(run)
             finally:
-                if failure.is_first():
+                if coordination.is_first():
                     finish(run)
     except jax.errors.JaxRuntimeError as error:
         raise explain_out_of_memory(error, options) or error from error
@@ -211,9 +211,12 @@ def train(options: config.Config) -> int:
 
 def main(argv: Sequence[str]) -> int:
     options = config.parse(argv)
-    cli.use_compilation_cache()
+    jax_setup.use_compilation_cache()
     keep_freed()
-    with failure.joined(), only_writer(options.workdir) if failure.is_first() else contextlib.nullcontext():
+    with (
+        failure.joined(),
+        only_writer(options.workdir) if coordination.is_first() else contextlib.nullcontext(),
+    ):
         return train(options)
 
 

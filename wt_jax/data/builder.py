@@ -10,12 +10,14 @@ from types import MappingProxyType
 import numpy as np
 from tqdm import tqdm
 
-from wt_jax.data.labels import VIDEO_SUFFIXES, Span, class_known, read_segments, read_starts
-from wt_jax.data.recordings import Recording, is_writable, load_recording, other_recordings, save_recording
+from wt_jax.data.labels import Span, class_known, read_segments, read_starts
+from wt_jax.data.recordings import Recording, load_recording, other_recordings, save_recording
 from wt_jax.data.splits import SPLITS, assign_splits, audit, read_manifest
 from wt_jax.pose.joint_angles import pose_sequence, to_frame
 from wt_jax.pose.landmarks import load_landmarks
+from wt_jax.runtime.files import is_writable
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
+from wt_jax.video.formats import VIDEO_SUFFIXES
 
 MIN_FRAMES = 30  # one window at the default of 1 s
 _LAYOUT = "expected landmarks/<class>/<video>.npz and labels/<class>/<video>.csv, see data/README.md"
@@ -75,7 +77,7 @@ def build(
     _check_folders(root, output)
     manifest, segments = read_manifest(root), read_segments(root)
     report = Report()
-    sources = _find_sources(root, classes, not_extracted, report.left_out)
+    files_of = _find_files(root, classes, not_extracted, report.left_out)
     present = {_name(path) for folder in ("landmarks", "raw") for path in root.glob(f"{folder}/*/*")}
     for table, names in (("manifest.csv", manifest), ("segments.csv", segments)):
         report.left_out += [
@@ -85,15 +87,15 @@ def build(
         ]
 
     found: list[Recording] = []
-    for name, source in tqdm(sources.items(), desc="recordings", unit="", disable=None if progress else True):
+    for name, files in tqdm(files_of.items(), desc="recordings", unit="", disable=None if progress else True):
         try:
-            found.append(_load_or_build(name, source, segments.get(name), output / f"{name}.npz"))
+            found.append(_load_or_build(name, files, segments.get(name), output / f"{name}.npz"))
         except (ValueError, OSError) as error:
-            report.left_out.append((source.landmarks, str(error)))
+            report.left_out.append((files.landmarks, str(error)))
             continue
         except MemoryError as error:
             reason = f"not enough memory ({error}): is it one video, and its fps right? cut it into parts"
-            report.left_out.append((source.landmarks, reason))
+            report.left_out.append((files.landmarks, reason))
             continue
         if not found[-1].split:  # built anew: better said now than after all the others
             _check_writable(output)
@@ -164,7 +166,7 @@ def fingerprint(recordings: Sequence[Recording]) -> str:
 
 
 @dataclass(frozen=True)
-class _Source:
+class _RecordingFiles:
     landmarks: Path
     labels: Path | None
 
@@ -187,14 +189,14 @@ def _name(path: Path) -> str:
     return f"{canonical_class(path.parent.name)}/{path.stem}"
 
 
-def _find_sources(
+def _find_files(
     root: Path, classes: Sequence[str], not_extracted: Mapping[Path, str], left_out: list[tuple[Path, str]]
-) -> dict[str, _Source]:
+) -> dict[str, _RecordingFiles]:
     """Recording name -> its files, sorted by name; what fits nowhere goes to `left_out`."""
     landmarks = _files_by_name(root / "landmarks", (".npz",), classes, left_out)
     labels = _files_by_name(root / "labels", (".csv",), classes, left_out)
     videos = _files_by_name(root / "raw", VIDEO_SUFFIXES, classes, left_out)
-    sources = {}
+    files_of = {}
     for name, paths in sorted(landmarks.items()):
         of_name = labels.get(name, [])
         several = paths if len(paths) > 1 else of_name
@@ -202,14 +204,14 @@ def _find_sources(
             names = " and ".join(map(str, several))
             left_out.append((paths[0], f"two files for one video, {names}: remove or rename one"))
         else:
-            sources[name] = _Source(paths[0], of_name[0] if of_name else None)
+            files_of[name] = _RecordingFiles(paths[0], of_name[0] if of_name else None)
     extract = f"no landmarks yet: python -m wt_jax.build_dataset --data {root} extracts them"
     for name in sorted(videos.keys() - landmarks.keys()):
         left_out += [(path, not_extracted.get(path, extract)) for path in videos[name]]
     for name in sorted(labels.keys() - landmarks.keys() - videos.keys()):
         reason = "labels without landmarks or a video of that name: rename or remove"
         left_out += [(path, reason) for path in labels[name]]
-    return sources
+    return files_of
 
 
 def _files_by_name(
@@ -236,12 +238,12 @@ def _files_by_name(
     return files
 
 
-def _load_or_build(name: str, source: _Source, spans: list[Span] | None, built: Path) -> Recording:
+def _load_or_build(name: str, files: _RecordingFiles, spans: list[Span] | None, built: Path) -> Recording:
     """The recording as it lies in `built` if its source is unchanged, else a new one in no group or split."""
-    digest = hashlib.sha256(source.landmarks.read_bytes())
-    digest.update(source.labels.read_bytes() if source.labels else b"")
+    digest = hashlib.sha256(files.landmarks.read_bytes())
+    digest.update(files.labels.read_bytes() if files.labels else b"")
     where_known = None if spans is None else [(span.first, span.last) for span in spans]
-    digest.update(repr((source.labels is not None, where_known)).encode())
+    digest.update(repr((files.labels is not None, where_known)).encode())
     if built.exists():
         try:
             recording = load_recording(built)
@@ -249,19 +251,19 @@ def _load_or_build(name: str, source: _Source, spans: list[Span] | None, built: 
                 return recording
         except ValueError:
             pass  # of another version, or broken: built again below
-    return _build_recording(name, source, spans, digest.hexdigest())
+    return _build_recording(name, files, spans, digest.hexdigest())
 
 
-def _build_recording(name: str, source: _Source, spans: list[Span] | None, digest: str) -> Recording:
-    landmarks = load_landmarks(source.landmarks)
+def _build_recording(name: str, files: _RecordingFiles, spans: list[Span] | None, digest: str) -> Recording:
+    landmarks = load_landmarks(files.landmarks)
     times_s = landmarks.times_s
     class_name = name.split("/")[0]
-    starts = read_starts(source.labels, len(times_s)) if source.labels else None
+    starts = read_starts(files.labels, len(times_s)) if files.labels else None
     if class_name == NO_EXERCISE:
         if starts is not None and starts.size:
             n = starts.size
             raise ValueError(
-                f"{source.labels}: {n} repetitions in {NO_EXERCISE}: label them 0, or move the video"
+                f"{files.labels}: {n} repetitions in {NO_EXERCISE}: label them 0, or move the video"
             )
         starts = np.zeros(0, np.int32)
     angles_FxJ, points_FxLx3, valid_F = pose_sequence(

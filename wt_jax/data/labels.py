@@ -1,20 +1,17 @@
 """Label files (where repetitions start), segments.csv (where the class is certain), and soft targets."""
 
-import csv
 import math
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from wt_jax.data.csv_tables import parse_number, parse_whole_number, read_table, recording_name
 from wt_jax.runtime.files import written_beside
-from wt_jax.skeleton import FRAME_RATE_HZ, canonical_class
+from wt_jax.skeleton import FRAME_RATE_HZ
 
 KERNELS = ("gaussian", "lorentzian")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
-_ALIASES = {"frame": "frame_index"}  # label files in the wild
-_FOLDERS = ("landmarks", "raw", "labels")
 _SAME_TIME_S = 1e-7  # rounding of times
 
 
@@ -37,7 +34,7 @@ def read_starts(path: Path | str, n_frames: int) -> np.ndarray:
     first_at: dict[int, str] = {}
     starts = []
     for where, row in read_table(path, ("frame", "label")):
-        frame = _whole(row["frame"], where, "frame")
+        frame = parse_whole_number(row["frame"], where, "frame")
         if frame >= n_frames:
             raise ValueError(
                 f"{where}: frame={frame} is beyond the last frame, {n_frames - 1}: "
@@ -48,7 +45,7 @@ def read_starts(path: Path | str, n_frames: int) -> np.ndarray:
                 f"{where}: frame={frame} is listed twice, first in {first_at[frame]}: keep one row"
             )
         first_at[frame] = where
-        label = _number(row["label"])
+        label = parse_number(row["label"])
         if label not in (0, 1):
             raise ValueError(f"{where}: label={row['label']!r}: must be 0, or 1 where a repetition starts")
         if label == 1:
@@ -78,7 +75,7 @@ def read_segments(root: Path | str) -> dict[str, list[Span]]:
     if not path.exists():
         return spans
     for where, row in read_table(path, ("file", "first", "last")):
-        first, last = (_whole(row[column], where, column) for column in ("first", "last"))
+        first, last = (parse_whole_number(row[column], where, column) for column in ("first", "last"))
         if first > last:
             raise ValueError(f"{where}: first={first} is after last={last}: swap them")
         spans.setdefault(recording_name(row["file"], where), []).append(Span(first, last, where))
@@ -125,73 +122,3 @@ def soft_targets(
     if kernel == "gaussian":
         return np.exp2(-((distance_F / width_frames) ** 2)).astype(np.float32)
     return (1.0 / (1.0 + (distance_F / width_frames) ** 2)).astype(np.float32)
-
-
-def read_table(
-    path: Path | str, columns: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Rows of a CSV file: ("file:line", {column: text}), with the named columns among its own.
-
-    A column that is `optional` is in the rows where the file has it.
-
-    Raises ValueError, with file and line, for a missing column, a short row, and what is no CSV text.
-    """
-    path = Path(path)
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.reader(file)
-        try:
-            header = [cell.strip().lower() for cell in next(reader, [])]
-            position = {}
-            for column in columns:
-                name = column if column in header else _ALIASES.get(column, column)
-                if name not in header:
-                    found = ", ".join(header) or "nothing"
-                    raise ValueError(
-                        f"{path}:1: no column {column!r} (found: {found}): the first line names the columns"
-                    )
-                position[column] = header.index(name)
-            position |= {column: header.index(column) for column in optional if column in header}
-            for cells in reader:
-                where = f"{path}:{reader.line_num}"
-                if not any(cell.strip() for cell in cells):
-                    continue
-                if len(cells) <= max(position.values()):
-                    raise ValueError(
-                        f"{where}: {len(cells)} cells where the header names {len(header)}: complete the row"
-                    )
-                yield where, {column: cells[i].strip() for column, i in position.items()}
-        except (UnicodeDecodeError, csv.Error) as error:
-            raise ValueError(
-                f"{path}:{reader.line_num + 1}: no CSV text in UTF-8 ({error}): save it again as such"
-            ) from None
-
-
-def recording_name(file: str, where: str) -> str:
-    """`landmarks/push-ups/anna.npz`, or the same under `raw/` or `labels/`, -> `push-ups/anna`.
-
-    Raises ValueError, beginning with `where`, for a path that leaves the data root or has other folders.
-    """
-    path = PurePosixPath(file.replace("\\", "/"))
-    if path.is_absolute() or ".." in path.parts or ":" in file:
-        raise ValueError(
-            f"{where}: file={file!r} leaves the data root: write it relative, landmarks/<class>/<video>.npz"
-        )
-    parts = path.parts[1:] if path.parts[:1] and path.parts[0] in _FOLDERS else path.parts
-    if len(parts) != 2:
-        raise ValueError(f"{where}: file={file!r}: must be landmarks/<class>/<video>.npz")
-    is_known = path.suffix.lower() in (".npz", ".csv", *VIDEO_SUFFIXES)
-    return f"{canonical_class(parts[0])}/{path.stem if is_known else path.name}"
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _whole(text: str, where: str, column: str) -> int:
-    value = _number(text)
-    if not value.is_integer() or value < 0:
-        raise ValueError(f"{where}: {column}={text!r}: must be a whole number, 0 or more")
-    return int(value)

@@ -8,7 +8,7 @@ from pathlib import Path
 from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings_folder
 from wt_jax.data.recordings import Recording, load_recordings
 from wt_jax.data.splits import audit
-from wt_jax.synthetic.camera import make_recordings
+from wt_jax.data.synthetic_recordings import make_recordings
 
 _DEFAULT_ROOT = "data"
 SYNTHETIC = "synthetic"  # what everything written says of data that nobody moved for
@@ -16,7 +16,7 @@ _SYNTHETIC_SEED = 0  # fixed, so that a checkpoint is evaluated on the data that
 
 
 @dataclasses.dataclass(frozen=True)
-class Corpus:
+class Dataset:
     data: str  # the data root, or SYNTHETIC
     recordings: list[Recording]
     fingerprint: str
@@ -25,7 +25,7 @@ class Corpus:
         return [recording for recording in self.recordings if recording.split in splits]
 
 
-def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Path) -> Corpus:
+def load_dataset(root: str, recordings: str, classes: Sequence[str], fallback: Path) -> Dataset:
     """Recordings of `root`; builds what is missing or changed there.
 
     Where the root cannot be written and `recordings` is not set, they are kept below `fallback`. The
@@ -43,7 +43,7 @@ def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Pa
             )
         print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
         made = make_recordings(classes, _SYNTHETIC_SEED)
-        return Corpus(SYNTHETIC, made, fingerprint(made))
+        return Dataset(SYNTHETIC, made, fingerprint(made))
     has_landmarks, has_videos = (_has_files(Path(root) / name) for name in ("landmarks", "raw"))
     if has_videos and not has_landmarks:
         raise ValueError(
@@ -60,7 +60,7 @@ def load_corpus(root: str, recordings: str, classes: Sequence[str], fallback: Pa
         found = load_recordings(recordings or Path(root) / "recordings", classes)
         audit(found)
     print(f"data: {root}")
-    return Corpus(str(root), found, fingerprint(found))
+    return Dataset(str(root), found, fingerprint(found))
 
 
 def _has_files(folder: Path) -> bool:

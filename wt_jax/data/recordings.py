@@ -1,8 +1,6 @@
 """Recordings: one video as training reads it, `data/recordings/<class>/<video>.npz`."""
 
 import hashlib
-import os
-import stat
 import zipfile
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -160,15 +158,3 @@ def other_recordings(folder: Path | str, classes: Sequence[str], names: Collecti
                 if "recording_version.npy" in archive.namelist():
                     others.append(path)
     return others
-
-
-def is_writable(folder: Path | str) -> bool:
-    """Can files be made there? A folder not there yet asks its nearest parent.
-
-    Root may write anywhere, so a mode without any write bit counts as a no as well.
-    """
-    folder = Path(folder).absolute()
-    while not folder.exists():
-        folder = folder.parent
-    has_write_bit = folder.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
-    return folder.is_dir() and bool(has_write_bit) and os.access(folder, os.W_OK | os.X_OK)

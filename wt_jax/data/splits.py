@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from wt_jax.data.labels import read_table, recording_name
+from wt_jax.data.csv_tables import read_table, recording_name
 from wt_jax.data.recordings import Recording
 
 SPLITS = ("train", "val", "test")

@@ -20,13 +20,15 @@ from wt_jax.counting.decoding import Repetition
 from wt_jax.counting.key_angle import angle_starts, key_angle
 from wt_jax.data.recordings import Recording
 from wt_jax.evaluation.knn_baseline import CONTRACTED, EXTENDED, Neighbours, State, count_visits
-from wt_jax.evaluation.recording_result import Judged
+from wt_jax.evaluation.recording_result import RecordingResult
 from wt_jax.skeleton import NO_EXERCISE
 
 _Confidences = dict[State, np.ndarray]
 
 
-def baselines(train: Sequence[Recording], recordings: Sequence[Recording]) -> dict[str, list[Judged]]:
+def baselines(
+    train: Sequence[Recording], recordings: Sequence[Recording]
+) -> dict[str, list[RecordingResult]]:
     """Name -> what it says of each of `recordings`, knowing only those of `train`.
 
     Raises ValueError where `train` is empty or has no moving body in it, or holds one of `recordings`.
@@ -41,33 +43,33 @@ def baselines(train: Sequence[Recording], recordings: Sequence[Recording]) -> di
     majority = Counter(recording.class_name for recording in train).most_common(1)[0][0]
     neighbours = Neighbours(train)
     delay_frames = _delay_frames(neighbours, train)
-    judged: dict[str, list[Judged]] = {"majority": [], "key_angle": [], "neighbours": []}
+    results: dict[str, list[RecordingResult]] = {"majority": [], "key_angle": [], "neighbours": []}
     for recording in recordings:
         by_pose = _by_neighbours(neighbours, delay_frames, recording)
-        judged["majority"].append(_judged(recording, majority, [], [], []))
-        judged["key_angle"].append(_by_key_angle(recording, by_pose.class_name))
-        judged["neighbours"].append(by_pose)
-    return judged
+        results["majority"].append(_result(recording, majority, [], [], []))
+        results["key_angle"].append(_by_key_angle(recording, by_pose.class_name))
+        results["neighbours"].append(by_pose)
+    return results
 
 
-def _judged(
+def _result(
     recording: Recording,
     class_name: str | None,
     starts: Sequence[int],
     heights: Sequence[float],
     repetitions: Sequence[Repetition],
-) -> Judged:
-    return Judged(
+) -> RecordingResult:
+    return RecordingResult(
         recording, class_name, np.array(starts, np.int32), np.array(heights), 0.0, tuple(repetitions)
     )
 
 
-def _by_key_angle(recording: Recording, class_name: str | None) -> Judged:
+def _by_key_angle(recording: Recording, class_name: str | None) -> RecordingResult:
     found = _angle_repetitions(recording, recording.class_name)
     end_to_end = []
     if class_name not in (None, NO_EXERCISE):
         end_to_end = _angle_repetitions(recording, class_name)
-    return _judged(recording, class_name, [r.frame for r in found], [r.confidence for r in found], end_to_end)
+    return _result(recording, class_name, [r.frame for r in found], [r.confidence for r in found], end_to_end)
 
 
 def _angle_repetitions(recording: Recording, class_name: str) -> list[Repetition]:
@@ -81,7 +83,7 @@ def _angle_repetitions(recording: Recording, class_name: str) -> list[Repetition
     ]
 
 
-def _by_neighbours(neighbours: Neighbours, delay_frames: int, recording: Recording) -> Judged:
+def _by_neighbours(neighbours: Neighbours, delay_frames: int, recording: Recording) -> RecordingResult:
     confidences = neighbours.confidences(recording)
     by_class: dict[str, float] = {}
     for (class_name, _), share_F in confidences.items():
@@ -92,7 +94,7 @@ def _by_neighbours(neighbours: Neighbours, delay_frames: int, recording: Recordi
     if recording.class_name != NO_EXERCISE:
         given = _visits(neighbours.confidences(recording, recording.class_name), delay_frames)
     starts = {r.frame: r.confidence for r in given}  # exercises that start at one frame are one start
-    return _judged(
+    return _result(
         recording, said if by_class[said] else None, list(starts), list(starts.values()), end_to_end
     )
 

@@ -22,7 +22,7 @@ from wt_jax.evaluation.console_report import (
     subsets,
     words,
 )
-from wt_jax.evaluation.recording_result import Judged, is_right, rows, start_curve
+from wt_jax.evaluation.recording_result import RecordingResult, is_right, rows, start_curve
 from wt_jax.runtime.files import written_beside
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
@@ -34,12 +34,12 @@ _CURVES_FRAMES = (4, 8, 15)
 def write_html(
     path: Path | str,
     report: Mapping[str, Any],
-    judged: Sequence[Judged],
+    results: Sequence[RecordingResult],
     timelines: Mapping[str, Timeline],
     counting: Counting,
-    baselines: Mapping[str, Sequence[Judged]] | None = None,
+    baselines: Mapping[str, Sequence[RecordingResult]] | None = None,
 ) -> None:
-    """Writes the page. `judged` and `baselines` are what `report` and its "baselines" were scored from.
+    """Writes the page. `results` and `baselines` are what `report` and its "baselines" were scored from.
 
     `timelines`, by the names of recordings: of the worst and of the best, those that are there are drawn.
     """
@@ -55,11 +55,11 @@ def write_html(
         "<h2>Exercise</h2>",
         _image(_confusion(report), "confusion matrices"),
         "<h2>Repetition starts</h2><p>The class is given. Dots: the working height.</p>",
-        _image(_curves(report, judged, baselines or {}), "precision-recall curves"),
+        _image(_curves(report, results, baselines or {}), "precision-recall curves"),
         "<h2>Counts</h2>",
-        _image(_counts(report, judged), "true and counted repetitions"),
+        _image(_counts(report, results), "true and counted repetitions"),
         _worst_table(report),
-        *_timelines(judged, timelines, counting),
+        *_timelines(results, timelines, counting),
     ]
     with written_beside(path) as beside:
         beside.write_text(_PAGE.format(title=html.escape(title), body="\n".join(parts)), encoding="utf-8")
@@ -124,13 +124,15 @@ def _confusion(report: Mapping[str, Any]) -> Figure:
 
 
 def _curves(
-    report: Mapping[str, Any], judged: Sequence[Judged], baselines: Mapping[str, Sequence[Judged]]
+    report: Mapping[str, Any],
+    results: Sequence[RecordingResult],
+    baselines: Mapping[str, Sequence[RecordingResult]],
 ) -> Figure:
     methods = methods_of(report)
     panels: dict[str, dict[str, Any]] = {}
     for frames in _CURVES_FRAMES:
         panel = panels.setdefault(f"{frames} frames, {1000 * frames / FRAME_RATE_HZ:.0f} ms", {})
-        for name, of_method in {THIS: judged, **baselines}.items():
+        for name, of_method in {THIS: results, **baselines}.items():
             _, precision, recall = start_curve(of_method, frames)
             starts = methods[name]["rep_start"]
             working = (starts[f"recall_{frames}"], starts[f"precision_{frames}"])
@@ -138,8 +140,8 @@ def _curves(
     return draw_curves(panels)
 
 
-def _counts(report: Mapping[str, Any], judged: Sequence[Judged]) -> Figure:
-    known = [one for one in judged if one.is_exercise and one.n_true is not None]
+def _counts(report: Mapping[str, Any], results: Sequence[RecordingResult]) -> Figure:
+    known = [one for one in results if one.is_exercise and one.n_true is not None]
     points = {
         "end to end": [(one.recording.class_name, one.n_true or 0, one.n_end_to_end) for one in known],
         "class given": [(one.recording.class_name, one.n_true or 0, one.n_class_given) for one in known],
@@ -148,10 +150,10 @@ def _counts(report: Mapping[str, Any], judged: Sequence[Judged]) -> Figure:
 
 
 def _timelines(
-    judged: Sequence[Judged], timelines: Mapping[str, Timeline], counting: Counting
+    results: Sequence[RecordingResult], timelines: Mapping[str, Timeline], counting: Counting
 ) -> Iterator[str]:
-    by_name = {one.recording.name: one for one in judged}
-    ranked = [row for row in rows(judged) if row["name"] in timelines]
+    by_name = {one.recording.name: one for one in results}
+    ranked = [row for row in rows(results) if row["name"] in timelines]
     right = [row for row in ranked if is_right(row) and row["class"] != NO_EXERCISE]
     best = sorted(right, key=lambda row: (-(row["repetitions"] or 0), row["missed_15"] or 0))
     worst = [row for row in ranked if not is_right(row)]

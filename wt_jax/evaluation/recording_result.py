@@ -28,7 +28,7 @@ WIDEST = TOLERANCES_FRAMES[-1]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Judged:
+class RecordingResult:
     """One recording, and what a method says of it, twice over.
 
     Class given: `starts`, int32, sorted, with `heights`, how sure of each in [0, 1]. They reach down to
@@ -81,7 +81,9 @@ class Judged:
         return sum(r.class_name == own or not self.is_exercise for r in self.repetitions)
 
 
-def judge(recording: Recording, timeline: Timeline, counting: Counting, sums: Sums | None = None) -> Judged:
+def make_result(
+    recording: Recording, timeline: Timeline, counting: Counting, sums: Sums | None = None
+) -> RecordingResult:
     """What a timeline says. The recording's class is the one of most probability over its valid frames."""
     starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
     segments = find_segments(timeline, counting)
@@ -92,7 +94,7 @@ def judge(recording: Recording, timeline: Timeline, counting: Counting, sums: Su
     low = ~tall & ~np.isin(starts, aligned)  # candidates that do not count stay where they are
     starts, heights = np.append(starts[low], aligned), np.append(heights[low], heights[tall])
     order = np.argsort(starts)
-    return Judged(
+    return RecordingResult(
         recording=recording,
         class_name=timeline.classes[int(mean_C.argmax())] if timeline.valid_F.any() else None,
         starts=starts[order],
@@ -136,10 +138,12 @@ def precision_recall(
     return heights_P[ends], found / (ends + 1), found / n_true if n_true else np.full(len(ends), np.nan)
 
 
-def start_curve(judged: Sequence[Judged], tolerance_frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def start_curve(
+    results: Sequence[RecordingResult], tolerance_frames: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`precision_recall` of the starts of exercise recordings with known repetitions, the class given."""
     heights, hits, n_true = [np.zeros(0)], [np.zeros(0, bool)], 0
-    for one in judged:
+    for one in results:
         if one.is_exercise and one.recording.starts is not None:
             heights.append(one.heights)
             hits.append(match(one.recording.starts, one.starts, one.heights, tolerance_frames) >= 0)
@@ -152,11 +156,11 @@ def last_of_each(sorted_P: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.append(sorted_P[1:] != sorted_P[:-1], len(sorted_P) > 0)[: len(sorted_P)])
 
 
-def rows(judged: Sequence[Judged]) -> list[dict[str, Any]]:
+def rows(results: Sequence[RecordingResult]) -> list[dict[str, Any]]:
     """One row a recording, the worst first: by repetitions that the end-to-end count is off, a wrong class,
     then starts missed or false at 15 frames with the class given. None where the truth is not known.
     """
-    return sorted(map(_row, judged), key=_badness)
+    return sorted(map(_row, results), key=_badness)
 
 
 def is_right(row: dict[str, Any]) -> bool:
@@ -164,7 +168,7 @@ def is_right(row: dict[str, Any]) -> bool:
     return row["class"] == row["predicted"] and row["repetitions"] in (None, row["counted"])
 
 
-def _row(one: Judged) -> dict[str, Any]:
+def _row(one: RecordingResult) -> dict[str, Any]:
     missed = false = None
     if one.is_exercise and one.recording.starts is not None:
         working = one.heights >= one.working_height

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from wt_jax.evaluation import scores
-from wt_jax.evaluation.bootstrap import make_columns
-from wt_jax.evaluation.recording_result import Judged, is_right, rows
+from wt_jax.evaluation.bootstrap import make_result_columns
+from wt_jax.evaluation.recording_result import RecordingResult, is_right, rows
 from wt_jax.skeleton import NO_EXERCISE
 
 _INTERVAL_PERCENT = (2.5, 97.5)
@@ -19,7 +19,7 @@ _N_WORST = 10
 
 
 def score(
-    judged: Sequence[Judged], classes: Sequence[str], draws: int = 1000, seed: int = 0
+    results: Sequence[RecordingResult], classes: Sequence[str], draws: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
     """The scores as JSON. What cannot be computed is None, and says why under "reasons".
 
@@ -29,32 +29,32 @@ def score(
     nmae alone leaves out. Repetition starts are those of the same recordings, the class given.
     Raises ValueError for no recordings, and for a class that is not one of `classes`.
     """
-    if not judged:
+    if not results:
         raise ValueError("no recording to score")
-    for one in judged:
+    for one in results:
         for name in (one.recording.class_name, one.class_name):
             if name is not None and name not in classes:
                 raise ValueError(f"{one.recording.name}: class {name!r} is none of {', '.join(classes)}")
-    columns = make_columns(judged, classes, draws, seed)
+    columns = make_result_columns(results, classes, draws, seed)
     report: dict[str, Any] = {
-        "recordings": len(judged),
+        "recordings": len(results),
         "groups": int(columns.groups_N.max()) + 1,
         "bootstrap": {"draws": draws, "seed": seed},
         "intervals": {},
         "reasons": {},
     }
 
-    def add(section: scores.Section, *path: str) -> None:
+    def add(section: scores.ScoreGroup, *path: str) -> None:
         _add(report, section, columns.groups_N, path)
 
     def add_repetitions(among_N: np.ndarray, *path: str) -> None:
         for key, section in scores.repetitions(columns, among_N).items():
             add(section, *path, key)
 
-    window_exercise, segmentation = scores.windows(columns, judged)
+    window_exercise, segmentation = scores.windows(columns, results)
     add(scores.exercise(columns), "exercise")
     add(window_exercise, "exercise")
-    add_repetitions(np.ones(len(judged), bool))
+    add_repetitions(np.ones(len(results), bool))
     report |= {"by_exercise": {}, "by_duration": {}}
     for i, name in enumerate(classes):
         if (columns.class_N == i).any():
@@ -65,12 +65,12 @@ def score(
         add_repetitions(among_N, "by_duration", name)
     add(scores.no_exercise(columns), "no_exercise")
     add(segmentation, "segmentation")
-    report["worst"] = [row for row in rows(judged)[:_N_WORST] if not is_right(row)]
+    report["worst"] = [row for row in rows(results)[:_N_WORST] if not is_right(row)]
     return report
 
 
 def _add(
-    report: dict[str, Any], section: scores.Section, groups_N: np.ndarray, path: tuple[str, ...]
+    report: dict[str, Any], section: scores.ScoreGroup, groups_N: np.ndarray, path: tuple[str, ...]
 ) -> None:
     """Writes a section at `path` of the report, its intervals and its reasons beside it."""
     target, intervals = report, report["intervals"]

@@ -1,7 +1,7 @@
 """The sections of a report: scores over some of the recordings, for all of them and for bootstrap draws.
 
 Every score is a ratio of sums over recordings, or an area under a curve of such sums, so the same lines
-compute it for all recordings and for the draws of them (`columns.Columns.weights_DxN`).
+compute it for all recordings and for the draws of them (`bootstrap.ResultColumns.weights_DxN`).
 
 Letters: N recordings, P predicted starts, K tolerances, D draws, C classes.
 """
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from wt_jax.evaluation.bootstrap import Columns
-from wt_jax.evaluation.recording_result import TOLERANCES_FRAMES, WIDEST, Judged, last_of_each
+from wt_jax.evaluation.bootstrap import ResultColumns
+from wt_jax.evaluation.recording_result import TOLERANCES_FRAMES, WIDEST, RecordingResult, last_of_each
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 from wt_jax.training.metrics import Sums, macro_f1, scores
 
@@ -24,7 +24,7 @@ _NO_TRUE = "no repetition in these recordings"
 
 
 @dataclass(frozen=True, eq=False)
-class Section:
+class ScoreGroup:
     """Scores over some of the recordings: whole numbers as they are, and (D,) values, NaN where undefined."""
 
     among_N: np.ndarray
@@ -40,7 +40,7 @@ def _ratio(numerator_D: np.ndarray, denominator_D: np.ndarray) -> np.ndarray:
     return np.divide(numerator_D, denominator_D, out=out_D, where=denominator_D > 0)
 
 
-def repetitions(columns: Columns, among_N: np.ndarray) -> dict[str, Section]:
+def repetitions(columns: ResultColumns, among_N: np.ndarray) -> dict[str, ScoreGroup]:
     return {
         "rep_start": _rep_start(columns, among_N & columns.known_N),
         "count": _count(columns, among_N & columns.known_N, columns.end_to_end_N),
@@ -48,7 +48,7 @@ def repetitions(columns: Columns, among_N: np.ndarray) -> dict[str, Section]:
     }
 
 
-def _count(columns: Columns, among_N: np.ndarray, counted_N: np.ndarray) -> Section:
+def _count(columns: ResultColumns, among_N: np.ndarray, counted_N: np.ndarray) -> ScoreGroup:
     """Errors by recording; obo is the share off by one at most, exact that of none off."""
     weights_DxN, off_N = columns.weights_DxN[:, among_N], np.abs(counted_N - columns.true_N)[among_N]
     has_some_N = columns.true_N[among_N] > 0
@@ -61,10 +61,10 @@ def _count(columns: Columns, among_N: np.ndarray, counted_N: np.ndarray) -> Sect
         "exact": _ratio(weights_DxN @ (off_N == 0), n_D),
     }
     numbers = {"recordings": int(among_N.sum()), "recordings_with_repetitions": int(has_some_N.sum())}
-    return Section(among_N, values, numbers, _NO_COUNT, {"nmae": _NO_TRUE})
+    return ScoreGroup(among_N, values, numbers, _NO_COUNT, {"nmae": _NO_TRUE})
 
 
-def _rep_start(columns: Columns, among_N: np.ndarray) -> Section:
+def _rep_start(columns: ResultColumns, among_N: np.ndarray) -> ScoreGroup:
     """Average precision over all heights; the rest at the working height. The class is given."""
     weights_DxN = columns.weights_DxN * among_N
     true_D = weights_DxN @ columns.true_N
@@ -96,7 +96,7 @@ def _rep_start(columns: Columns, among_N: np.ndarray) -> Section:
     off_ms = sums_N(columns.distance_P) / FRAME_RATE_HZ * 1000
     values["mean_abs_error_ms"] = _ratio(weights_DxN @ off_ms, found_D)  # over those found at WIDEST
     numbers = {"recordings": int(among_N.sum()), "repetitions": int(true_D[0])}
-    return Section(among_N, values, numbers, _NO_COUNT, dict.fromkeys(values, _NO_TRUE) | why_null)
+    return ScoreGroup(among_N, values, numbers, _NO_COUNT, dict.fromkeys(values, _NO_TRUE) | why_null)
 
 
 def _average_precision(
@@ -122,7 +122,7 @@ def _average_precision(
     return _ratio(np.concatenate(areas), true_D)
 
 
-def exercise(columns: Columns) -> Section:
+def exercise(columns: ResultColumns) -> ScoreGroup:
     every_N = np.ones(len(columns.class_N), bool)
     confusion = _confusion(columns)
     n_classes = len(columns.classes)
@@ -139,17 +139,17 @@ def exercise(columns: Columns) -> Section:
         "confusion_recording": confusion[0, :n_classes, :n_classes].astype(int).tolist(),
         "recordings_without_class": int((~named_N).sum()),
     }
-    return Section(every_N if named_N.any() else ~every_N, values, numbers, "it names no exercise")
+    return ScoreGroup(every_N if named_N.any() else ~every_N, values, numbers, "it names no exercise")
 
 
-def _confusion(columns: Columns) -> np.ndarray:
+def _confusion(columns: ResultColumns) -> np.ndarray:
     """Recordings, (D, C+1, C+1) [true, predicted]; the last column holds those that no class is named for."""
     n = len(columns.classes) + 1
     cells_NxM = np.eye(n * n)[columns.class_N * n + columns.said_N]
     return (columns.weights_DxN @ cells_NxM).reshape(-1, n, n)
 
 
-def one_exercise(columns: Columns, index: int) -> Section:
+def one_exercise(columns: ResultColumns, index: int) -> ScoreGroup:
     confusion = _confusion(columns)
     right, true, said = confusion[:, index, index], confusion[:, index].sum(1), confusion[:, :, index].sum(1)
     values = {
@@ -159,10 +159,10 @@ def one_exercise(columns: Columns, index: int) -> Section:
     }
     among_N = columns.class_N == index
     why_null = {"precision": "no recording is said to be of this class"}
-    return Section(among_N, values, {"recordings": int(among_N.sum())}, why_null=why_null)
+    return ScoreGroup(among_N, values, {"recordings": int(among_N.sum())}, why_null=why_null)
 
 
-def no_exercise(columns: Columns) -> Section:
+def no_exercise(columns: ResultColumns) -> ScoreGroup:
     """A minute of frames in which somebody is seen. Starts are those of the class-given way of counting."""
     among_N = np.array([columns.classes[i] == NO_EXERCISE for i in columns.class_N])
     minutes_D = columns.weights_DxN @ (columns.minutes_N * among_N)
@@ -171,10 +171,10 @@ def no_exercise(columns: Columns) -> Section:
         "false_starts_per_minute": _ratio(columns.weights_DxN @ (columns.class_given_N * among_N), minutes_D),
     }
     numbers = {"minutes": float(minutes_D[0]), "recordings": int(among_N.sum())}
-    return Section(among_N, values, numbers, f"no recording of {NO_EXERCISE} with anybody in it")
+    return ScoreGroup(among_N, values, numbers, f"no recording of {NO_EXERCISE} with anybody in it")
 
 
-def by_duration(columns: Columns) -> dict[str, np.ndarray]:
+def by_duration(columns: ResultColumns) -> dict[str, np.ndarray]:
     """Recordings by the median time between their starts; "one_repetition" where there is no such time."""
     bins = {
         name: (columns.period_s_N >= low) & (columns.period_s_N < high)
@@ -183,13 +183,13 @@ def by_duration(columns: Columns) -> dict[str, np.ndarray]:
     return bins | {"one_repetition": columns.true_N == 1}
 
 
-def windows(columns: Columns, judged: Sequence[Judged]) -> tuple[Section, Section]:
+def windows(columns: ResultColumns, results: Sequence[RecordingResult]) -> tuple[ScoreGroup, ScoreGroup]:
     """The exercise of windows, and the frames' probability that a repetition starts, from summed Sums.
 
     Not defined for a method that has none.
     """
     n_classes = len(columns.classes)
-    sums = [Sums.zeros(n_classes) if one.sums is None else one.sums for one in judged]
+    sums = [Sums.zeros(n_classes) if one.sums is None else one.sums for one in results]
     flat = {
         key: np.array([np.ravel(getattr(one, key)) for one in sums]) for key in Sums.zeros(n_classes).__dict__
     }
@@ -206,7 +206,7 @@ def windows(columns: Columns, judged: Sequence[Judged]) -> tuple[Section, Sectio
     def column(name: str) -> np.ndarray:
         return np.array([of_draw[name] for of_draw in values])
 
-    has_windows = any(one.sums is not None for one in judged)
+    has_windows = any(one.sums is not None for one in results)
     exercise = {
         "accuracy_window": column("classification_accuracy"),
         "macro_f1_window": np.array([macro_f1(of_draw) for of_draw in confusion]),
@@ -216,7 +216,7 @@ def windows(columns: Columns, judged: Sequence[Judged]) -> tuple[Section, Sectio
         name: column(f"segmentation_{name}") for name in ("loss", "accuracy", "precision", "recall", "auc")
     }
     return (
-        Section(
+        ScoreGroup(
             flat["confusion_CxC"].sum(1) > 0,
             exercise,
             {
@@ -225,7 +225,7 @@ def windows(columns: Columns, judged: Sequence[Judged]) -> tuple[Section, Sectio
             },
             "no window of known class" if has_windows else "this method has no windows",
         ),
-        Section(
+        ScoreGroup(
             flat["histogram_2xN"].sum(1) > 0,
             segmentation,
             {"frames": int(totals["histogram_2xN"][0].sum())},

@@ -6,24 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from wt_jax.data.labels import VIDEO_SUFFIXES
 from wt_jax.runtime.files import UNREADABLE
+from wt_jax.video.formats import VIDEO_SUFFIXES
 
 LANDMARKS_SUFFIX = ".npz"
 
 
-def is_video(source: Path) -> bool:
+def is_video(file: Path) -> bool:
     """Whatever is no landmark file is tried as a video."""
-    return source.suffix.lower() != LANDMARKS_SUFFIX
+    return file.suffix.lower() != LANDMARKS_SUFFIX
 
 
-def find_sources(given: Sequence[Path], output: Path) -> tuple[list[Path], dict[Path, str]]:
+def find_input_files(given: Sequence[Path], output: Path) -> tuple[list[Path], dict[Path, str]]:
     """Videos and landmark files to look at, each once, in order; and what is wrong with others given.
 
     A folder stands for all videos in it and below, or, where there are none, for its landmark files. What
     lies in `output`, and hidden files and folders, are left out of folders.
     """
-    sources: dict[Path, Path] = {}
+    files: dict[Path, Path] = {}
     failed = {}
     for path in given:
         if not path.exists():
@@ -37,8 +37,8 @@ def find_sources(given: Sequence[Path], output: Path) -> tuple[list[Path], dict[
             if not found:
                 failed[path] = f"a folder without videos ({' '.join(VIDEO_SUFFIXES)}) or landmark files"
         for file in found:
-            sources.setdefault(file.resolve(), file)
-    return list(sources.values()), failed
+            files.setdefault(file.resolve(), file)
+    return list(files.values()), failed
 
 
 def _is_offered(file: Path, folder: Path, output: Path) -> bool:
@@ -56,25 +56,25 @@ def _holds_landmarks(file: Path) -> bool:
         return True  # reading it will say what is wrong
 
 
-def name_sources(sources: Sequence[Path]) -> dict[Path, str]:
+def name_results(files: Sequence[Path]) -> dict[Path, str]:
     """What each file's results are called: its name, and, of files of one name, that of its folder before it.
 
     Of as many folders as it takes; files of one name in one folder end in what they are: `a_mov`.
     """
-    names = {source: source.stem for source in sources}
-    in_folder = Counter((source.absolute().parent, source.stem.lower()) for source in sources)
-    for source in sources:
-        if in_folder[source.absolute().parent, source.stem.lower()] > 1:
-            names[source] += f"_{source.suffix[1:].lower()}"
+    names = {file: file.stem for file in files}
+    in_folder = Counter((file.absolute().parent, file.stem.lower()) for file in files)
+    for file in files:
+        if in_folder[file.absolute().parent, file.stem.lower()] > 1:
+            names[file] += f"_{file.suffix[1:].lower()}"
     own, n_folders = dict(names), 0
     while True:
         taken = Counter(name.lower() for name in names.values())  # some disks do not tell A from a
-        clashing = [source for source, name in names.items() if taken[name.lower()] > 1]
+        clashing = [file for file, name in names.items() if taken[name.lower()] > 1]
         if not clashing:
             return names
         n_folders += 1
-        for source in clashing:
-            folders = source.absolute().parent.parts[-n_folders:]
-            names[source] = "-".join([*(part.strip("/") for part in folders), own[source]])
-            if n_folders > len(source.absolute().parts):
-                names[source] += f"-{sources.index(source)}"
+        for file in clashing:
+            folders = file.absolute().parent.parts[-n_folders:]
+            names[file] = "-".join([*(part.strip("/") for part in folders), own[file]])
+            if n_folders > len(file.absolute().parts):
+                names[file] += f"-{files.index(file)}"

@@ -11,7 +11,7 @@ import numpy as np
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import Prediction, read_timeline
-from wt_jax.inference.restore import restore
+from wt_jax.inference.restore import restore_model
 from wt_jax.inference.sliding_window import Frames, Infer, make_infer, make_timelines
 from wt_jax.pose.joint_angles import pose_sequence
 from wt_jax.pose.landmarks import FPS, Landmarks
@@ -38,7 +38,7 @@ class Predictor:
         recordings), the defaults are used, and a line says so. Raises ValueError where there is no
         checkpoint, where it is damaged, or of other joint angles than this wt_jax computes.
         """
-        trained = restore(folder, jax.local_devices()[:1])
+        trained = restore_model(folder, jax.local_devices()[:1])
         if trained.chosen is None:
             print(f"note: {folder}: no thresholds were chosen for this checkpoint: defaults are used")
         identity = {
@@ -66,9 +66,9 @@ class Predictor:
         `pose_model` is a pose_landmarker_*.task file; without, as `estimator.pose_model` finds it. Raises
         ValueError for a video or a pose model that cannot be used.
         """
-        from wt_jax.pose import estimator, extraction  # here: landmarks alone need no MediaPipe
+        from wt_jax.pose import extraction, model_file  # here: landmarks alone need no MediaPipe
 
-        return self.predict(extraction.extract(path, estimator.pose_model(pose_model)))
+        return self.predict(extraction.extract(path, model_file.pose_model(pose_model)))
 
     def predict_landmarks(
         self, landmarks: np.ndarray, fps: float, width_px: float = 1, height_px: float = 1

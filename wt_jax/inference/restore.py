@@ -15,7 +15,7 @@ from wt_jax.training.train_step import state_template
 
 
 @dataclasses.dataclass(frozen=True)
-class Trained:
+class RestoredModel:
     """`chosen` are the thresholds kept in the checkpoint, None where none were chosen for it."""
 
     step: int
@@ -35,7 +35,7 @@ class Trained:
         return frozenset(self.meta["trained_on"])
 
 
-def restore(folder: Path | str, devices: Sequence[jax.Device]) -> Trained:
+def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> RestoredModel:
     """The checkpoint to serve of the workdir `folder`, on these devices.
 
     Raises ValueError where there is none, where it is damaged, or of other joint angles than this wt_jax
@@ -46,6 +46,6 @@ def restore(folder: Path | str, devices: Sequence[jax.Device]) -> Trained:
         meta, counting = checkpoints.meta(step), checkpoints.counting(step)
         options = config.unflatten(meta["config"])
         state = checkpoints.restore(step, state_template(options, devices))
-        return Trained(step, options, state.best_params, counting, meta)
+        return RestoredModel(step, options, state.eval_params, counting, meta)
     finally:
         checkpoints.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wt_jax.counting.prediction import Prediction
-from wt_jax.pose.landmarks import Landmarks, Source
+from wt_jax.pose.landmarks import Landmarks, Provenance
 from wt_jax.runtime.files import written_beside
 from wt_jax.visualization.overlay import annotate
 from wt_jax.visualization.plots import draw_timeline
@@ -36,7 +36,7 @@ def about(
     frames: int,
     frames_with_person: int,
     size_px: tuple[int, int],
-    origin: Source | None = None,
+    origin: Provenance | None = None,
 ) -> dict[str, Any]:
     """`source` of the document; what is not known is None."""
     return {
@@ -62,7 +62,7 @@ def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
         frames=len(times_s),
         frames_with_person=int(landmarks.seen_F.sum()),
         size_px=(landmarks.width_px, landmarks.height_px),
-        origin=landmarks.source,
+        origin=landmarks.provenance,
     )
 
 

@@ -5,6 +5,7 @@ Letters: N windows, F frames of all recordings together, T frames of a window, J
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Sequence
 
 import jax
@@ -14,6 +15,7 @@ import numpy as np
 from wt_jax import config
 from wt_jax.data.labels import soft_targets
 from wt_jax.data.recordings import REBUILD, Recording
+from wt_jax.input_pipeline.features import needs_points
 from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE
 
 UNKNOWN = -1  # class of a frame outside the spans in which the recording's class is certain
@@ -211,3 +213,24 @@ def gather(
         "labels_B": jnp.where(least_B == 127, UNKNOWN, least_B),
         "labelled_B": (least_B != UNKNOWN) & (least_B != 127) & ~padding_B,
     }
+
+
+def lay_out(
+    options: config.Config, recordings: Sequence[Recording], stride_frames: int
+) -> tuple[Sequences, Windows]:
+    """The frames that the model's inputs need and the windows to cut from them, with room to move."""
+    span = options.data.span_frames
+    # Room for a short recording at either end of a window, for the overhang, and for a stretched window.
+    stretch = (math.exp(options.augment.speed) - 1) / 2
+    gap = math.ceil(span * (1 + options.data.overhang + stretch)) + 1
+    sequences = make_sequences(
+        recordings, options.data.classes, options.labels, points=needs_points(options), gap_frames=gap
+    )
+    return sequences, cut_windows(
+        recordings,
+        sequences,
+        span,
+        stride_frames,
+        gap_frames=gap,
+        overhang_frames=options.data.overhang_frames,
+    )

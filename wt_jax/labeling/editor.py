@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wt_jax.labeling.marked_starts import Marks, MarksFile
+from wt_jax.labeling.marked_starts import MarkedStarts, MarkedStartsFile
 
 KEYS = (
     ("space", "play, pause"),
@@ -24,13 +24,13 @@ _NEAR_S = 0.5  # of a mark that "x" takes away
 _IDLE_MS = 30
 
 
-class Session:
+class Editor:
     """`times_s` are those of the video's frames. The draft on disk follows every edit.
 
     `is_asking`: it waits for what to do with marks that are not saved; `is_over`: the person is done.
     """
 
-    def __init__(self, marks: Marks, file: MarksFile, times_s: np.ndarray):
+    def __init__(self, marks: MarkedStarts, file: MarkedStartsFile, times_s: np.ndarray):
         self.marks = marks
         self.file = file
         self.times_s = times_s

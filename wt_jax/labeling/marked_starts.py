@@ -1,4 +1,4 @@
-"""Marks: repetition starts being set by hand over one video, with undo, and their file and draft on disk."""
+"""Repetition starts being set by hand over one video, with undo, and their file and draft on disk."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from wt_jax.data.labels import read_starts, write_starts
 
 
-class Marks:
+class MarkedStarts:
     """Where repetitions start, as a person edits it, and the cursor: all in frames of the video.
 
     `starts` is sorted. Every edit can be undone, back to how it was when opened, and done again.
@@ -48,7 +48,7 @@ class Marks:
         return self._go_to_first(start for start in reversed(self.starts) if start < self.cursor)
 
     def toggle(self) -> bool:
-        """Marks the frame at the cursor, or takes its mark away. Whether it is marked now."""
+        """MarkedStarts the frame at the cursor, or takes its mark away. Whether it is marked now."""
         self.replace(set(self.starts) ^ {self.cursor})
         return self.cursor in self.starts
 
@@ -94,7 +94,7 @@ class Marks:
         return frame is not None
 
 
-class MarksFile:
+class MarkedStartsFile:
     """The label file of one video, and beside it a hidden draft of what is not saved yet.
 
     A label file says of the whole video where its repetitions start, so half the work must not stand in
@@ -105,12 +105,12 @@ class MarksFile:
         self.path = Path(path)
         self.draft = self.path.with_name(f".{self.path.stem}.draft.csv")
 
-    def load(self, n_frames: int) -> Marks:
+    def load(self, n_frames: int) -> MarkedStarts:
         """The saved marks, with a draft's as one edit on top of them; none without any file.
 
         Raises ValueError, with the file, where one is damaged or goes beyond the last frame.
         """
-        marks = Marks(n_frames, self._read(self.path, n_frames))
+        marks = MarkedStarts(n_frames, self._read(self.path, n_frames))
         if self.draft.exists():
             marks.replace(self._read(self.draft, n_frames))
         return marks
@@ -119,13 +119,13 @@ class MarksFile:
     def is_there(self) -> bool:
         return self.path.exists() or self.draft.exists()
 
-    def save(self, marks: Marks) -> None:
+    def save(self, marks: MarkedStarts) -> None:
         """Writes the label file, whole or not at all, and removes the draft."""
         write_starts(self.path, np.array(marks.starts, np.int64), marks.n_frames)
         marks.note_saved()
         self.draft.unlink(missing_ok=True)
 
-    def keep(self, marks: Marks) -> None:
+    def keep(self, marks: MarkedStarts) -> None:
         """Writes the draft, whole or not at all; removes it where the label file says the same."""
         if marks.is_dirty:
             write_starts(self.draft, np.array(marks.starts, np.int64), marks.n_frames)

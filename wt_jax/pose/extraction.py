@@ -10,13 +10,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from wt_jax.data.labels import VIDEO_SUFFIXES
-from wt_jax.data.recordings import is_writable
 from wt_jax.pose.estimator import PoseEstimator
-from wt_jax.pose.landmarks import Landmarks, Source, constant_times, read_source, save_landmarks
+from wt_jax.pose.landmarks import Landmarks, Provenance, constant_times, read_provenance, save_landmarks
 from wt_jax.pose.process_pool import count, on_a_cluster, on_this_machine
-from wt_jax.runtime.files import sha256
+from wt_jax.runtime.files import is_writable, sha256
 from wt_jax.skeleton import canonical_class
+from wt_jax.video.formats import VIDEO_SUFFIXES
 from wt_jax.video.reader import Video
 
 _CLOCK_S = 1.5e-3  # timestamps come in milliseconds (mkv, webm): no nearer to a constant rate can be seen
@@ -36,7 +35,7 @@ class Extraction:
 
 
 def extract(video: Path | str, model: Path | str) -> Landmarks:
-    """Landmarks of all frames of a video file, with NaN where nobody is seen, and their source.
+    """Landmarks of all frames of a video file, with NaN where nobody is seen, and their provenance.
 
     Times are kept where the rate varies. Raises ValueError, with the reason, for a video or a model that
     cannot be used.
@@ -67,8 +66,8 @@ def extract_folder(
 ) -> Extraction:
     """Extracts the videos of `root/raw` that are new, or not those that their landmark files came from.
 
-    Landmark files that say nothing of their source are somebody's own and stay. `find_model` is asked only
-    where there is something to do; landmarks of another model are redone where one `is_model_named`. One
+    Landmark files that say nothing of their provenance are somebody's own and stay. `find_model` is asked
+    only where there is something to do; landmarks of another model are redone where one `is_model_named`. One
     video at a time on each of `workers` processes, by default as many as cores, 16 at most; on the Ray
     cluster of that address where `cluster` is set. Each file is there whole, or not at all, so that an
     interrupted run goes on where it was. A video that fails never stops the others. Raises ValueError for a
@@ -130,10 +129,10 @@ def _jobs(root: Path, classes: Sequence[str], model_sha256: str | None, report: 
     for name, paths in videos.items():
         first, output = paths[0], there.get(name)
         if output:
-            source = read_source(output)
-            if source is None or (
-                model_sha256 in (None, source.model_sha256)
-                and source.video_sha256 in (sha256(path) for path in paths)
+            provenance = read_provenance(output)
+            if provenance is None or (
+                model_sha256 in (None, provenance.model_sha256)
+                and provenance.video_sha256 in (sha256(path) for path in paths)
             ):
                 report.unchanged += 1
                 continue
@@ -178,7 +177,7 @@ def extract_with_remark(
     video: Path, model: Path, on_frame: Callable[[], Any] = count
 ) -> tuple[Landmarks, str]:
     """`extract`, and what is odd about the video, "" where nothing is; tells `on_frame` of each frame."""
-    source = Source(sha256(video), sha256(model))
+    provenance = Provenance(sha256(video), sha256(model))
     rows, times_s = [], []
     with Video(video) as frames, PoseEstimator(model) as estimator:
         for time_s, frame_HxWx3 in _ahead(iter(frames)):
@@ -192,7 +191,7 @@ def extract_with_remark(
         remark = (
             f"ends after {read_s:.1f} of {promised_s:.1f} s, and so do its landmarks: cut off, or damaged?"
         )
-    return Landmarks(np.stack(rows), fps, *size_px, kept_s, source), remark
+    return Landmarks(np.stack(rows), fps, *size_px, kept_s, provenance), remark
 
 
 def _ahead(frames: Iterator[Any]) -> Iterator[Any]:

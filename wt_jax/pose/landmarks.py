@@ -14,7 +14,7 @@ from wt_jax.runtime.files import UNREADABLE, written_beside
 from wt_jax.skeleton import N_LANDMARKS
 
 _KEYS = ("landmarks", "fps", "width", "height")
-_SOURCE_KEYS = ("video_sha256", "model_sha256")
+_PROVENANCE_KEYS = ("video_sha256", "model_sha256")
 FPS = (1.0, 1000.0)  # least and most: time lapse, high-speed cameras; a second at 1e-6 would fill the memory
 
 
@@ -25,7 +25,7 @@ class Landmarks:
     `landmarks_FxLx4` is float32: x and y as shares of the image, z in units of x, visibility; a row of
     NaN where no person was seen. `fps` is the rate of the source (the mean, where it varies), width and
     height are in pixels. `times_s` (F,) float64, strictly increasing, are the times of the frames; left
-    out, they are those of a constant rate. `source` says what they were extracted from, None where they
+    out, they are those of a constant rate. `provenance` says what they were extracted from, None where they
     are somebody's own.
     """
 
@@ -34,7 +34,7 @@ class Landmarks:
     width_px: int
     height_px: int
     times_s: np.ndarray = None  # type: ignore[assignment]  # filled in below
-    source: "Source | None" = None
+    provenance: "Provenance | None" = None
 
     def __post_init__(self):
         if self.times_s is None:
@@ -52,7 +52,7 @@ class Landmarks:
 
 
 @dataclass(frozen=True)
-class Source:
+class Provenance:
     """SHA-256 of the video file and of the pose model that landmarks come from."""
 
     video_sha256: str
@@ -111,15 +111,15 @@ def load_landmarks(path: Path | str) -> Landmarks:
         width_px=round(_number(arrays["width"], path, "width", "pixels")),
         height_px=round(_number(arrays["height"], path, "height", "pixels")),
         times_s=constant_times(n_frames, fps) if given_s is None else _times(given_s, path, n_frames),
-        source=read_source(path),
+        provenance=read_provenance(path),
     )
 
 
-def read_source(path: Path | str) -> Source | None:
+def read_provenance(path: Path | str) -> Provenance | None:
     """What a landmark file was extracted from; None for one that is not ours, or cannot be read."""
     try:
         with np.load(path, allow_pickle=False) as archive:
-            return Source(*(str(archive[key].item()) for key in _SOURCE_KEYS))
+            return Provenance(*(str(archive[key].item()) for key in _PROVENANCE_KEYS))
     except (*UNREADABLE, AttributeError, TypeError):
         return None
 
@@ -129,8 +129,8 @@ def save_landmarks(path: Path | str, landmarks: Landmarks) -> None:
     optional: dict[str, Any] = {}
     if not landmarks.is_constant:
         optional["times_s"] = np.asarray(landmarks.times_s, np.float64)
-    if landmarks.source:
-        optional |= {key: np.str_(getattr(landmarks.source, key)) for key in _SOURCE_KEYS}
+    if landmarks.provenance:
+        optional |= {key: np.str_(getattr(landmarks.provenance, key)) for key in _PROVENANCE_KEYS}
     with written_beside(path) as beside, beside.open("wb") as file:
         np.savez_compressed(
             file,

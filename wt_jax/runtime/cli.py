@@ -4,17 +4,13 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from wt_jax.runtime.files import cache_folder
-
 USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
 INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
-_ALONE = threading.RLock()  # the process has one standard error
 
 
 def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
@@ -50,33 +46,6 @@ def last_words(error: BaseException) -> tuple[str, int] | None:
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     return ("terminated", TERMINATED) if isinstance(error, Terminated) else None
-
-
-def use_compilation_cache() -> None:
-    """Keeps compiled steps between runs in ~/.cache/wt_jax, or in JAX_COMPILATION_CACHE_DIR."""
-    import jax  # here: the processes that extract landmarks come through this file, and have no use for JAX
-
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keeps what C++ libraries write to standard error from between a command's lines.
-
-    At the file descriptor, which is the process's own: one thread at a time.
-    """
-    with _ALONE:
-        sys.stderr.flush()
-        before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-        try:
-            os.dup2(nowhere, 2)
-            yield
-        finally:
-            os.dup2(before, 2)
-            os.close(before)
-            os.close(nowhere)
 
 
 class Terminated(BaseException):

@@ -10,22 +10,20 @@ import sys
 import threading
 import time
 import traceback
-import uuid
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Iterator
+from typing import Any, NoReturn
 
 import jax
 from jax._src import distributed  # the key-value store has no public name; Orbax comes the same way
 
 from wt_jax.runtime import cli
 from wt_jax.runtime.cluster import find_hosts
+from wt_jax.runtime.coordination import LONG_MS, exchange, is_first, service_client
 
 LOST = 75  # exit status EX_TEMPFAIL (sysexits.h): the same command again may work
 _JOIN_S = 120  # commands are also started by hand, one terminal after another
 _HEARTBEAT_S = 30  # a host without power says nothing; a killed process is noticed by the next collective
 _GRACE_S = 3  # in which all may come to the same error by themselves
-_LONG_MS = 20 * 24 * 3600 * 1000  # whoever waits hears of a failure meanwhile
 _FAILED = "wt_jax/failed"
 # What collectives and the coordination service say when another process is gone.
 _SIGNS = (
@@ -39,14 +37,6 @@ _SIGNS = (
     "barrier",
 )
 
-_T = TypeVar("_T")
-_rounds = iter(range(sys.maxsize))
-
-
-def _client() -> Any:
-    """Of the coordination service that process 0 runs."""
-    return distributed.global_state.client
-
 
 def _is_lost(error: BaseException | None) -> bool:
     """Whether another process being gone is behind an error; JAX raises a status as several types."""
@@ -59,65 +49,6 @@ def _is_lost(error: BaseException | None) -> bool:
 
 def _is_debug() -> bool:
     return os.environ.get("WT_JAX_LOG", "").lower() == "debug"
-
-
-def is_first() -> bool:
-    """Whether this is the process that prints and writes: of one, it is."""
-    return jax.process_index() == 0
-
-
-def exchange(value: str) -> list[str]:
-    """The values of all processes, in their order. Waits for all."""
-    n, i, client = jax.process_count(), jax.process_index(), _client()
-    if n == 1:
-        return [value]
-    key = f"wt_jax/exchange/{next(_rounds)}"
-    client.key_value_set(f"{key}/{i}", value)
-    return [client.blocking_key_value_get(f"{key}/{other}", _LONG_MS) for other in range(n)]
-
-
-def first_then_others(make: Callable[[], _T]) -> _T:
-    """make(), in process 0 and then in the others: what it writes is there for them."""
-    made = make() if is_first() else None
-    exchange("")
-    return made if is_first() else make()  # type: ignore[return-value]
-
-
-def check_same(values: dict[str, Any]) -> None:
-    """Raises ValueError, in every process, where `values` (JSON) are not the same in all of them."""
-    first, *others = (json.loads(text) for text in exchange(json.dumps(values)))
-    for process, other in enumerate(others, 1):
-        differing = [
-            f"{key} (process 0: {first.get(key)!r}, process {process}: {other.get(key)!r})"
-            for key in sorted(first.keys() | other.keys())
-            if first.get(key) != other.get(key)
-        ]
-        if differing:
-            raise ValueError(
-                f"the processes of a run must be given the same: {'; '.join(differing)}. Start the same "
-                "command, with the same data, on every host"
-            )
-
-
-def check_shared(folder: Path) -> None:
-    """Raises ValueError where a process does not see the files that process 0 writes in `folder`."""
-    if jax.process_count() == 1:
-        return
-    (name,) = set(exchange(f".seen-{uuid.uuid4().hex}" if is_first() else "")) - {""}
-    if is_first():
-        (folder / name).touch()
-    exchange("")
-    until = time.monotonic() + 10  # network storage may take its time
-    while not (seen := (folder / name).exists()) and time.monotonic() < until:
-        time.sleep(0.2)
-    exchange("")
-    if is_first():
-        (folder / name).unlink()
-    if not seen:
-        raise ValueError(
-            f"workdir={folder}: does not hold what process 0 writes into its own: set --config.workdir to a "
-            "folder on storage that all hosts share"
-        )
 
 
 @contextlib.contextmanager
@@ -206,7 +137,7 @@ class _Ending:
     def _listen(self) -> None:
         """Ends this process some time after another one has failed."""
         with contextlib.suppress(jax.errors.JaxRuntimeError):  # left together, or process 0 is gone
-            words = _client().blocking_key_value_get(_FAILED, _LONG_MS)
+            words = service_client().blocking_key_value_get(_FAILED, LONG_MS)
             self._reason = json.loads(words)
             self._heard.set()
             time.sleep(_GRACE_S)
@@ -230,7 +161,7 @@ class _Ending:
         with self._lock:
             if self._joining:
                 self._say(line, status)
-            client, process = _client(), distributed.global_state.process_id
+            client, process = service_client(), distributed.global_state.process_id
             told = {"process": process, "line": line.removeprefix("error: "), "status": status}
             with contextlib.suppress(jax.errors.JaxRuntimeError):  # another process was first
                 client.key_value_set(_FAILED, json.dumps(told))
@@ -251,7 +182,7 @@ class _Ending:
             os.write(self._stderr, f"{line}\n".encode())
         if stays and not self._joining:
             with contextlib.suppress(jax.errors.JaxRuntimeError):  # all hear by process 0
-                _client().wait_at_barrier("wt_jax/ended", 2 * _GRACE_S * 1000)
+                service_client().wait_at_barrier("wt_jax/ended", 2 * _GRACE_S * 1000)
         os._exit(status)  # leaving in the regular way waits for the others
 
     def _aborted(self, _: int) -> NoReturn:

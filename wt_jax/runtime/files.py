@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -69,3 +70,15 @@ def sha256(path: Path) -> str:
 def cache_folder() -> Path:
     """Where things are kept between runs that can be made or fetched again: ~/.cache/wt_jax."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax"
+
+
+def is_writable(folder: Path | str) -> bool:
+    """Can files be made there? A folder not there yet asks its nearest parent.
+
+    Root may write anywhere, so a mode without any write bit counts as a no as well.
+    """
+    folder = Path(folder).absolute()
+    while not folder.exists():
+        folder = folder.parent
+    has_write_bit = folder.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+    return folder.is_dir() and bool(has_write_bit) and os.access(folder, os.W_OK | os.X_OK)

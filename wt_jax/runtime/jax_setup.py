@@ -1,11 +1,13 @@
 """Memory: kept from one step to the next, and what to do where it does not suffice."""
 
 import ctypes
+import os
 import sys
 
 import jax
 
 from wt_jax import config
+from wt_jax.runtime.files import cache_folder
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -34,3 +36,12 @@ def explain_out_of_memory(error: Exception, options: config.Config) -> ValueErro
         f"set --config.train.accumulate={(train.accumulate or 1) * 2} (same result, less memory), "
         "--config.model.compute_dtype=bfloat16, or a smaller train.batch_size or train.eval_batch_size"
     )
+
+
+def use_compilation_cache() -> None:
+    """Keeps compiled steps between runs in ~/.cache/wt_jax, or in JAX_COMPILATION_CACHE_DIR."""
+    import jax  # here: the processes that extract landmarks come through this file, and have no use for JAX
+
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

@@ -11,15 +11,15 @@ import jax
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
-from wt_jax.counting.key_angle import angle_starts
-from wt_jax.data.loading import Corpus, load_corpus
+from wt_jax.data.loading import Dataset, load_dataset
+from wt_jax.data.proposed_starts import propose_starts
 from wt_jax.data.recordings import Recording
 from wt_jax.inference.calibration import calibrate
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.input_pipeline.balanced_sampler import make_train_batches
-from wt_jax.input_pipeline.windows import Windows
+from wt_jax.input_pipeline.windows import Windows, lay_out
 from wt_jax.models.summary import summary
-from wt_jax.runtime import cli, failure
+from wt_jax.runtime import cli, coordination
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.training.checkpoints import Checkpoints, check_resumable, delete_run, make_meta
 from wt_jax.training.history import History
@@ -36,11 +36,11 @@ from wt_jax.training.train_step import (
     put_sequences,
     state_template,
 )
-from wt_jax.training.validation import lay_out, make_evaluation
+from wt_jax.training.validation import make_evaluation
 
 
 @dataclasses.dataclass
-class Run:
+class TrainingRun:
     """A training run and where it stands."""
 
     options: config.Config
@@ -95,27 +95,27 @@ class Run:
         self.checkpoints.save(self.state, self.batches, meta, segmentation_loss)
 
 
-def start(options: config.Config, corpus: Corpus | None = None) -> Run:
+def start_run(options: config.Config, dataset: Dataset | None = None) -> TrainingRun:
     """Everything before the first step; takes up the latest checkpoint of `workdir` where there is one.
 
-    `corpus` None: the one that `data` names. Raises ValueError for a batch, a split or data that cannot be
+    `dataset` None: the one that `data` names. Raises ValueError for a batch, a split or data that cannot be
     trained on, before anything is deleted.
     """
     devices = all_devices()
     check_devices(options, len(devices))
     workdir = Path(options.workdir)
-    failure.check_shared(workdir)
+    coordination.check_shared(workdir)
     data = options.data
-    corpus = corpus or failure.first_then_others(
-        lambda: load_corpus(data.root, data.recordings, data.classes, workdir / "recordings")
+    dataset = dataset or coordination.first_then_others(
+        lambda: load_dataset(data.root, data.recordings, data.classes, workdir / "recordings")
     )
-    _check_peers(options, corpus)
+    _check_peers(options, dataset)
     agree = make_agreement(devices)
     agree(0)  # connects the processes while none is late: for that alone they wait no longer than 30 s
-    train_recordings, val_recordings = corpus.split("train"), corpus.split("val")
+    train_recordings, val_recordings = dataset.split("train"), dataset.split("val")
     if not train_recordings or not val_recordings:
         missing = "val" if train_recordings else "train"
-        raise ValueError(f"{corpus.data}: no recording in split {missing}: add recordings of more people")
+        raise ValueError(f"{dataset.data}: no recording in split {missing}: add recordings of more people")
     if options.data.window_split:
         val_recordings = train_recordings
     if options.labels.propose:
@@ -126,10 +126,10 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
     _warn_of_gaps(windows, val_recordings, options)
     batches = make_train_batches(windows, options, jax.process_index(), jax.process_count())
     if options.overwrite:
-        failure.first_then_others(lambda: delete_run(workdir))
-    run = Run(
+        coordination.first_then_others(lambda: delete_run(workdir))
+    run = TrainingRun(
         options=options,
-        about_data=_about(corpus, options),
+        about_data=_about(dataset, options),
         state=init_state(options, devices),
         step=0,
         batches=batches,
@@ -143,10 +143,10 @@ def start(options: config.Config, corpus: Corpus | None = None) -> Run:
         agree=agree,
     )
     latest = run.checkpoints.latest_step
-    failure.check_same({"latest checkpoint": latest})
+    coordination.check_same({"latest checkpoint": latest})
     if latest is not None:
         meta = run.checkpoints.meta(latest)
-        check_resumable(meta, options, corpus.fingerprint, workdir)
+        check_resumable(meta, options, dataset.fingerprint, workdir)
         run.state = run.checkpoints.restore(latest, state_template(options, devices), run.batches)
         run.step, run.monitor, run.history = latest, Monitor(**meta["monitor"]), History(meta["history"])
         print(f"resumed: {workdir}, step {latest}, {len(run.history)} epochs done")
@@ -164,14 +164,14 @@ def _of_processes() -> str:
     return f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
 
 
-def _check_peers(options: config.Config, corpus: Corpus) -> None:
+def _check_peers(options: config.Config, dataset: Dataset) -> None:
     """Raises ValueError where the processes differ in anything but where they find things."""
     given = {
         key: value
         for key, value in config.flatten(options).items()
         if key not in ("workdir", "data.root", "data.recordings")
     }
-    failure.check_same({**given, "the data's fingerprint": corpus.fingerprint, "jax": jax.__version__})
+    coordination.check_same({**given, "the data's fingerprint": dataset.fingerprint, "jax": jax.__version__})
 
 
 def make_calibration(
@@ -183,29 +183,14 @@ def make_calibration(
     return lambda params: calibrate(known, timelines(params, known))
 
 
-def propose_starts(recordings: Sequence[Recording]) -> list[Recording]:
-    """The recordings, with starts by the key angle where nobody knows them."""
-    proposed, found = [], []
-    for recording in recordings:
-        if recording.starts is None:
-            starts = angle_starts(recording.angles_FxJ, recording.valid_F, recording.class_name)
-            recording = dataclasses.replace(recording, starts=starts)
-            found.append(len(starts))
-        proposed.append(recording)
-    print(
-        f"{sum(found)} repetition starts proposed by the key angle in {len(found)} recordings without labels"
-    )
-    return proposed
-
-
-def _about(corpus: Corpus, options: config.Config) -> dict[str, Any]:
+def _about(dataset: Dataset, options: config.Config) -> dict[str, Any]:
     places = {"root": options.data.root, "recordings": options.data.recordings}
     return {
         **{key: str(Path(place).absolute()) if place else "" for key, place in places.items()},
-        "data": corpus.data,
-        "fingerprint": corpus.fingerprint,
-        "split": {recording.name: recording.split for recording in corpus.recordings},
-        "trained_on": sorted(recording.content for recording in corpus.split("train")),
+        "data": dataset.data,
+        "fingerprint": dataset.fingerprint,
+        "split": {recording.name: recording.split for recording in dataset.recordings},
+        "trained_on": sorted(recording.content for recording in dataset.split("train")),
     }
 
 

@@ -43,7 +43,7 @@ class TrainState(flax.struct.PyTreeNode):
     average: Any = None  # moving average of params, None where train.average is 0
 
     @property
-    def best_params(self) -> Any:
+    def eval_params(self) -> Any:
         """What is validated and served: the average where there is one."""
         return self.params if self.average is None else self.average
 

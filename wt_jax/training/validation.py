@@ -1,7 +1,6 @@
 """Scores of a split's windows, as sums on the devices: what training watches, once an epoch."""
 
 import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,34 +10,12 @@ import numpy as np
 from wt_jax import config
 from wt_jax.data.recordings import Recording
 from wt_jax.input_pipeline.balanced_sampler import padded_batches
-from wt_jax.input_pipeline.features import needs_points
-from wt_jax.input_pipeline.windows import Sequences, Windows, cut_windows, make_sequences
+from wt_jax.input_pipeline.windows import lay_out
 from wt_jax.models.tcn import forward_batch
 from wt_jax.training.metrics import Sums
 from wt_jax.training.train_step import make_eval_batches, put_sequences
 
 _BATCH_OF_EACH = 64  # windows: most recordings have fewer
-
-
-def lay_out(
-    options: config.Config, recordings: Sequence[Recording], stride_frames: int
-) -> tuple[Sequences, Windows]:
-    """The frames that the model's inputs need and the windows to cut from them, with room to move."""
-    span = options.data.span_frames
-    # Room for a short recording at either end of a window, for the overhang, and for a stretched window.
-    stretch = (math.exp(options.augment.speed) - 1) / 2
-    gap = math.ceil(span * (1 + options.data.overhang + stretch)) + 1
-    sequences = make_sequences(
-        recordings, options.data.classes, options.labels, points=needs_points(options), gap_frames=gap
-    )
-    return sequences, cut_windows(
-        recordings,
-        sequences,
-        span,
-        stride_frames,
-        gap_frames=gap,
-        overhang_frames=options.data.overhang_frames,
-    )
 
 
 def make_evaluation(

@@ -14,7 +14,7 @@ _AFTER_PAUSE_S = 0.5  # between the frames of a camera around a pause: too long 
 _NAP_S = 0.02  # between looks at a clock that stands still
 
 
-class Feed:
+class LiveFeed:
     """Reads a video in a thread of its own. A context manager.
 
     A frame that is not taken before the next one is there is dropped, and counted. A file is played at its
@@ -39,7 +39,7 @@ class Feed:
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._read, daemon=True)
 
-    def __enter__(self) -> "Feed":
+    def __enter__(self) -> "LiveFeed":
         self._thread.start()
         return self
 

@@ -1,0 +1,56 @@
+"""Where repetitions of a video may start, to begin labelling from."""
+
+from pathlib import Path
+
+import numpy as np
+
+from wt_jax.counting.key_angle import angle_starts
+from wt_jax.inference.predictor import Predictor
+from wt_jax.labeling.marked_starts import MarkedStartsFile
+from wt_jax.pose.joint_angles import angle_sequence
+from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
+from wt_jax.runtime.files import is_writable
+from wt_jax.skeleton import FRAME_RATE_HZ
+
+
+def propose(landmarks: Landmarks, class_name: str, predictor: "Predictor | None" = None) -> np.ndarray:
+    """Where repetitions may start: int32, strictly increasing, in frames of the landmarks' video.
+
+    As the predictor finds them where there is one, else by the key joint angle; both are told the exercise.
+    """
+    times_s = landmarks.times_s
+    if predictor is not None:
+        starts_s = predictor.predict(landmarks).starts_as(class_name)
+    else:
+        angles_FxJ, valid_F = angle_sequence(
+            landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
+        )
+        starts_s = times_s[0] + angle_starts(angles_FxJ, valid_F, class_name) / FRAME_RATE_HZ
+    nearest = np.abs(times_s[:, None] - starts_s).argmin(0)
+    return np.unique(nearest).astype(np.int32)  # two starts may be nearest to one frame of a slow camera
+
+
+def find_landmarks(video: Path, file: MarkedStartsFile, n_frames: int, pose_model: str | None) -> Landmarks:
+    """Landmarks of the video: those of the data root, else found now, which takes its time.
+
+    Those of a video in the root's own raw/ are kept, where `build_dataset` would put them. Raises
+    ValueError where the root's are another video's, and for a pose model that cannot be used.
+    """
+    class_name, root = file.path.parent.name, file.path.parents[2]
+    path = root / "landmarks" / class_name / f"{video.stem}.npz"
+    if path.exists():
+        landmarks = load_landmarks(path)
+    else:
+        from wt_jax.pose import extraction, model_file  # here: whoever proposes nothing needs no MediaPipe
+
+        print(f"finding the person in {n_frames} frames, some 30 a second ...", flush=True)
+        landmarks = extraction.extract(video, model_file.pose_model(pose_model))
+        is_of_root = video.absolute().parent == (root / "raw" / class_name).absolute()
+        if is_of_root and is_writable(path.parent):
+            save_landmarks(path, landmarks)
+    if len(landmarks.times_s) != n_frames:
+        raise ValueError(
+            f"{path}: landmarks of {len(landmarks.times_s)} frames, but {video} has {n_frames}: "
+            "of another video? remove the file, and they are found anew"
+        )
+    return landmarks

@@ -1,0 +1,3 @@
+"""Which files are videos."""
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
