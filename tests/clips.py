@@ -87,6 +87,10 @@ def ticks_per_second(path):
 
 
 def turn(path):
-    """Marks an mp4 file as to be shown turned by 90 degrees clockwise, as phones do."""
+    """MarkedStarts an mp4 file as to be shown turned by 90 degrees clockwise, as phones do."""
     matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
     return edit_box(path, ("moov", "trak", "tkhd"), lambda box: box[:40] + matrix + box[76:])
+
+
+def grey(height=240, width=320, value=120):
+    return np.full((height, width, 3), value, np.uint8)

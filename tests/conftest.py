@@ -10,10 +10,11 @@ import pytest
 from wt_jax import config
 from wt_jax.counting.decoding import Repetition
 from wt_jax.data.recordings import Recording
-from wt_jax.evaluation.recording_result import Judged
+from wt_jax.evaluation.recording_result import RecordingResult
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import N_ANGLES
 
+pytest_plugins = ["virtual_screen"]
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # One compilation of each program for all tests, and for the processes that they start.
@@ -62,15 +63,15 @@ def make_recording():
 
 @pytest.fixture
 def said(make_recording):
-    """said(name, true, counted, ...) -> Judged: 900 frames, `counted` starts at 40, 80, ... and as many
-    repetitions of the recording's own exercise."""
+    """said(name, true, counted, ...) -> RecordingResult: 900 frames, `counted` starts at 40, 80, ... and
+    as many repetitions of the recording's own exercise."""
 
     def make(name, true, counted=0, class_name="own", starts=None, heights=None, repetitions=None, **other):
         recording = make_recording(name, 900, true, **other.pop("recording", {}))
         own = recording.class_name
         starts = np.arange(1, counted + 1) * 40 if starts is None else np.array(starts)
         repetitions = [own] * counted if repetitions is None else repetitions
-        return Judged(
+        return RecordingResult(
             recording,
             own if class_name == "own" else class_name,
             starts.astype(np.int32),
@@ -105,7 +106,7 @@ def squatting():
 @pytest.fixture
 def clip(tmp_path):
     """data/raw/squats/clip.mp4: 100 frames at 25 a second, each a little brighter than the last."""
-    from wt_jax.video.window import VideoWriter
+    from wt_jax.video.writer import VideoWriter
 
     path = tmp_path / "data" / "raw" / "squats" / "clip.mp4"
     with VideoWriter(path, 25, 320, 240) as writer:

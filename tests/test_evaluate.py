@@ -6,7 +6,7 @@ import json
 import jax
 import numpy as np
 import pytest
-from test_train import arguments, write_root
+from training_runs import arguments, write_root
 
 from wt_jax import config, evaluate, train
 from wt_jax.counting.decoding import Counting
@@ -94,7 +94,7 @@ def test_evaluation_reads_timelines_as_the_checkpoint_says(run):
         for split in ("val", "test"):
             found = evaluate.evaluate(workdir, str(root), "", split)
             assert found.counting == Counting(peak_height=2.0)
-            assert all(one.n_class_given == 0 for one in found.judged)
+            assert all(one.n_class_given == 0 for one in found.results)
         assert checkpoints.counting(step) == Counting(peak_height=2.0)
     finally:
         checkpoints.save_counting(step, before or Counting())

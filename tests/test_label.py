@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from wt_jax import label
-from wt_jax.labeling.editor import KEYS, Session
-from wt_jax.labeling.marked_starts import MarksFile
+from wt_jax.labeling.editor import KEYS, Editor
+from wt_jax.labeling.marked_starts import MarkedStartsFile
 from wt_jax.pose import extraction
 from wt_jax.pose.landmarks import save_landmarks
 
@@ -66,8 +66,8 @@ def test_no_proposals_where_nothing_moves(squatting):
 
 @pytest.fixture
 def session(tmp_path):
-    file = MarksFile(tmp_path / "v.csv")
-    return Session(file.load(N_FRAMES), file, np.arange(N_FRAMES) / FPS)
+    file = MarkedStartsFile(tmp_path / "v.csv")
+    return Editor(file.load(N_FRAMES), file, np.arange(N_FRAMES) / FPS)
 
 
 def marks_seen(canvas):

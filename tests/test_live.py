@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from clips import write_clip
 from runs import POINTS, Walker, save_run, walking
-from test_label_window import until
+from virtual_screen import until
 
 from wt_jax import live
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.runtime import cli
-from wt_jax.video.live_feed import Feed
+from wt_jax.video.live_feed import LiveFeed
 from wt_jax.video.reader import Video
 
 
@@ -55,7 +55,7 @@ def taken(feed):
 
 def test_a_frame_not_taken_in_time_is_dropped_and_counted():
     camera = Camera()
-    with Feed(camera) as feed:
+    with LiveFeed(camera) as feed:
         camera.give(1)
         assert taken(feed) == (0.0, 0)
         assert feed.take(0.01) is None
@@ -69,7 +69,7 @@ def test_a_frame_not_taken_in_time_is_dropped_and_counted():
 
 def test_a_camera_in_a_pause_drops_nothing_and_its_time_stands_still():
     camera = Camera()
-    with Feed(camera) as feed:
+    with LiveFeed(camera) as feed:
         camera.give(2)
         taken(feed)
         feed.pause()
@@ -85,7 +85,7 @@ def test_a_camera_in_a_pause_drops_nothing_and_its_time_stands_still():
 
 def test_every_frame_waits_and_drops_none():
     camera = Camera("file")
-    with Feed(camera, every_frame=True) as feed:
+    with LiveFeed(camera, every_frame=True) as feed:
         for _ in range(100):
             camera.go.release()
         time.sleep(0.1)
@@ -97,7 +97,7 @@ def test_every_frame_waits_and_drops_none():
 
 
 def test_a_file_is_played_at_its_own_speed(tmp_path):
-    with Video(write_clip(tmp_path / "a.mp4", 20, 20.0)) as video, Feed(video) as feed:
+    with Video(write_clip(tmp_path / "a.mp4", 20, 20.0)) as video, LiveFeed(video) as feed:
         begun_s = time.monotonic()
         times_s = []
         while not feed.is_over:
@@ -109,7 +109,7 @@ def test_a_file_is_played_at_its_own_speed(tmp_path):
 
 
 def test_a_file_waits_in_a_pause(tmp_path):
-    with Video(write_clip(tmp_path / "a.mp4", 20, 20.0)) as video, Feed(video) as feed:
+    with Video(write_clip(tmp_path / "a.mp4", 20, 20.0)) as video, LiveFeed(video) as feed:
         first_s, _ = feed.take(1)
         feed.pause()
         time.sleep(0.6)
@@ -132,7 +132,7 @@ def test_what_goes_wrong_while_reading_is_told():
         def __iter__(self):
             return broken()
 
-    with Feed(Broken(), every_frame=True) as feed:
+    with LiveFeed(Broken(), every_frame=True) as feed:
         feed.take(1)
         with pytest.raises(OSError, match="unplugged"):
             feed.take(1)
@@ -154,7 +154,7 @@ class Keys:
 
 @pytest.fixture
 def session(run, tmp_path):
-    with Video(write_clip(tmp_path / "a.mp4", 120)) as video, Feed(video, every_frame=True) as feed:
+    with Video(write_clip(tmp_path / "a.mp4", 120)) as video, LiveFeed(video, every_frame=True) as feed:
         yield live.Session(video, Predictor.restore(run), feed, Walker(None))
 
 
@@ -263,7 +263,7 @@ def test_a_full_disk_loses_the_video_and_keeps_the_count(run, walker, tmp_path, 
     def full(*_):
         raise OSError("r.mp4: cannot be written whole: is the disk full?")
 
-    monkeypatch.setattr("wt_jax.video.window.VideoWriter._check", full)
+    monkeypatch.setattr("wt_jax.video.writer.VideoWriter._check", full)
     clip = write_clip(tmp_path / "a.mp4", 40)
     common = ["--headless", "--every_frame", "--checkpoint", str(run), "--source", str(clip)]
     with pytest.raises(OSError, match="is the disk full"):

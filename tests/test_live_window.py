@@ -7,13 +7,12 @@ import time
 import pytest
 from clips import MODEL, VIDEOS
 from runs import POINTS, save_run
-from test_label_window import virtual_screen  # noqa: F401
 
 
 @pytest.mark.skipif(
     not (MODEL.is_file() and VIDEOS.is_dir()), reason="no shared model and videos beside the checkout"
 )
-def test_in_a_window(virtual_screen, tmp_path):  # noqa: F811
+def test_in_a_window(virtual_screen, tmp_path):
     """On a virtual screen: it shows the clip, pauses, counts from 0 again, and q ends it with the result."""
     run, output = save_run(tmp_path / "run", POINTS), tmp_path / "r.json"
     command = [

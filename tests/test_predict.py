@@ -14,7 +14,7 @@ from runs import ANGLES, POINTS, Walker, save_run, walking
 
 from wt_jax import predict
 from wt_jax.inference import results
-from wt_jax.inference.input_files import find_sources, name_sources
+from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose import extraction
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
@@ -213,7 +213,7 @@ def test_a_wrong_pose_model_is_one_error(run, tmp_path):
 def test_files_of_one_name(tmp_path):
     sources = [tmp_path / name for name in ("a/x/v.mp4", "b/x/v.mp4", "b/y/v.mp4", "b/y/V.mov", "b/y/w.mp4",
                                             "b/y/w.avi", "b/alone.mp4")]  # fmt: skip
-    assert list(name_sources(sources).values()) == [
+    assert list(name_results(sources).values()) == [
         "a-x-v",
         "b-x-v",
         "v_mp4",
@@ -223,8 +223,8 @@ def test_files_of_one_name(tmp_path):
         "alone",
     ]
     same = [Path("/x/v.mp4"), Path("/x/v.MP4"), Path("/v.mp4")]  # nothing but a number tells them apart
-    assert len({name.lower() for name in name_sources(same).values()}) == 3
-    assert not any("/" in name for name in name_sources(same).values())
+    assert len({name.lower() for name in name_results(same).values()}) == 3
+    assert not any("/" in name for name in name_results(same).values())
 
 
 def test_folders_are_searched_for_videos_or_else_landmarks(tmp_path):
@@ -235,9 +235,9 @@ def test_folders_are_searched_for_videos_or_else_landmarks(tmp_path):
     np.savez(tmp_path / "landmarks" / "dips" / "other.npz", angles=np.zeros(3))
     (tmp_path / "empty").mkdir()
     given = [tmp_path, tmp_path / "raw" / "dips" / "a.mp4", tmp_path / "empty"]
-    sources, _ = find_sources(given, tmp_path / "out")
+    sources, _ = find_input_files(given, tmp_path / "out")
     assert [source.name for source in sources] == ["a.mp4", "b.MOV"]
-    sources, failed = find_sources([*given, tmp_path / "landmarks"], tmp_path / "out")
+    sources, failed = find_input_files([*given, tmp_path / "landmarks"], tmp_path / "out")
     assert [str(source.relative_to(tmp_path)) for source in sources] == [
         "raw/dips/a.mp4", "raw/dips/b.MOV", "landmarks/dips/a.npz",
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from wt_jax.counting import key_angle
 from wt_jax.data.builder import build
 from wt_jax.skeleton import ANGLE_NAMES, CLASSES, NO_EXERCISE
 
-CORPUS = Path(__file__).resolve().parents[2] / "shared" / "corpus"
+CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
 
 
 def angles(n_frames, **joints):

@@ -16,7 +16,7 @@ from wt_jax.pose.joint_angles import joint_angles
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.skeleton import CLASSES
 
-CORPUS = Path(__file__).parents[2] / "shared" / "corpus"
+CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 needs_corpus = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"no real landmarks at {CORPUS}")
 
 
@@ -345,7 +345,7 @@ def command(*arguments):
         [sys.executable, "-m", "wt_jax.build_dataset", *map(str, arguments)],
         capture_output=True,
         text=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parents[2],
         check=False,
     )
 
@@ -375,7 +375,7 @@ def test_the_command_names_what_it_removes(root, capsys):
 
 
 def test_the_readme_on_another_class(root, capsys):
-    readme = (Path(__file__).parents[1] / "data" / "README.md").read_text()
+    readme = (Path(__file__).parents[2] / "data" / "README.md").read_text()
     (line,) = (line for line in readme.splitlines() if "--classes " in line)
     arguments = line.split("wt_jax.build_dataset ")[1].replace("--data data", f"--data {root}").split()
     write_landmarks(root, f"{arguments[-1]}/e")

@@ -3,15 +3,8 @@ import os
 import numpy as np
 import pytest
 
-from wt_jax.data.labels import (
-    Span,
-    class_known,
-    read_segments,
-    read_starts,
-    recording_name,
-    soft_targets,
-    write_starts,
-)
+from wt_jax.data.csv_tables import recording_name
+from wt_jax.data.labels import Span, class_known, read_segments, read_starts, soft_targets, write_starts
 
 
 def write(path, text):

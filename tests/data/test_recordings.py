@@ -7,12 +7,12 @@ import pytest
 from wt_jax.data.recordings import (
     RECORDING_VERSION,
     Recording,
-    is_writable,
     load_recording,
     load_recordings,
     other_recordings,
     save_recording,
 )
+from wt_jax.runtime.files import is_writable
 
 FIELDS = {
     "class_name": "dips",

@@ -119,19 +119,19 @@ def test_what_the_baselines_say(train):
         recording("squats/new", lean=0.6, seed=5, swings=3),
         recording("no-exercise/new", lean=0.3, seed=5, swings=4),  # somebody waves
     ]
-    judged = baselines(train, new)
-    assert list(judged) == ["majority", "key_angle", "neighbours"]
+    results = baselines(train, new)
+    assert list(results) == ["majority", "key_angle", "neighbours"]
     for name in ("key_angle", "neighbours"):
-        push_ups, squats, rest = judged[name]
-        assert [one.class_name for one in judged[name]] == ["push-ups", "squats", "no-exercise"]
+        push_ups, squats, rest = results[name]
+        assert [one.class_name for one in results[name]] == ["push-ups", "squats", "no-exercise"]
         assert (push_ups.n_class_given, push_ups.n_end_to_end) == (5, 5)
         assert (squats.n_class_given, squats.n_end_to_end) == (3, 3)
         assert rest.n_end_to_end == 0
         assert rest.n_class_given == (4 if name == "key_angle" else 0)
         assert push_ups.heights.min() > 0.4
         np.testing.assert_allclose(push_ups.starts, push_ups.recording.starts, atol=9)
-    assert {one.class_name for one in judged["majority"]} == {"push-ups"}  # the first of equally many
-    assert not any(one.n_class_given or one.n_end_to_end for one in judged["majority"])
+    assert {one.class_name for one in results["majority"]} == {"push-ups"}  # the first of equally many
+    assert not any(one.n_class_given or one.n_end_to_end for one in results["majority"])
 
 
 def test_key_angle_counts_only_what_it_is_told(train):

@@ -5,23 +5,23 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_scores import CLASSES, times, windows
+from scored import CLASSES, times, windows
 
 from wt_jax.evaluation.score_report import score
 
 
 def test_intervals_are_of_groups_not_of_recordings(said):
     """Two people, one always counted exactly, one never: draws of two people give 0, 1/2 or 1."""
-    judged = [said(f"squats/a{i}", times(4), 4) for i in range(5)]
-    judged += [said(f"squats/b{i}", times(4), 1) for i in range(5)]
+    results = [said(f"squats/a{i}", times(4), 4) for i in range(5)]
+    results += [said(f"squats/b{i}", times(4), 1) for i in range(5)]
     of_groups = [
-        replace(one, recording=replace(one.recording, group=one.recording.name[7])) for one in judged
+        replace(one, recording=replace(one.recording, group=one.recording.name[7])) for one in results
     ]
     report = score(of_groups, CLASSES)
     assert report["groups"] == 2
     assert report["count"]["exact"] == 0.5
     assert report["intervals"]["count"]["exact"] == [0, 1]
-    low, high = score(judged, CLASSES)["intervals"]["count"]["exact"]  # ten people of one recording
+    low, high = score(results, CLASSES)["intervals"]["count"]["exact"]  # ten people of one recording
     assert 0.1 <= low < 0.5 < high <= 0.9
 
 
@@ -37,13 +37,13 @@ def test_intervals_by_an_independent_bootstrap(said):
 
 def test_a_draw_of_starts_is_scored_like_the_recordings_it_holds(said):
     """The interval of an area under a curve runs between those of the best and of the worst person."""
-    judged = [
+    results = [
         said("squats/a", [100, 300], starts=[100, 200, 300], heights=[0.9, 0.8, 0.7]),
         said("squats/b", [100, 300], starts=[100, 200], heights=[0.6, 0.65]),
     ]
-    alone = [score([one], CLASSES)["rep_start"]["ap_4"] for one in judged]
+    alone = [score([one], CLASSES)["rep_start"]["ap_4"] for one in results]
     assert alone == pytest.approx([(1 + 2 / 3) / 2, 1 / 4])
-    report = score(judged, CLASSES)
+    report = score(results, CLASSES)
     assert report["intervals"]["rep_start"]["ap_4"] == pytest.approx(sorted(alone))
 
 
@@ -118,9 +118,9 @@ def test_recordings_without_anybody_in_them(said):
 
 
 def test_the_worst_are_listed(said):
-    judged = [said(f"squats/{i:02}", times(3), i) for i in range(20)]
-    judged.append(said("dips/x", None, class_name="squats"))
-    worst = score(judged, CLASSES)["worst"]
+    results = [said(f"squats/{i:02}", times(3), i) for i in range(20)]
+    results.append(said("dips/x", None, class_name="squats"))
+    worst = score(results, CLASSES)["worst"]
     assert [row["name"] for row in worst] == [f"squats/{i:02}" for i in range(19, 9, -1)]
     assert worst[0] == {
         "name": "squats/19", "class": "squats", "predicted": "squats", "repetitions": 3, "counted": 19,

@@ -11,7 +11,7 @@ import pytest
 from wt_jax.counting.decoding import Counting, Repetition, Segment, Timeline, count_repetitions, find_segments
 from wt_jax.evaluation.console_report import table
 from wt_jax.evaluation.html_report import write_html
-from wt_jax.evaluation.recording_result import judge
+from wt_jax.evaluation.recording_result import make_result
 from wt_jax.evaluation.score_report import score
 from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
 
@@ -42,11 +42,11 @@ def scored(make_recording):
         "dips/<wrong>": timeline(300, "squats", (40, 250)),
         "no-exercise/still": timeline(300, "no-exercise", (), range(60, 90)),
     }
-    judged = [judge(r, timelines[r.name], COUNTING) for r in recordings]
-    silent = [judge(r, timeline(300, "no-exercise", (), range(300)), COUNTING) for r in recordings]
-    report = {"data": "<here>", "split": "val"} | score(judged, CLASSES, draws=50)
+    results = [make_result(r, timelines[r.name], COUNTING) for r in recordings]
+    silent = [make_result(r, timeline(300, "no-exercise", (), range(300)), COUNTING) for r in recordings]
+    report = {"data": "<here>", "split": "val"} | score(results, CLASSES, draws=50)
     report["baselines"] = {"silent": score(silent, CLASSES, draws=50)}
-    return report, judged, timelines, {"silent": silent}
+    return report, results, timelines, {"silent": silent}
 
 
 def texts(figure):
@@ -152,9 +152,9 @@ class Page(HTMLParser):
 
 
 def test_the_page_stands_alone(scored, tmp_path):
-    report, judged, timelines, baselines = scored
+    report, results, timelines, baselines = scored
     path = tmp_path / "report.html"
-    write_html(path, json.loads(json.dumps(report)), judged, timelines, COUNTING, baselines)
+    write_html(path, json.loads(json.dumps(report)), results, timelines, COUNTING, baselines)
     text = path.read_text()
     page = Page(text)
     assert page.open == []
@@ -169,7 +169,7 @@ def test_the_page_stands_alone(scored, tmp_path):
 
 
 def test_a_page_without_timelines_and_without_truth(make_recording, tmp_path):
-    unknown = [judge(make_recording("squats/a", 300, None), timeline(300, "squats", (40,)), COUNTING)]
+    unknown = [make_result(make_recording("squats/a", 300, None), timeline(300, "squats", (40,)), COUNTING)]
     report = {"data": "here", "split": "val"} | score(unknown, CLASSES, draws=10)
     write_html(tmp_path / "report.html", report, unknown, {}, COUNTING)
     assert len(Page((tmp_path / "report.html").read_text()).sources) == 3

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wt_jax.counting.decoding import Counting, Timeline
-from wt_jax.evaluation.recording_result import is_right, judge, match, precision_recall, rows
+from wt_jax.evaluation.recording_result import is_right, make_result, match, precision_recall, rows
 
 
 def ints(*values):
@@ -73,7 +73,7 @@ def test_counts_of_one_recording(said):
 
 
 def test_the_worst_recordings_come_first(said):
-    judged = [
+    results = [
         said("squats/right", [30, 90], starts=[30, 90], repetitions=["squats"] * 2),
         said("squats/one-off", [30, 90], starts=[30], repetitions=["squats"]),
         said("squats/far", [30, 90], starts=[60, 120], repetitions=["squats"] * 2),
@@ -81,7 +81,7 @@ def test_the_worst_recordings_come_first(said):
         said("squats/wrong-class", None, class_name="dips"),
         said("no-exercise/three", [], repetitions=["dips"] * 3),
     ]
-    table = rows(judged)
+    table = rows(results)
     assert [row["name"].split("/")[1] for row in table] == [
         "three", "one-off", "wrong-class", "far", "right", "unknown",
     ]  # fmt: skip
@@ -119,7 +119,7 @@ def timeline(n_frames, signal, classes=("squats", "dips", "no-exercise")):
 def test_a_timeline_is_judged(make_recording):
     counting = Counting(smoothing_frames=0, class_smoothing_frames=0)
     peaks = {30: 0.9, 90: 0.3, 150: 0.5, 250: 0.8}
-    one = judge(make_recording("squats/a", 300, (30, 90)), timeline(300, peaks), counting)
+    one = make_result(make_recording("squats/a", 300, (30, 90)), timeline(300, peaks), counting)
     assert one.class_name == "squats"
     assert one.starts.tolist() == [30, 90, 150, 250]
     assert one.heights == pytest.approx([0.9, 0.3, 0.5, 0.8])
@@ -129,11 +129,11 @@ def test_a_timeline_is_judged(make_recording):
 
 def test_nobody_seen_is_no_class(make_recording):
     empty = Timeline(("squats", "dips", "no-exercise"), np.zeros((60, 3)), np.zeros(60), np.zeros(60, bool))
-    one = judge(make_recording("squats/a", 60, ()), empty, Counting())
+    one = make_result(make_recording("squats/a", 60, ()), empty, Counting())
     assert (one.class_name, one.repetitions, len(one.starts)) == (None, (), 0)
 
 
 def test_a_signal_of_nan_is_refused(make_recording):
     broken = timeline(300, {30: np.nan})
     with pytest.raises(ValueError, match="NaN"):
-        judge(make_recording("squats/a", 300, ()), broken, Counting())
+        make_result(make_recording("squats/a", 300, ()), broken, Counting())

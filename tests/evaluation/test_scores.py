@@ -1,16 +1,9 @@
 """The scores of a report, against cases worked out by hand."""
 
-import numpy as np
 import pytest
+from scored import CLASSES, times, windows
 
 from wt_jax.evaluation.score_report import score
-from wt_jax.training.metrics import Sums
-
-CLASSES = ("squats", "dips", "no-exercise")
-
-
-def times(n):
-    return np.arange(1, n + 1) * 40
 
 
 def test_counts_by_hand(said):
@@ -141,19 +134,6 @@ def test_by_duration(said):
     }  # fmt: skip
     maes = [durations[name]["count_class_given"]["mae"] for name in durations]
     assert maes == [0, 2, 2, 0]
-
-
-def windows(confusion, quiet=(0, 0), starts=(0, 0)):
-    """Sums of windows; `quiet` and `starts`: frames below and at least probability 0.5."""
-    sums = Sums.zeros(3)
-    histogram = sums.histogram_2xN.copy()
-    histogram[0, [100, 900]], histogram[1, [100, 900]] = quiet, starts
-    return sums.replace(
-        confusion_CxC=np.array(confusion, np.int32),
-        histogram_2xN=histogram,
-        segmentation_loss=np.float32(3),
-        classification_loss=np.float32(2),
-    )
 
 
 def test_windows_by_hand(said):

@@ -167,7 +167,7 @@ def test_what_is_no_checkpoint(tmp_path):
 
 
 def test_the_example_in_the_documentation_runs(tmp_path, monkeypatch):
-    text = (Path(__file__).parents[1] / "docs" / "predict.md").read_text()
+    text = (Path(__file__).parents[2] / "docs" / "predict.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     save_run(tmp_path / "checkpoints" / "mine", POINTS)
     np.save(tmp_path / "landmarks.npy", walking(90))

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from wt_jax.labeling.editor import Session
-from wt_jax.labeling.marked_starts import MarksFile
+from wt_jax.labeling.editor import Editor
+from wt_jax.labeling.marked_starts import MarkedStartsFile
 
 FPS = 25
 
 
 @pytest.fixture
 def session(tmp_path):
-    file = MarksFile(tmp_path / "v.csv")
-    return Session(file.load(500), file, np.arange(500) / FPS)
+    file = MarkedStartsFile(tmp_path / "v.csv")
+    return Editor(file.load(500), file, np.arange(500) / FPS)
 
 
 def press(session, *keys, now_s=0.0):

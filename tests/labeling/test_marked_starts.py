@@ -1,15 +1,15 @@
-"""Marks and their undo, the label file and the draft beside it."""
+"""MarkedStarts and their undo, the label file and the draft beside it."""
 
 import numpy as np
 import pytest
 
 from wt_jax.data.builder import build
-from wt_jax.labeling.marked_starts import Marks, MarksFile
+from wt_jax.labeling.marked_starts import MarkedStarts, MarkedStartsFile
 from wt_jax.pose.landmarks import Landmarks, save_landmarks
 
 
 def marked(n_frames, *frames, saved=()):
-    marks = Marks(n_frames, saved)
+    marks = MarkedStarts(n_frames, saved)
     for frame in frames:
         marks.go_to(frame)
         marks.toggle()
@@ -69,13 +69,13 @@ def test_the_same_marks_are_no_edit():
 
 @pytest.mark.parametrize(("frame", "cursor"), [(-5, 0), (0, 0), (99, 99), (100, 99), (10**9, 99)])
 def test_the_cursor_stays_in_the_video(frame, cursor):
-    marks = Marks(100)
+    marks = MarkedStarts(100)
     marks.go_to(frame)
     assert marks.cursor == cursor
 
 
 def test_next_and_previous_mark():
-    marks = Marks(100, (10, 20))
+    marks = MarkedStarts(100, (10, 20))
     assert not marks.go_to_previous()
     assert [(marks.go_to_next(), marks.cursor) for _ in range(3)] == [(True, 10), (True, 20), (False, 20)]
     assert [(marks.go_to_previous(), marks.cursor) for _ in range(2)] == [(True, 10), (False, 10)]
@@ -86,14 +86,14 @@ def test_next_and_previous_mark():
     [(10, (20,)), (12, (20,)), (15, (20,)), (16, (10,)), (25, (10,)), (26, (10, 20)), (4, (10, 20))],
 )
 def test_unmark_the_nearest_within_five_frames(cursor, left):
-    marks = Marks(100, (10, 20))
+    marks = MarkedStarts(100, (10, 20))
     marks.go_to(cursor)
     assert marks.unmark_near(5) == (left != (10, 20))
     assert marks.starts == left
 
 
 def test_repetitions_started_at_the_cursor():
-    marks = Marks(100, (10, 20))
+    marks = MarkedStarts(100, (10, 20))
     counts = []
     for frame in (9, 10, 19, 20, 99):
         marks.go_to(frame)
@@ -102,7 +102,7 @@ def test_repetitions_started_at_the_cursor():
 
 
 def test_dirty_is_what_the_file_does_not_have():
-    marks = Marks(100, (10,))
+    marks = MarkedStarts(100, (10,))
     assert not marks.is_dirty
     marks.toggle()
     assert marks.is_dirty
@@ -117,11 +117,11 @@ def test_dirty_is_what_the_file_does_not_have():
 @pytest.mark.parametrize("starts", [[-1], [100], [3, 100]])
 def test_marks_outside_the_video(starts):
     with pytest.raises(ValueError, match=r"must lie in 0\.\.99"):
-        Marks(100).replace(starts)
+        MarkedStarts(100).replace(starts)
 
 
 def test_saved_labels_come_back(tmp_path):
-    file = MarksFile(tmp_path / "labels" / "squats" / "v.csv")
+    file = MarkedStartsFile(tmp_path / "labels" / "squats" / "v.csv")
     assert not file.is_there
     file.save(marked(4, 2))
     assert file.path.read_text() == "frame,label\n0,0\n1,0\n2,1\n3,0\n"
@@ -130,14 +130,14 @@ def test_saved_labels_come_back(tmp_path):
 
 
 def test_a_draft_goes_on_where_it_was_and_can_be_undone(tmp_path):
-    file = MarksFile(tmp_path / "v.csv")
+    file = MarkedStartsFile(tmp_path / "v.csv")
     marks = marked(50, 5)
     file.save(marks)
     marks.go_to(30)
     marks.toggle()
     file.keep(marks)
-    assert MarksFile(tmp_path / "v.csv").is_there
-    again = MarksFile(tmp_path / "v.csv").load(50)
+    assert MarkedStartsFile(tmp_path / "v.csv").is_there
+    again = MarkedStartsFile(tmp_path / "v.csv").load(50)
     assert (again.starts, again.is_dirty) == ((5, 30), True)
     assert file.path.read_text().count(",1\n") == 1  # the label file knows nothing of it
     assert again.undo()
@@ -147,7 +147,7 @@ def test_a_draft_goes_on_where_it_was_and_can_be_undone(tmp_path):
 
 
 def test_saving_removes_the_draft(tmp_path):
-    file = MarksFile(tmp_path / "v.csv")
+    file = MarkedStartsFile(tmp_path / "v.csv")
     marks = marked(50, 5)
     file.keep(marks)
     file.save(marks)
@@ -156,7 +156,7 @@ def test_saving_removes_the_draft(tmp_path):
 
 
 def test_a_failed_save_keeps_file_and_draft(tmp_path, monkeypatch):
-    file = MarksFile(tmp_path / "v.csv")
+    file = MarkedStartsFile(tmp_path / "v.csv")
     file.save(marked(50, 5))
     marks = marked(50, 6, saved=(5,))
     file.keep(marks)
@@ -173,13 +173,13 @@ def test_a_failed_save_keeps_file_and_draft(tmp_path, monkeypatch):
 def test_labels_of_a_longer_video(tmp_path, name):
     (tmp_path / name).write_text("frame,label\n80,1\n")
     with pytest.raises(ValueError, match=rf"{name}:2: frame=80 is beyond .*the video has 50 frames; move"):
-        MarksFile(tmp_path / "v.csv").load(50)
+        MarkedStartsFile(tmp_path / "v.csv").load(50)
 
 
 def test_training_does_not_see_a_draft(tmp_path):
     body = np.random.default_rng(0).uniform(0.2, 0.8, (40, 33, 4))
     save_landmarks(tmp_path / "landmarks" / "squats" / "v.npz", Landmarks(body, 30.0, 100, 100))
-    MarksFile(tmp_path / "labels" / "squats" / "v.csv").keep(marked(40, 5))
+    MarkedStartsFile(tmp_path / "labels" / "squats" / "v.csv").keep(marked(40, 5))
     report = build(tmp_path, tmp_path / "out", ["squats"], progress=False)
     assert report.recordings[0].starts is None
     assert not report.left_out

@@ -31,12 +31,12 @@ def test_proposals_are_the_models_in_frames_of_the_video(run, fps, class_name):
 
 def test_the_command_takes_them_from_the_checkpoint(clip, run, monkeypatch, capsys):
     landmarks = Landmarks(walking(100, 25.0), 25.0, 320, 240)
-    save_landmarks(clip.parents[2] / "landmarks" / "squats" / "clip.npz", landmarks)
+    save_landmarks(clip.parents[3] / "landmarks" / "squats" / "clip.npz", landmarks)
     monkeypatch.setattr(label, "check_display", lambda: None)
     monkeypatch.setattr(label, "label", lambda video, session, title: session.file.save(session.marks))
     label.main([str(clip), "--propose", "--checkpoint", str(run)])
     expected = label.propose(landmarks, "squats", Predictor.restore(run)).tolist()
-    saved = read_starts(clip.parents[2] / "labels" / "squats" / "clip.csv", 100).tolist()
+    saved = read_starts(clip.parents[3] / "labels" / "squats" / "clip.csv", 100).tolist()
     assert saved == expected
     assert f"{len(expected)} repetitions proposed: look at each" in capsys.readouterr().out
 

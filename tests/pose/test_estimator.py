@@ -12,7 +12,8 @@ from clips import MODEL, VIDEOS
 from mediapipe.tasks.python import vision
 
 from wt_jax.pose import estimator
-from wt_jax.pose.estimator import PoseEstimator, pose_model
+from wt_jax.pose.estimator import PoseEstimator
+from wt_jax.pose.model_file import pose_model
 from wt_jax.video.reader import Video
 
 needs_model = pytest.mark.skipif(not MODEL.is_file(), reason=f"no pose model at {MODEL}")

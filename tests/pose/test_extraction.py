@@ -13,10 +13,10 @@ from clips import MODEL, VIDEOS, noise, ticks_per_second, turn, vary_rate, write
 from wt_jax import build_dataset
 from wt_jax.pose import extraction
 from wt_jax.pose.extraction import extract, extract_folder, find_videos
-from wt_jax.pose.landmarks import Landmarks, load_landmarks, read_source, save_landmarks
+from wt_jax.pose.landmarks import Landmarks, load_landmarks, read_provenance, save_landmarks
 from wt_jax.skeleton import CLASSES
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 needs_videos = pytest.mark.skipif(
     not (MODEL.is_file() and VIDEOS.is_dir()), reason="no shared model and videos beside the checkout"
 )
@@ -266,10 +266,10 @@ def test_interrupted_and_gone_on_with(tmp_path):
     assert process.returncode == 0
     assert f"videos: {3 - n_done} extracted" in said and f"{n_done} unchanged, 0 failed" in said
     ours = load_landmarks(tmp_path / "landmarks/squats/squat_9.npz")
-    corpus = load_landmarks(VIDEOS.parents[1] / "corpus" / "landmarks" / "squats" / "calimiro-squat_9.npz")
+    corpus = load_landmarks(VIDEOS.parents[2] / "corpus" / "landmarks" / "squats" / "calimiro-squat_9.npz")
     assert (ours.fps, ours.width_px, ours.height_px) == (corpus.fps, corpus.width_px, corpus.height_px)
     np.testing.assert_allclose(
         ours.landmarks_FxLx4[..., :2], corpus.landmarks_FxLx4[..., :2], atol=1e-4
     )  # rounded there
-    source = read_source(tmp_path / "landmarks/squats/squat_9.npz")
-    assert len(source.video_sha256) == len(source.model_sha256) == 64
+    provenance = read_provenance(tmp_path / "landmarks/squats/squat_9.npz")
+    assert len(provenance.video_sha256) == len(provenance.model_sha256) == 64

@@ -4,7 +4,7 @@ import pickle
 import numpy as np
 import pytest
 
-from wt_jax.pose.landmarks import Landmarks, Source, load_landmarks, read_source, save_landmarks
+from wt_jax.pose.landmarks import Landmarks, Provenance, load_landmarks, read_provenance, save_landmarks
 
 GOOD = {"landmarks": np.full((4, 33, 4), 0.5, np.float32), "fps": 29.97, "width": 640, "height": 360}
 
@@ -35,14 +35,16 @@ def test_times(tmp_path):
     np.testing.assert_array_equal(load_landmarks(path).times_s, constant_s**2)
 
 
-def test_source(tmp_path):
+def test_provenance(tmp_path):
     path = tmp_path / "v.npz"
-    save_landmarks(path, Landmarks(GOOD["landmarks"], 25.0, 640, 360, source=Source("video", "model")))
-    assert load_landmarks(path).source == read_source(path) == Source("video", "model")
+    save_landmarks(
+        path, Landmarks(GOOD["landmarks"], 25.0, 640, 360, provenance=Provenance("video", "model"))
+    )
+    assert load_landmarks(path).provenance == read_provenance(path) == Provenance("video", "model")
     np.savez(path, **GOOD)
-    assert load_landmarks(path).source is None
+    assert load_landmarks(path).provenance is None
     path.write_text("no npz")
-    assert read_source(path) is None and read_source(tmp_path / "missing.npz") is None
+    assert read_provenance(path) is None and read_provenance(tmp_path / "missing.npz") is None
 
 
 def test_other_float_types_become_float32(tmp_path):

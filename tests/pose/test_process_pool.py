@@ -6,21 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+from jobs import work
 
-from wt_jax.pose.process_pool import count, on_a_cluster, on_this_machine
-
-
-def work(job):
-    """A job is a number, or what happens to the process that does it."""
-    if job == "dies":
-        os.kill(os.getpid(), signal.SIGSEGV)
-    if job == "slow":
-        time.sleep(1)
-    if job == "sleeps":
-        time.sleep(60)
-    count()
-    count()
-    return job, os.getpid(), "jax" in sys.modules
+from wt_jax.pose.process_pool import on_a_cluster, on_this_machine
 
 
 def test_jobs_are_shared_out_and_steps_counted():
@@ -59,7 +47,8 @@ def test_closing_ends_the_processes_at_once():
 
 def test_workers_end_with_a_process_that_is_killed(tmp_path):
     code = (
-        "from test_workers import *\n"
+        "from jobs import work\n"
+        "from wt_jax.pose.process_pool import on_this_machine\n"
         "if __name__ == '__main__':\n"
         "    results = on_this_machine(work, [1, 'sleeps'], 2, lambda _: None)\n"
         "    print(next(results)[1][1], flush=True)\n"
@@ -67,7 +56,7 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path):
     )
     script = tmp_path / "killed.py"
     script.write_text(code)
-    environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parent}:{Path(__file__).parents[1]}"}
+    environment = os.environ | {"PYTHONPATH": f"{Path(__file__).parents[1]}:{Path(__file__).parents[2]}"}
     process = subprocess.Popen([sys.executable, script], env=environment, stdout=subprocess.PIPE, text=True)
     worker = int(process.stdout.readline())
     process.kill()

@@ -14,13 +14,14 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from test_train import KEYS, TIMES, arguments, best_and_history, write_root
+from training_runs import TIMES, arguments, best_and_history, write_root
 
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.runtime import cluster, failure
 from wt_jax.training.checkpoints import Checkpoints
+from wt_jax.training.history import KEYS
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 # Slower machines than users have: a process may get no time for a minute.
 TRAIN = """
 from wt_jax import train

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from wt_jax.data.splits import audit
+from wt_jax.data.synthetic_recordings import make_recordings
 from wt_jax.skeleton import ANGLE_NAMES, CLASSES, FRAME_RATE_HZ, LANDMARKS, NO_EXERCISE
-from wt_jax.synthetic.camera import FRAME_RATES_HZ, SyntheticMotion, make_recordings, synthetic_motion
+from wt_jax.synthetic.camera import FRAME_RATES_HZ
+from wt_jax.synthetic.motion import SyntheticMotion, synthetic_motion
 
 KEY_JOINT = {"push-ups": (11, 13, 15), "squats": (23, 25, 27), "pull-ups": (11, 13, 15), "dips": (11, 13, 15)}
 EXERCISES = tuple(KEY_JOINT)

@@ -5,14 +5,15 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from test_train import arguments, write_root
+from training_runs import arguments, write_root
 
 from wt_jax import config, train
+from wt_jax.data.proposed_starts import propose_starts
 from wt_jax.data.recordings import load_recording, save_recording
-from wt_jax.inference.restore import restore
+from wt_jax.inference.restore import restore_model
 from wt_jax.skeleton import ANGLE_NAMES
 from wt_jax.training.checkpoints import open_best
-from wt_jax.training.setup import propose_starts, start
+from wt_jax.training.setup import start_run
 
 
 @pytest.fixture
@@ -46,8 +47,8 @@ def test_a_window_split_validates_on_people_it_trains_on(tmp_path):
     shown = {}
     for name, split in (("group", False), ("window", True)):
         options = config.parse(arguments(root, tmp_path / name, **{"data.window_split": split}))
-        run = start(options)
-        shown[name] = run.validate(run.state.best_params).confusion_CxC.sum()
+        run = start_run(options)
+        shown[name] = run.validate(run.state.eval_params).confusion_CxC.sum()
         run.checkpoints.close()
     assert shown == {"group": 4 * 7, "window": 4 * 7}
 
@@ -68,7 +69,7 @@ def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
         checkpoints.close()
     assert served["best"] < served["last"]
     assert "last epoch: last epoch 6, validation segmentation loss" in capsys.readouterr().out
-    average = restore(tmp_path / "last", jax.devices()[:1])
+    average = restore_model(tmp_path / "last", jax.devices()[:1])
     assert average.step == 48 and average.chosen is None  # two recordings are too few to choose by
 
 
@@ -77,8 +78,8 @@ def test_rest_alone_is_nothing_to_validate_on_where_it_does_not_count(tmp_path):
     root = write_root(tmp_path / "root")
     for path in (root / "recordings" / "push-ups").glob("val*"):
         save_recording(path, dataclasses.replace(load_recording(path), starts=None))
-    start(config.parse(arguments(root, tmp_path / "counts"))).checkpoints.close()
+    start_run(config.parse(arguments(root, tmp_path / "counts"))).checkpoints.close()
     with pytest.raises(
         ValueError, match=r"no validation recording has known repetitions.*data/README\.md\)$"
     ):
-        start(config.parse(arguments(root, tmp_path / "run", **{"labels.rest": False})))
+        start_run(config.parse(arguments(root, tmp_path / "run", **{"labels.rest": False})))
