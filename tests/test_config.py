@@ -209,7 +209,7 @@ def test_no_exercise_has_an_alias():
 
 def test_every_option_is_read_somewhere():
     """As an attribute, outside config.py: an option that nothing reads promises what is not there."""
-    files = [path for path in Path(wt_jax.__file__).parent.glob("*.py") if path.stem != "config"]
+    files = [path for path in Path(wt_jax.__file__).parent.rglob("*.py") if path.stem != "config"]
     read = {
         node.attr
         for path in files

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from wt_jax import label
+from wt_jax.labeling import proposals, view
 from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.labeling.marked_starts import MarkedStartsFile
 from wt_jax.pose import extraction
@@ -55,13 +56,13 @@ def test_no_class(video, class_name, message):
 
 @pytest.mark.parametrize("fps", [25, 30, 60])
 def test_proposals_are_frames_of_the_video(fps, squatting):
-    starts = label.propose(squatting(4 * fps, fps), "squats")
+    starts = proposals.propose(squatting(4 * fps, fps), "squats")
     assert starts.dtype == np.int32
     np.testing.assert_allclose(starts / fps, [1.0, 2.4], atol=0.15)
 
 
 def test_no_proposals_where_nothing_moves(squatting):
-    assert label.propose(squatting(24), "squats").size == 0
+    assert proposals.propose(squatting(24), "squats").size == 0
 
 
 @pytest.fixture
@@ -72,16 +73,16 @@ def session(tmp_path):
 
 def marks_seen(canvas):
     """Columns of the timeline's middle that are yellow, in frames."""
-    yellow = np.flatnonzero((canvas[-30] == label._YELLOW).all(-1))
-    middles = yellow[1::3] - label._MARGIN_PX
-    return (middles / (label._WIDTH_PX - 2 * label._MARGIN_PX) * (N_FRAMES - 1)).round().tolist()
+    yellow = np.flatnonzero((canvas[-30] == view._YELLOW).all(-1))
+    middles = yellow[1::3] - view._MARGIN_PX
+    return (middles / (view._WIDTH_PX - 2 * view._MARGIN_PX) * (N_FRAMES - 1)).round().tolist()
 
 
 def test_the_timeline_shows_the_marks(session):
     picture = np.full((90, 160, 3), 90, np.uint8)
-    assert marks_seen(label.draw(picture, session)) == []
+    assert marks_seen(view.draw(picture, session)) == []
     session.marks.replace([0, 40, 99])
-    assert marks_seen(label.draw(picture, session)) == [0, 40, 99]
+    assert marks_seen(view.draw(picture, session)) == [0, 40, 99]
 
 
 def test_a_marked_frame_has_a_frame_around_it(session):
@@ -90,20 +91,20 @@ def test_a_marked_frame_has_a_frame_around_it(session):
     is_framed = []
     for cursor in (39, 40, 41):
         session.marks.go_to(cursor)
-        is_framed.append(tuple(label.draw(picture, session)[300, 2]) == label._YELLOW)
+        is_framed.append(tuple(view.draw(picture, session)[300, 2]) == view._YELLOW)
     assert is_framed == [False, True, False]
 
 
 def test_help_question_and_message_are_drawn(session):
     picture = np.full((90, 160, 3), 90, np.uint8)
-    plain = label.draw(picture, session)
+    plain = view.draw(picture, session)
     session.shows_help = True
-    assert (label.draw(picture, session) != plain)[300].any()
+    assert (view.draw(picture, session) != plain)[300].any()
     session.shows_help, session.message = False, "saved: 3 marks"
-    with_message = label.draw(picture, session)
+    with_message = view.draw(picture, session)
     assert (with_message != plain)[:100].any()
     session.is_asking = True
-    assert (label.draw(picture, session) != with_message)[:100].any()
+    assert (view.draw(picture, session) != with_message)[:100].any()
 
 
 def test_help_lists_the_keys(capsys):

@@ -15,6 +15,7 @@ from runs import POINTS, Walker, save_run, walking
 from virtual_screen import until
 
 from wt_jax import live
+from wt_jax.inference.live_session import LiveSession
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.runtime import cli
@@ -155,7 +156,7 @@ class Keys:
 @pytest.fixture
 def session(run, tmp_path):
     with Video(write_clip(tmp_path / "a.mp4", 120)) as video, LiveFeed(video, every_frame=True) as feed:
-        yield live.Session(video, Predictor.restore(run), feed, Walker(None))
+        yield LiveSession(video, Predictor.restore(run), feed, Walker(None))
 
 
 STOP = SimpleNamespace(caught=None)

@@ -10,6 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from wt_jax import config
+from wt_jax.inference.calibration import calibrate
+from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, coordination, failure, jax_setup
 from wt_jax.runtime.files import only_writer
 from wt_jax.runtime.jax_setup import explain_out_of_memory, keep_freed
@@ -148,7 +150,9 @@ def calibrate_best(run: TrainingRun) -> None:
     step = run.checkpoints.served_step
     assert step is not None
     template = state_template(run.options, all_devices())
-    counting = run.calibrate(run.checkpoints.restore(step, template).eval_params)
+    params = run.checkpoints.restore(step, template).eval_params
+    known = [recording for recording in run.val_recordings if recording.starts is not None]
+    counting = calibrate(known, make_timelines(run.options)(params, known))
     if counting is None:
         print("warning: too few validation recordings with known repetitions: thresholds are the defaults")
     elif coordination.is_first():

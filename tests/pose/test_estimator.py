@@ -11,7 +11,7 @@ import pytest
 from clips import MODEL, VIDEOS
 from mediapipe.tasks.python import vision
 
-from wt_jax.pose import estimator
+from wt_jax.pose import estimator, model_file
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.model_file import pose_model
 from wt_jax.video.reader import Video
@@ -156,7 +156,7 @@ def test_wrong_model_files(tmp_path, content, message, capfd):
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.delenv(estimator.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(model_file.ENVIRONMENT, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "wt_jax"
 
@@ -171,7 +171,7 @@ def serve(monkeypatch, content):
         return io.BytesIO(content)
 
     monkeypatch.setattr("urllib.request.urlopen", urlopen)
-    monkeypatch.setitem(estimator._DIGESTS, "lite", (hashlib.sha256(b"a model").hexdigest(),))
+    monkeypatch.setitem(model_file._DIGESTS, "lite", (hashlib.sha256(b"a model").hexdigest(),))
     return asked
 
 
@@ -180,13 +180,13 @@ def test_a_named_model_is_used_as_it_is(tmp_path, cache, monkeypatch):
     mine, other = tmp_path / "mine.task", tmp_path / "other.task"
     mine.write_bytes(b"mine")
     other.write_bytes(b"other")
-    monkeypatch.setenv(estimator.ENVIRONMENT, str(other))
+    monkeypatch.setenv(model_file.ENVIRONMENT, str(other))
     assert pose_model(str(mine)) == mine
     assert pose_model() == other
     assert not asked
     with pytest.raises(ValueError, match="--pose_model nowhere: no such file"):
         pose_model("nowhere")
-    monkeypatch.setenv(estimator.ENVIRONMENT, "nowhere")
+    monkeypatch.setenv(model_file.ENVIRONMENT, "nowhere")
     with pytest.raises(ValueError, match="WT_JAX_POSE_MODEL nowhere: no such file"):
         pose_model()
 
@@ -222,15 +222,15 @@ def test_a_download_that_fails_leaves_nothing(cache, monkeypatch, content, messa
 def test_sizes():
     with pytest.raises(ValueError, match="--pose_size huge: must be lite, full, heavy"):
         pose_model(size="huge")
-    assert all(len(digest) == 64 for digests in estimator._DIGESTS.values() for digest in digests)
+    assert all(len(digest) == 64 for digests in model_file._DIGESTS.values() for digest in digests)
 
 
 @needs_videos
 def test_one_person_is_what_mediapipe_alone_gives():
     with Video(VIDEOS / "squats" / "squat_17.mp4") as clip:
         frames = [clip.frame(i) for i in range(30)]
-    with PoseEstimator(MODEL) as estimator:
-        ours = [estimator(frame, i / 25) for i, frame in enumerate(frames)]
+    with PoseEstimator(MODEL) as estimate:
+        ours = [estimate(frame, i / 25) for i, frame in enumerate(frames)]
     bare = estimator._landmarker(MODEL, vision.RunningMode.VIDEO, 1)
     for i, frame in enumerate(frames):
         (person,) = bare.detect_for_video(

@@ -233,7 +233,7 @@ def test_a_video_that_broke_since_keeps_its_older_landmarks(root, capsys):
 
 
 def test_jax_stays_out_of_the_workers():
-    code = "import sys, wt_jax.build_dataset, wt_jax.extraction; sys.exit('jax' in sys.modules)"
+    code = "import sys, wt_jax.build_dataset, wt_jax.pose.extraction; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 
 
@@ -266,7 +266,7 @@ def test_interrupted_and_gone_on_with(tmp_path):
     assert process.returncode == 0
     assert f"videos: {3 - n_done} extracted" in said and f"{n_done} unchanged, 0 failed" in said
     ours = load_landmarks(tmp_path / "landmarks/squats/squat_9.npz")
-    corpus = load_landmarks(VIDEOS.parents[2] / "corpus" / "landmarks" / "squats" / "calimiro-squat_9.npz")
+    corpus = load_landmarks(VIDEOS.parents[1] / "corpus" / "landmarks" / "squats" / "calimiro-squat_9.npz")
     assert (ours.fps, ours.width_px, ours.height_px) == (corpus.fps, corpus.width_px, corpus.height_px)
     np.testing.assert_allclose(
         ours.landmarks_FxLx4[..., :2], corpus.landmarks_FxLx4[..., :2], atol=1e-4

@@ -17,7 +17,7 @@ import pytest
 from training_runs import TIMES, arguments, best_and_history, write_root
 
 from wt_jax.data.recordings import load_recording, save_recording
-from wt_jax.runtime import cluster, failure
+from wt_jax.runtime import cluster, coordination, failure
 from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.history import KEYS
 
@@ -370,9 +370,9 @@ def test_another_process_being_gone_is_seen_behind_an_error():
 
 
 def test_alone_there_is_nothing_to_agree_on(tmp_path):
-    assert failure.exchange("a") == ["a"] and failure.is_first()
-    assert failure.first_then_others(lambda: 3) == 3
-    failure.check_same({"a": json.loads("1")})
-    failure.check_shared(tmp_path / "nowhere")
+    assert coordination.exchange("a") == ["a"] and coordination.is_first()
+    assert coordination.first_then_others(lambda: 3) == 3
+    coordination.check_same({"a": json.loads("1")})
+    coordination.check_shared(tmp_path / "nowhere")
     with pytest.raises(ZeroDivisionError), failure.joined():
         raise ZeroDivisionError

@@ -63,7 +63,7 @@ def test_the_same_arguments_give_the_same_bits_and_another_seed_others():
 
 def test_another_process_gives_the_same_bits():
     code = (
-        "from wt_jax.synthetic.camera import make_recordings;"
+        "from wt_jax.data.synthetic_recordings import make_recordings;"
         "print(*(r.content for r in make_recordings(['squats', 'no_exercise'], 5, people=3)))"
     )
     printed = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout

@@ -10,12 +10,9 @@ import grain
 import jax
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
 from wt_jax.data.loading import Dataset, load_dataset
 from wt_jax.data.proposed_starts import propose_starts
 from wt_jax.data.recordings import Recording
-from wt_jax.inference.calibration import calibrate
-from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.input_pipeline.balanced_sampler import make_train_batches
 from wt_jax.input_pipeline.windows import Windows, lay_out
 from wt_jax.models.summary import summary
@@ -51,7 +48,7 @@ class TrainingRun:
     sequences: dict[str, jax.Array]
     dispatch: Dispatch
     validate: Callable[[Any], Sums]
-    calibrate: Callable[[Any], Counting | None]
+    val_recordings: list[Recording]
     checkpoints: Checkpoints
     monitor: Monitor
     history: History
@@ -136,7 +133,7 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
         sequences=put_sequences(sequences, devices),
         dispatch=make_train_dispatch(options, devices),
         validate=make_evaluation(options, val_recordings, devices),
-        calibrate=make_calibration(options, val_recordings),
+        val_recordings=val_recordings,
         checkpoints=Checkpoints(workdir),
         monitor=Monitor(learning_rate(options)),
         history=History(),
@@ -172,15 +169,6 @@ def _check_peers(options: config.Config, dataset: Dataset) -> None:
         if key not in ("workdir", "data.root", "data.recordings")
     }
     coordination.check_same({**given, "the data's fingerprint": dataset.fingerprint, "jax": jax.__version__})
-
-
-def make_calibration(
-    options: config.Config, recordings: Sequence[Recording]
-) -> Callable[[Any], Counting | None]:
-    """Returns calibrate(params) -> how to read their timelines, by the recordings with known repetitions."""
-    timelines = make_timelines(options)
-    known = [recording for recording in recordings if recording.starts is not None]
-    return lambda params: calibrate(known, timelines(params, known))
 
 
 def _about(dataset: Dataset, options: config.Config) -> dict[str, Any]:
