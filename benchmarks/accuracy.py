@@ -30,6 +30,7 @@ from wt_jax.evaluation.recording_result import RecordingResult
 from wt_jax.evaluation.score_report import score
 from wt_jax.inference.restore import restore_model
 from wt_jax.runtime import cli, jax_setup
+from wt_jax.runtime.config_flags import parse
 from wt_jax.training.history import TensorBoard
 from wt_jax.training.setup import start_run
 
@@ -97,7 +98,7 @@ def all_folds(
     for fold in range(args.folds):
         workdir = args.output / Path(file).stem / f"seed{seed}-fold{fold}"
         done = workdir / "results.pickle"
-        options = config.parse(
+        options = parse(
             ["--config", file, f"--config.workdir={workdir}", f"--config.seed={seed}", *args.override]
         )
         made_of = (config.flatten(options), corpus.fingerprint)

@@ -36,6 +36,7 @@ def profile(argv: list[str]) -> dict[str, float]:
     import jax
 
     from wt_jax import config, train  # noqa: F401
+    from wt_jax.runtime import config_flags
     from wt_jax.training import setup
 
     done("import")
@@ -48,7 +49,7 @@ def profile(argv: list[str]) -> dict[str, float]:
                 compiling[part] += duration_secs
 
     jax.monitoring.register_event_duration_secs_listener(note)
-    options = config.parse(argv)
+    options = config_flags.parse(argv)
     jax.devices()
     done("config, devices")
     from wt_jax.data.loading import load_dataset

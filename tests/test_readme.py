@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from wt_jax import config
+from wt_jax.runtime.config_flags import parse
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -27,7 +28,7 @@ def test_the_first_two_blocks_do_all_the_set_up():
 @pytest.mark.parametrize("command", [c for c in COMMANDS if "wt_jax.train" in c])
 def test_train_commands_parse(command: str, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    config.parse(shlex.split(command)[2:])
+    parse(shlex.split(command)[2:])
 
 
 @pytest.mark.parametrize("name", sorted({re.search(r"wt_jax\.(\w+)", c)[1] for c in COMMANDS} - {"train"}))

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from training_runs import REPOSITORY, arguments, assert_same_run, best_and_history, write_root
 
-from wt_jax import config, train
+from wt_jax import train
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.runtime import cli
+from wt_jax.runtime.config_flags import parse
 from wt_jax.training.checkpoints import Checkpoints, open_best
 from wt_jax.training.history import KEYS
 from wt_jax.training.metrics import Sums
@@ -108,7 +109,7 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
 @pytest.mark.parametrize("n_dispatches", [1, 3, 4, 5, 8])
 def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, n_dispatches: int):
     """An epoch is 4 dispatches: stopped within one, at its last dispatch, and at the second of the next."""
-    run, stop = start_run(config.parse(arguments(root, tmp_path / "run"))), cli.Stop()
+    run, stop = start_run(parse(arguments(root, tmp_path / "run"))), cli.Stop()
     dispatch, n_done = run.dispatch, 0
 
     def then_stop(*args):
@@ -228,7 +229,7 @@ def test_early_stop(root: Path, tmp_path: Path, monkeypatch, capsys):
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good(root: Path, tmp_path: Path):
     workdir = tmp_path / "run"
     train.main(arguments(root, workdir, **{"train.epochs": 1}))
-    options = config.parse(arguments(root, workdir))
+    options = parse(arguments(root, workdir))
     run = start_run(options)
     poisoned = jax.tree.map(lambda x: x * np.float32("nan"), run.state.params)
     run.state = run.state.replace(params=poisoned)

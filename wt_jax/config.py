@@ -1,56 +1,240 @@
-"""Options of a run (`wt_jax.options`), checked once after parsing and fixed from then on."""
+"""The options of a run: of each its default, what is allowed and what it means. Checked once, then fixed."""
 
 import dataclasses
-import math
 import re
-import typing
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from absl import flags
-from ml_collections import config_flags
-
 from wt_jax.options import (
-    INPUTS,
-    Augment,
-    Config,
-    Data,
-    Labels,
-    Loss,
-    Model,
-    Optimizer,
-    Train,
-    all_keys,
+    ANY,
+    COUNT,
+    COUNTS,
+    FOLDER,
+    INSIDE,
+    NOT_NEGATIVE,
+    POSITIVE,
+    Rule,
+    Section,
+    all_options,
+    at_least,
+    in_range,
     nearest_key,
+    one_of,
+    option,
 )
-from wt_jax.skeleton import NO_EXERCISE, canonical_class
+from wt_jax.skeleton import CLASSES, NO_EXERCISE, canonical_class
 
-__all__ = [
-    "Augment",
-    "Config",
-    "Data",
-    "Labels",
-    "Loss",
-    "Model",
-    "Optimizer",
-    "Train",
-    "check",
-    "flatten",
-    "parse",
-    "unflatten",
-]
+# angles: the 25 joint angles. orientation: how the torso and the limbs lie to the vertical. normalised: the
+# angles with the window's mean taken off and divided by their spread in it.
+INPUTS = ("angles", "orientation", "normalised")
+KERNELS = ("gaussian", "lorentzian")
+
+_SEED = Rule(lambda v: 0 <= v < 2**32, "must be in [0, 2**32)")
+_CLASSES = Rule(
+    lambda v: (
+        len(v) >= 2
+        and all(re.fullmatch(r"[\w .-]*\w", name) for name in v)
+        and len({canonical_class(name) for name in v}) == len(v)
+    ),
+    "must be two or more different folder names",
+)
+_INPUTS = Rule(
+    lambda v: "angles" in v and set(v) <= set(INPUTS) and len(set(v)) == len(v),
+    f"must hold angles, and of {', '.join(INPUTS)} each once at most",
+)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Data(Section):
+    """Which recordings, and which windows of them."""
+
+    root: str = option(
+        "data", FOLDER, "your data: holds raw/, landmarks/, labels/ (data/README.md)", is_place=True
+    )
+    recordings: str = option(
+        "", ANY, "folder of built recordings; empty: root/recordings, or in workdir if root is read-only",
+        is_place=True,
+    )  # fmt: skip
+    classes: tuple[str, ...] = option(
+        CLASSES,
+        _CLASSES,
+        "in the order of the classifier's outputs; one more name is one more class everywhere",
+    )
+    window_frames: int = option(30, at_least(2), "frames of a window")
+    window_step: int = option(
+        1, COUNT, "from one of them to the next, at 30 frames/s: 48 and 3 are 4.8 s at 10"
+    )
+    inputs: tuple[str, ...] = option(
+        ("angles",), _INPUTS,
+        "what the model sees of a frame: angles, orientation, normalised (wt_jax/input_pipeline/features.py)",
+    )  # fmt: skip
+    overhang: float = option(
+        0.0, in_range(0, 0.5),
+        "share of a window that may lie beyond a recording's ends",
+    )  # fmt: skip
+    stride_frames: int = option(1, COUNT, "distance between the training windows of a recording")
+    eval_stride_frames: int = option(15, COUNT, "distance between validation and test windows")
+    positive_ratio: float = option(0.2, INSIDE, "share of a batch's windows that contain a repetition start")
+    balance_sources: bool = option(
+        False, ANY, "the sources of a class (manifest.csv) are drawn from alike as well"
+    )
+    balance_power: float = option(
+        0.0,
+        in_range(0, 1),
+        "a class is drawn by its number of windows to this power: 0 all alike, 1 as they come",
+    )
+    window_split: bool = option(
+        False, ANY, "validate on windows of the training recordings, to show what that hides"
+    )
+
+    @property
+    def span_frames(self) -> int:
+        """Frames at 30 fps from the start of a window to its end."""
+        return self.window_frames * self.window_step
+
+    @property
+    def overhang_frames(self) -> int:
+        """Frames at 30 fps of a window that may lie beyond a recording's ends."""
+        return round(self.overhang * self.span_frames)
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Labels(Section):
+    """What the repetition head is taught."""
+
+    kernel: str = option("gaussian", one_of(*KERNELS), "shape of the soft target around a start")
+    width_frames: float = option(4.0, POSITIVE, "its half width at half height")
+    rest: bool = option(
+        True, ANY, "no-exercise counts in the segmentation loss, as frames where nothing starts"
+    )
+    propose: bool = option(False, ANY, "take unknown starts of training recordings from the key angle")
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Augment(Section):
+    """Random changes of training windows; 0 and False leave them as they are."""
+
+    mirror: bool = option(False, ANY, "left and right change places in half of the windows")
+    speed: float = option(
+        0.0, in_range(0, 1, ": exp(1) is 2.7 times as fast"),
+        "up to exp(this) times faster or slower",
+    )  # fmt: skip
+    yaw_deg: float = option(
+        0.0, in_range(0, 180, " degrees"), "the camera goes around the person, by up to this to either side"
+    )
+    pitch_deg: float = option(0.0, in_range(0, 180, " degrees"), "and up and down")
+    roll_deg: float = option(0.0, in_range(0, 180, " degrees"), "and tilts")
+    jitter: float = option(
+        0.0, in_range(0, 1, " torso lengths"),
+        "landmarks are off by so many torso lengths, some constantly, some from frame to frame",
+    )  # fmt: skip
+    missing: float = option(0.0, in_range(0, 0.9), "nobody is seen during up to this share of a window")
+
+    @property
+    def moves_points(self) -> bool:
+        """Whether it changes landmarks, so that angles alone do not do."""
+        return self.mirror or max(self.yaw_deg, self.pitch_deg, self.roll_deg, self.jitter) > 0
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Model(Section):
+    """The network."""
+
+    filters: int = option(128, COUNT, "channels of every convolution")
+    blocks: int = option(8, COUNT, "residual blocks of two convolutions")
+    kernel_size: int = option(
+        3, Rule(lambda v: v >= 1 and v % 2 == 1, "must be odd: a centred kernel has a middle"),
+        "taps of a convolution",
+    )  # fmt: skip
+    dilations: tuple[int, ...] = option(
+        (1, 2, 4, 8, 16, 32, 64, 128), COUNTS, "block i uses dilations[i % len(dilations)]"
+    )
+    heads: int = option(4, COUNT, "of the self-attention; must divide filters")
+    dropout: float = option(0.25, in_range(0, 0.9), "after each convolution")
+    dense_units: tuple[int, ...] = option((128, 64, 32), COUNTS, "hidden layers of each of the two heads")
+    causal: bool = option(False, ANY, "a frame sees only earlier frames")
+    compute_dtype: str = option(
+        "float32", one_of("float32", "bfloat16"),
+        "bfloat16 for GPUs and TPUs; weights are float32 either way",
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Loss(Section):
+    """Focal loss on the class + segmentation_weight x binary cross-entropy on the frames."""
+
+    segmentation_weight: float = option(5.0, NOT_NEGATIVE, "of the repetition loss beside the class loss")
+    focal_gamma: float = option(1.0, NOT_NEGATIVE, "how much less sure windows weigh; 0: cross-entropy")
+    focal_alpha: float = option(0.5, POSITIVE, "factor of the class loss")
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Optimizer(Section):
+    """AdamW and its learning rate."""
+
+    learning_rate: float = option(5e-4, POSITIVE, "of a batch of 32; a larger one's: batch_power")
+    batch_power: float = option(
+        0.25, in_range(0, 1), "learning rate x (train.batch_size / 32) to this power: 0 is one for all"
+    )
+    warmup_epochs: float = option(
+        0.0, NOT_NEGATIVE, "epochs over which the learning rate rises from 0 (1 for batches above 256)"
+    )
+    weight_decay: float = option(1e-4, NOT_NEGATIVE, "not on biases and norms")
+    plateau_factor: float = option(0.5, INSIDE, "learning rate x this ...")
+    plateau_patience: int = option(
+        10, COUNT, "... after so many epochs without a better validation segmentation loss"
+    )
+    minimum_learning_rate: float = option(1e-6, NOT_NEGATIVE, "below which a plateau does not bring it")
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Train(Section):
+    """How long, in which batches, and which epoch is served."""
+
+    epochs: int = option(250, COUNT, "at most", may_change=True)
+    batch_size: int = option(32, COUNT, "windows, of all devices and processes together")
+    patience: int = option(
+        20, COUNT, "epochs without a better validation segmentation loss before the run stops"
+    )
+    windows_per_epoch: int = option(8192, COUNT, "what counts as an epoch")
+    steps_per_dispatch: int = option(8, COUNT, "training steps in one call to the device")
+    select: str = option(
+        "best", one_of("best", "last"),
+        "epoch to serve: best by validation segmentation loss, or last, without an early stop",
+    )  # fmt: skip
+    average: float = option(
+        0.0, Rule(lambda v: 0 <= v < 1, "must be in [0, 1)"),
+        "above 0: serve a moving average of the weights that keeps this share at each step "
+        "(0.995: over some 200 steps)",
+    )  # fmt: skip
+    accumulate: int = option(
+        0, NOT_NEGATIVE, "parts in which a batch goes through a device: the same result with less memory; "
+        "0 is the fastest for the device", may_change=True,
+    )  # fmt: skip
+    eval_batch_size: int = option(
+        0, NOT_NEGATIVE, "windows of a validation batch; 0: 64 of each CPU, 512 of each other device",
+        may_change=True,
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(unsafe_hash=True)
+class Config(Section):
+    """A run."""
+
+    workdir: str = option("checkpoints/main", FOLDER, "where checkpoints and history go", is_place=True)
+    seed: int = option(0, _SEED, "of all random numbers")
+    overwrite: bool = option(False, ANY, "delete what workdir holds and start over", may_change=True)
+    data: Data = dataclasses.field(default_factory=Data)
+    labels: Labels = dataclasses.field(default_factory=Labels)
+    augment: Augment = dataclasses.field(default_factory=Augment)
+    model: Model = dataclasses.field(default_factory=Model)
+    loss: Loss = dataclasses.field(default_factory=Loss)
+    optimizer: Optimizer = dataclasses.field(default_factory=Optimizer)
+    train: Train = dataclasses.field(default_factory=Train)
 
 
 def flatten(config: Config) -> dict[str, Any]:
     """All options as {"train.batch_size": 32, ...}."""
-    flat = {}
-    for key in all_keys(config):
-        value: Any = config
-        for part in key.split("."):
-            value = getattr(value, part)
-        flat[key] = value
-    return flat
+    return {option.key: option.default for option in all_options(config)}
 
 
 def unflatten(flat: dict[str, Any]) -> Config:
@@ -59,91 +243,16 @@ def unflatten(flat: dict[str, Any]) -> Config:
     Raises ValueError for unknown keys and bad values.
     """
     config = Config()
+    known = flatten(config)
     for key, value in flat.items():
-        *sections, name = key.split(".")
-        if key not in set(all_keys(config)):
+        if key not in known:
             raise ValueError(f"unknown key {key}{nearest_key(key, config)}")
+        *sections, name = key.split(".")
         section: Any = config
         for part in sections:
             section = getattr(section, part)
         setattr(section, name, value)
     return check(config)
-
-
-# What each value must satisfy beside its type: (test, what is allowed).
-_Rule = tuple[Callable[[Any], bool], str]
-_POSITIVE: _Rule = (lambda v: v > 0, "must be greater than 0")
-_COUNT: _Rule = (lambda v: v >= 1, "must be at least 1")
-_NOT_NEGATIVE: _Rule = (lambda v: v >= 0, "must be at least 0")
-_COUNTS: _Rule = (lambda v: len(v) > 0 and min(v) >= 1, "must be one or more numbers of at least 1")
-_ANGLE: _Rule = (lambda v: 0 <= v <= 180, "must be in [0, 180] degrees")
-_RULES: dict[str, _Rule] = {
-    "workdir": (bool, "must name a folder"),
-    "seed": (lambda v: 0 <= v < 2**32, "must be in [0, 2**32)"),
-    "data.root": (bool, "must name a folder"),
-    "data.classes": (lambda v: len(v) >= 2 and all(re.fullmatch(r"[\w .-]*\w", c) for c in v)
-                     and len({canonical_class(c) for c in v}) == len(v),
-                     "must be two or more different folder names"),
-    "data.window_frames": (lambda v: v >= 2, "must be at least 2"),
-    "data.window_step": _COUNT,
-    "data.inputs": (lambda v: "angles" in v and set(v) <= set(INPUTS) and len(set(v)) == len(v),
-                    f"must hold angles, and of {', '.join(INPUTS)} each once at most"),
-    "data.overhang": (lambda v: 0 <= v <= 0.5, "must be in [0, 0.5]"),
-    "data.stride_frames": _COUNT,
-    "data.eval_stride_frames": _COUNT,
-    "data.positive_ratio": (lambda v: 0 < v < 1, "must be between 0 and 1, both excluded"),
-    "data.balance_power": (lambda v: 0 <= v <= 1, "must be in [0, 1]"),
-    "labels.kernel": (lambda v: v in ("gaussian", "lorentzian"), "must be gaussian or lorentzian"),
-    "labels.width_frames": _POSITIVE,
-    "augment.speed": (lambda v: 0 <= v <= 1, "must be in [0, 1]: exp(1) is 2.7 times as fast"),
-    "augment.yaw_deg": _ANGLE,
-    "augment.pitch_deg": _ANGLE,
-    "augment.roll_deg": _ANGLE,
-    "augment.jitter": (lambda v: 0 <= v <= 1, "must be in [0, 1] torso lengths"),
-    "augment.missing": (lambda v: 0 <= v <= 0.9, "must be in [0, 0.9]"),
-    "model.filters": _COUNT,
-    "model.blocks": _COUNT,
-    "model.kernel_size": (lambda v: v >= 1 and v % 2 == 1, "must be odd: a centred kernel has a middle"),
-    "model.dilations": _COUNTS,
-    "model.heads": _COUNT,
-    "model.dropout": (lambda v: 0 <= v <= 0.9, "must be in [0, 0.9]"),
-    "model.dense_units": _COUNTS,
-    "model.compute_dtype": (lambda v: v in ("float32", "bfloat16"), "must be float32 or bfloat16"),
-    "loss.segmentation_weight": _NOT_NEGATIVE,
-    "loss.focal_gamma": _NOT_NEGATIVE,
-    "loss.focal_alpha": _POSITIVE,
-    "optimizer.learning_rate": _POSITIVE,
-    "optimizer.batch_power": (lambda v: 0 <= v <= 1, "must be in [0, 1]"),
-    "optimizer.warmup_epochs": _NOT_NEGATIVE,
-    "optimizer.weight_decay": _NOT_NEGATIVE,
-    "optimizer.plateau_factor": (lambda v: 0 < v < 1, "must be between 0 and 1, both excluded"),
-    "optimizer.plateau_patience": _COUNT,
-    "optimizer.minimum_learning_rate": _NOT_NEGATIVE,
-    "train.epochs": _COUNT,
-    "train.batch_size": _COUNT,
-    "train.patience": _COUNT,
-    "train.windows_per_epoch": _COUNT,
-    "train.steps_per_dispatch": _COUNT,
-    "train.select": (lambda v: v in ("best", "last"), "must be best or last"),
-    "train.average": (lambda v: 0 <= v < 1, "must be in [0, 1)"),
-    "train.accumulate": _NOT_NEGATIVE,
-    "train.eval_batch_size": _NOT_NEGATIVE,
-}  # fmt: skip
-
-
-def _typed(key: str, value: Any, hint: Any) -> Any:
-    """`value` as the option's type; raises ValueError where it is of another."""
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, (tuple, list)):
-            raise ValueError(f'{key}={value!r}: must be a tuple, like "(1, 2)"')
-        return tuple(_typed(key, item, typing.get_args(hint)[0]) for item in value)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
-        raise ValueError(f"{key}={value!r}: must be of type {hint.__name__}")
-    if hint is float and not math.isfinite(value):
-        raise ValueError(f"{key}={value!r}: must be a finite number")
-    return value
 
 
 def check(config: Config) -> Config:
@@ -153,73 +262,16 @@ def check(config: Config) -> Config:
     """
     if not isinstance(config, Config):
         raise ValueError(f"get_config() must return a wt_jax.config.Config, not {type(config).__name__}")
-    for prefix, section in [("", config), *((f"{f.name}.", getattr(config, f.name)) for f in
-                                            dataclasses.fields(config) if f.name in _SECTIONS)]:  # fmt: skip
-        hints = typing.get_type_hints(type(section))
-        for field in dataclasses.fields(section):
-            key = prefix + field.name
-            if key in _SECTIONS:
-                if not isinstance(getattr(config, key), hints[key]):
-                    raise ValueError(f"{key}={getattr(config, key)!r}: must be a {hints[key].__name__}(...)")
-                continue
-            value = _typed(key, getattr(section, field.name), hints[field.name])
-            allowed, what = _RULES.get(key, (lambda _: True, ""))
-            if not allowed(value):
-                raise ValueError(f"{key}={value!r}: {what}")
-            setattr(section, field.name, value)
-    _check_together(config)
-    config.data.classes = tuple(canonical_class(name) for name in config.data.classes)
-    for section in (*(getattr(config, name) for name in _SECTIONS), config):
-        section.fix()
-    return config
-
-
-_SECTIONS = ("data", "labels", "augment", "model", "loss", "optimizer", "train")
-
-
-def _check_together(config: Config) -> None:
-    model, train = config.model, config.train
+    config.check()
+    model, train, classes = config.model, config.train, config.data.classes
     if model.filters % model.heads:
         raise ValueError(f"model.heads={model.heads}: must divide model.filters={model.filters}")
     if train.accumulate and train.batch_size % train.accumulate:
         raise ValueError(
             f"train.accumulate={train.accumulate}: must divide train.batch_size={train.batch_size}"
         )
-    if all(canonical_class(name) == NO_EXERCISE for name in config.data.classes):
-        raise ValueError(f"data.classes={config.data.classes!r}: must hold an exercise")
-
-
-def parse(argv: Sequence[str]) -> Config:
-    """The checked config of a command line `--config FILE [--config.section.key=value ...]`.
-
-    Raises ValueError for a missing or broken file, an unknown key (naming the nearest) and a bad value.
-    """
-    file = _experiment(argv)
-    for arg in argv:
-        match = re.match(r"--?(?:no)?config\.([^=]+)", arg)
-        if match and match.group(1) not in set(all_keys(Config())):
-            raise ValueError(f"unknown key {match.group(1)}{nearest_key(match.group(1), Config())}")
-    values, args = flags.FlagValues(), ["wt_jax", *argv]
-    config_flags.DEFINE_config_file("config", None, "experiment file", flag_values=values, sys_argv=args)
-    try:
-        rest = values(args)
-    except Exception as error:  # of a flag's value, or whatever the experiment file's own code raises
-        of_flag = isinstance(error, flags.Error) and "Traceback" not in str(error)
-        last = str(error).strip().splitlines()[-1]
-        raise ValueError(last.replace("flag --config.", "") if of_flag else f"{file}: {last}") from error
-    if len(rest) > 1:
-        raise ValueError(f"{rest[1]!r}: not understood; options are written --config.section.key=value")
-    return check(values["config"].value)  # type: ignore[arg-type]
-
-
-def _experiment(argv: Sequence[str]) -> Path:
-    for i, arg in enumerate(argv):
-        if match := re.match(r"--?config(?:=(.*))?$", arg):
-            name = match.group(1) or next(iter(argv[i + 1 :]), "")
-            path = Path(name.split(":", 1)[0])
-            if not path.is_file():
-                raise ValueError(
-                    f"--config {name}: no such file; experiments/main.py is the default experiment"
-                )
-            return path
-    raise ValueError("no experiment given: add --config experiments/main.py")
+    if all(canonical_class(name) == NO_EXERCISE for name in classes):
+        raise ValueError(f"data.classes={classes!r}: must hold an exercise")
+    config.data.classes = tuple(canonical_class(name) for name in classes)
+    config.fix()
+    return config

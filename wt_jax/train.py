@@ -13,6 +13,7 @@ from wt_jax import config
 from wt_jax.inference.calibration import calibrate
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, coordination, failure, jax_setup
+from wt_jax.runtime.config_flags import parse
 from wt_jax.runtime.files import only_writer
 from wt_jax.runtime.jax_setup import explain_out_of_memory, keep_freed
 from wt_jax.training.history import TensorBoard
@@ -214,7 +215,7 @@ def train(options: config.Config) -> int:
 
 
 def main(argv: Sequence[str]) -> int:
-    options = config.parse(argv)
+    options = parse(argv)
     jax_setup.use_compilation_cache()
     keep_freed()
     with (

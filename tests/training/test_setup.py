@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from training_runs import arguments, write_root
 
-from wt_jax import config, train
+from wt_jax import train
 from wt_jax.data.proposed_starts import propose_starts
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.inference.restore import restore_model
+from wt_jax.runtime.config_flags import parse
 from wt_jax.skeleton import ANGLE_NAMES
 from wt_jax.training.checkpoints import open_best
 from wt_jax.training.setup import start_run
@@ -46,7 +47,7 @@ def test_a_window_split_validates_on_people_it_trains_on(tmp_path):
     root = write_root(tmp_path / "root")
     shown = {}
     for name, split in (("group", False), ("window", True)):
-        options = config.parse(arguments(root, tmp_path / name, **{"data.window_split": split}))
+        options = parse(arguments(root, tmp_path / name, **{"data.window_split": split}))
         run = start_run(options)
         shown[name] = run.validate(run.state.eval_params).confusion_CxC.sum()
         run.checkpoints.close()
@@ -78,8 +79,8 @@ def test_rest_alone_is_nothing_to_validate_on_where_it_does_not_count(tmp_path):
     root = write_root(tmp_path / "root")
     for path in (root / "recordings" / "push-ups").glob("val*"):
         save_recording(path, dataclasses.replace(load_recording(path), starts=None))
-    start_run(config.parse(arguments(root, tmp_path / "counts"))).checkpoints.close()
+    start_run(parse(arguments(root, tmp_path / "counts"))).checkpoints.close()
     with pytest.raises(
         ValueError, match=r"no validation recording has known repetitions.*data/README\.md\)$"
     ):
-        start_run(config.parse(arguments(root, tmp_path / "run", **{"labels.rest": False})))
+        start_run(parse(arguments(root, tmp_path / "run", **{"labels.rest": False})))

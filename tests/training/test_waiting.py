@@ -5,8 +5,9 @@ import pytest
 from runs import compilations
 from training_runs import arguments, write_root
 
-from wt_jax import config, train
+from wt_jax import train
 from wt_jax.runtime import cli
+from wt_jax.runtime.config_flags import parse
 from wt_jax.training.history import History
 from wt_jax.training.setup import start_run
 
@@ -42,7 +43,7 @@ def worse_each_time(run):
 
 def test_nothing_is_compiled_after_the_first_epoch(root, tmp_path):
     overrides = {"optimizer.plateau_patience": 1, "train.epochs": 4, "train.average": 0.9}
-    run = start_run(config.parse(arguments(root, tmp_path / "run", **overrides)))
+    run = start_run(parse(arguments(root, tmp_path / "run", **overrides)))
     worse_each_time(run)
     with compilations() as events:
         board = Board(events)
@@ -55,7 +56,7 @@ def test_nothing_is_compiled_after_the_first_epoch(root, tmp_path):
 
 
 def test_an_epoch_says_where_its_time_went(root, tmp_path, capsys):
-    run = start_run(config.parse(arguments(root, tmp_path / "run", **{"train.epochs": 2})))
+    run = start_run(parse(arguments(root, tmp_path / "run", **{"train.epochs": 2})))
     board = Board([])
     train.fit(run, board, cli.Stop())
     run.checkpoints.close()

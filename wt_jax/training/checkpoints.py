@@ -16,25 +16,14 @@ from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, L
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
+from wt_jax.options import all_options
 from wt_jax.runtime.files import written_beside
 from wt_jax.skeleton import ANGLE_NAMES, FRAME_RATE_HZ
 
 _METRIC = "val_segmentation_loss"
 _VERSION = 1
+_SHOWN = 5  # of what differs between two runs
 _COUNTING = "counting.json"  # in the checkpoint's own folder: it goes where the checkpoint goes
-# What may differ between a checkpoint's config and the run that takes it up: places, how long, and how
-# much memory.
-_FREE = frozenset(
-    {
-        "workdir",
-        "overwrite",
-        "data.root",
-        "data.recordings",
-        "train.epochs",
-        "train.accumulate",
-        "train.eval_batch_size",
-    }
-)
 
 
 class Checkpoints:
@@ -213,17 +202,15 @@ def check_resumable(meta: dict[str, Any], options: config.Config, fingerprint: s
     """Raises ValueError naming what differs between a checkpoint and the run that would take it up."""
     # An option that came after the checkpoint was written had its default's effect.
     saved, now = config.flatten(config.unflatten(meta["config"])), config.flatten(options)
-    differing = [
-        f"{key} (was {saved[key]!r}, is {now[key]!r})"
-        for key in sorted(now)
-        if key not in _FREE and saved[key] != now[key]
-    ]
+    fixed = (option.key for option in all_options(options) if not option.about["may_change"])
+    differing = [f"{key} (was {saved[key]!r}, is {now[key]!r})" for key in fixed if saved[key] != now[key]]
     if meta["fingerprint"] != fingerprint:
         differing.append("the data (recordings added, removed, changed or moved to another split)")
     if differing:
+        more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise ValueError(
-            f"{where} holds a run with another config: {'; '.join(differing)}. Set "
-            "--config.overwrite=True to start over, or another --config.workdir"
+            f"{where} holds another run: set another --config.workdir, or --config.overwrite=True to start "
+            f"over. It differs in {len(differing)}: {'; '.join(differing[:_SHOWN])}{more}"
         )
 
 

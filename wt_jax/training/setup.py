@@ -16,6 +16,7 @@ from wt_jax.data.recordings import Recording
 from wt_jax.input_pipeline.balanced_sampler import make_train_batches
 from wt_jax.input_pipeline.windows import Windows, lay_out
 from wt_jax.models.summary import summary
+from wt_jax.options import all_options
 from wt_jax.runtime import cli, coordination
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.training.checkpoints import Checkpoints, check_resumable, delete_run, make_meta
@@ -163,11 +164,7 @@ def _of_processes() -> str:
 
 def _check_peers(options: config.Config, dataset: Dataset) -> None:
     """Raises ValueError where the processes differ in anything but where they find things."""
-    given = {
-        key: value
-        for key, value in config.flatten(options).items()
-        if key not in ("workdir", "data.root", "data.recordings")
-    }
+    given = {o.key: o.default for o in all_options(options) if not o.about["is_place"]}
     coordination.check_same({**given, "the data's fingerprint": dataset.fingerprint, "jax": jax.__version__})
 
 
