@@ -81,7 +81,7 @@ def judge_fold(options: config.Config, corpus: Dataset) -> tuple[list[RecordingR
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / "log.txt").open("a") as log, contextlib.redirect_stdout(log):
         run = start_run(options, corpus)
-        board = TensorBoard(workdir / "tensorboard", len(run.history) + 1, "cross-validation")
+        board = TensorBoard(workdir / "tensorboard", len(run.progress.history) + 1, "cross-validation")
         train.fit(run, board, cli.Stop())
         board.close()
         train.calibrate_best(run)

@@ -61,18 +61,19 @@ def profile(argv: list[str]) -> dict[str, float]:
     done("pipeline, state")
     seconds["... compiling in it"] = sum(compiling.values())
     compiling.update(dict.fromkeys(compiling, 0.0))
-    firsts_KxB = next(training.batches)
+    progress, dispatch = training.progress, training.programs.dispatch
+    firsts_KxB = next(training.data.batches)
     done("first batch")
-    training.state, losses = training.dispatch(training.state, training.sequences, firsts_KxB)
+    progress.state, losses = dispatch(progress.state, training.data.sequences, firsts_KxB)
     jax.block_until_ready(losses)
     done("first dispatch")
     dispatch_s = seconds.pop("first dispatch")
     seconds |= compiling
     seconds["first dispatch, the rest"] = dispatch_s - sum(compiling.values())
-    training.state, losses = training.dispatch(training.state, training.sequences, firsts_KxB)
+    progress.state, losses = dispatch(progress.state, training.data.sequences, firsts_KxB)
     jax.block_until_ready(losses)
     done("second dispatch")
-    training.validate(training.state.eval_params)
+    training.programs.validate(progress.state.eval_params)
     done("first validation")
     training.checkpoints.close()
     return seconds

@@ -110,7 +110,7 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
 def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, n_dispatches: int):
     """An epoch is 4 dispatches: stopped within one, at its last dispatch, and at the second of the next."""
     run, stop = start_run(parse(arguments(root, tmp_path / "run"))), cli.Stop()
-    dispatch, n_done = run.dispatch, 0
+    dispatch, n_done = run.programs.dispatch, 0
 
     def then_stop(*args):
         nonlocal n_done
@@ -119,10 +119,10 @@ def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: 
             stop.caught = signal.SIGTERM
         return dispatch(*args)
 
-    run.dispatch = then_stop
+    run.programs.dispatch = then_stop
     train.fit(run, train.TensorBoard(tmp_path / "board", 1, ""), stop)
-    assert run.step == 2 * n_dispatches
-    assert len(run.history) == n_dispatches // 4
+    assert run.progress.step == 2 * n_dispatches
+    assert len(run.progress.history) == n_dispatches // 4
     run.checkpoints.close()
     assert train.main(arguments(root, tmp_path / "run")) == 0
     assert_same_run(whole_run, tmp_path / "run")
@@ -231,8 +231,8 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good(root: Path, tmp
     train.main(arguments(root, workdir, **{"train.epochs": 1}))
     options = parse(arguments(root, workdir))
     run = start_run(options)
-    poisoned = jax.tree.map(lambda x: x * np.float32("nan"), run.state.params)
-    run.state = run.state.replace(params=poisoned)
+    poisoned = jax.tree.map(lambda x: x * np.float32("nan"), run.progress.state.params)
+    run.progress.state = run.progress.state.replace(params=poisoned)
     with pytest.raises(train.NonFiniteLossError, match=r"loss is nan at step 8 \(epoch 2\).*step 8, is kept"):
         train.fit(run, None, cli.Stop())
     run.checkpoints.close()

@@ -13,7 +13,7 @@ from wt_jax import config
 from wt_jax.inference.calibration import calibrate
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, coordination, failure, jax_setup
-from wt_jax.runtime.config_flags import parse
+from wt_jax.runtime.config_flags import parse, usage
 from wt_jax.runtime.files import only_writer
 from wt_jax.runtime.jax_setup import explain_out_of_memory, keep_freed
 from wt_jax.training.history import TensorBoard
@@ -23,6 +23,11 @@ from wt_jax.training.setup import TrainingRun, start_run
 from wt_jax.training.train_step import all_devices, reset_sums, state_template
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
+_ABOUT = (
+    "Trains a model that says which exercise, and where each repetition starts, on all devices of this "
+    "machine or of several. Ctrl-C saves; the same command again goes on. The best checkpoint, the history "
+    "and its picture are left in workdir."
+)
 
 
 class NonFiniteLossError(ValueError):
@@ -31,35 +36,35 @@ class NonFiniteLossError(ValueError):
 
 def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
     """Trains to the end of the epoch: its training scores, or None where a signal cut it short."""
-    n_dispatches, train = run.dispatches_per_epoch, run.options.train
+    progress, train, n_dispatches = run.progress, run.options.train, run.dispatches_per_epoch
     n_windows = train.steps_per_dispatch * train.batch_size  # of one dispatch
-    first = run.step // train.steps_per_dispatch - len(run.history) * n_dispatches
+    first = progress.step // train.steps_per_dispatch - len(progress.history) * n_dispatches
     waited_s, start_s, pending = 0.0, time.perf_counter(), None
     bar = tqdm(
-        desc=f"epoch {len(run.history) + 1}", total=n_dispatches * n_windows, initial=first * n_windows,
+        desc=f"epoch {len(progress.history) + 1}", total=n_dispatches * n_windows, initial=first * n_windows,
         unit=" windows", unit_scale=True, leave=False, disable=None if coordination.is_first() else True,
     )  # fmt: skip
     for _ in range(first, n_dispatches):
         draw_s = time.perf_counter()
-        firsts_KxB = next(run.batches)
+        firsts_KxB = next(run.data.batches)
         waited_s += time.perf_counter() - draw_s
-        run.state, losses_K = run.dispatch(run.state, run.sequences, firsts_KxB)
+        progress.state, losses_K = run.programs.dispatch(progress.state, run.data.sequences, firsts_KxB)
         if pending:  # the losses of the dispatch before: the device is busy while they are fetched
             waiting = waited_s / (time.perf_counter() - start_s)
             bar.set_postfix_str(f"loss {_last_loss(run, *pending):.3f}, waiting for data {waiting:.1%}")
         bar.update(n_windows)
-        pending = (run.step, losses_K)
-        run.step += train.steps_per_dispatch
+        pending = (progress.step, losses_K)
+        progress.step += train.steps_per_dispatch
         if run.heed(stop):
             break
     bar.close()
     if pending:
         _last_loss(run, *pending)
-    if run.step // train.steps_per_dispatch < (len(run.history) + 1) * n_dispatches:
+    if progress.step // train.steps_per_dispatch < (len(progress.history) + 1) * n_dispatches:
         return None
     epoch_s = time.perf_counter() - start_s
     return {
-        **scores(jax.device_get(run.state.sums), run.options.loss.segmentation_weight),
+        **scores(jax.device_get(progress.state.sums), run.options.loss.segmentation_weight),
         "epoch_seconds": epoch_s,
         "windows_per_second": (n_dispatches - first) * n_windows / epoch_s,
         "data_wait_share": waited_s / epoch_s,
@@ -68,42 +73,35 @@ def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
 
 def fit(run: TrainingRun, board: TensorBoard | None, stop: cli.Stop) -> None:
     """The loop: epochs until the last, the early stop or a signal, each with a checkpoint at its end."""
+    progress, monitor, history = run.progress, run.progress.monitor, run.progress.history
     while not (run.is_over or run.heed(stop)):
-        epoch = train_epoch(run, stop)
-        if epoch is None:
+        training = train_epoch(run, stop)
+        if training is None:
             run.save()
             break
-        _log.debug(
-            "epoch %d trained in %.2f s, step %d", len(run.history) + 1, epoch["epoch_seconds"], run.step
-        )
         started_s = time.perf_counter()
-        validation = scores(run.validate(run.state.eval_params), run.options.loss.segmentation_weight)
-        validation_s = time.perf_counter() - started_s
-        _log.debug("validation: %s", validation)
+        sums = run.programs.validate(progress.state.eval_params)
+        validation = scores(sums, run.options.loss.segmentation_weight)
         loss = validation["segmentation_loss"]
         if not np.isfinite(loss):
-            raise _not_finite(run, "validation segmentation loss", loss, run.step)
-        learning_rate = run.monitor.learning_rate
-        is_best = run.monitor.update(loss, run.options.optimizer)
-        epoch |= {f"val_{name}": value for name, value in validation.items()} | {
-            "learning_rate": learning_rate,
-            "validation_seconds": validation_s,
-            "checkpoint_seconds": 0.0,
-        }
-        run.history.append(epoch)
-        if run.monitor.learning_rate != learning_rate:
-            opt_state = set_learning_rate(run.state.opt_state, run.monitor.learning_rate)
-            run.state = run.state.replace(opt_state=opt_state)
-        run.state = reset_sums(run.state)
-        started_s = time.perf_counter()
-        run.save(loss)
-        epoch["checkpoint_seconds"] = time.perf_counter() - started_s
-        run.history.complete(checkpoint_seconds=epoch["checkpoint_seconds"])
-        _log.debug("checkpoint of step %d saved; kept: best %d", run.step, run.checkpoints.best_step)
+            raise _not_finite(run, "validation segmentation loss", loss, progress.step)
+        learning_rate = monitor.learning_rate
+        is_best = monitor.update(loss, run.options.optimizer)
+        history.append(
+            training
+            | {f"val_{name}": value for name, value in validation.items()}
+            | {"learning_rate": learning_rate, "validation_seconds": time.perf_counter() - started_s}
+        )
+        if monitor.learning_rate != learning_rate:
+            opt_state = set_learning_rate(progress.state.opt_state, monitor.learning_rate)
+            progress.state = progress.state.replace(opt_state=opt_state)
+        progress.state = reset_sums(progress.state)
+        history.complete(checkpoint_seconds=run.save(loss))
+        _log.debug("step %d: %s; kept: best %d", progress.step, history.last(), run.checkpoints.best_step)
         if board:
-            run.history.save(run.workdir / "training_history.npy")
-            board.write(len(run.history), epoch)
-        print(_epoch_line(run, epoch, is_best), flush=True)
+            history.save(run.workdir / "training_history.npy")
+            board.write(len(history), history.last())
+        print(_epoch_line(run, is_best), flush=True)
 
 
 def _last_loss(run: TrainingRun, first_step: int, losses_K: jax.Array) -> float:
@@ -119,19 +117,20 @@ def _last_loss(run: TrainingRun, first_step: int, losses_K: jax.Array) -> float:
 def _not_finite(run: TrainingRun, what: str, value: float, step: int) -> NonFiniteLossError:
     kept = run.checkpoints.latest_step
     return NonFiniteLossError(
-        f"the {what} is {value} at step {step} (epoch {len(run.history) + 1}). "
+        f"the {what} is {value} at step {step} (epoch {len(run.progress.history) + 1}). "
         + (f"The last good checkpoint, step {kept}, is kept in {run.workdir}. " if kept is not None else "")
         + "Try a lower --config.optimizer.learning_rate, and float32 if model.compute_dtype is bfloat16"
     )
 
 
-def _epoch_line(run: TrainingRun, epoch: dict[str, float], is_best: bool) -> str:
-    n_epochs = run.options.train.epochs
+def _epoch_line(run: TrainingRun, is_best: bool) -> str:
+    history, n_epochs = run.progress.history, run.options.train.epochs
+    epoch, learning_rate = history.last(), run.progress.monitor.learning_rate
     parts_s = [epoch[key] for key in ("epoch_seconds", "validation_seconds", "checkpoint_seconds")]
-    left_s = (n_epochs - len(run.history)) * sum(parts_s)
+    left_s = (n_epochs - len(history)) * sum(parts_s)
     validating, saving = (100 * part_s / sum(parts_s) for part_s in parts_s[1:])
     line = (
-        f"epoch {len(run.history):>3}/{n_epochs}  loss {epoch['loss']:.3f}  "
+        f"epoch {len(history):>3}/{n_epochs}  loss {epoch['loss']:.3f}  "
         f"class {epoch['classification_accuracy']:.3f}  starts {epoch['segmentation_loss']:.4f}  |  "
         f"validation class {epoch['val_classification_accuracy']:.3f}  "
         f"starts {epoch['val_segmentation_loss']:.4f}{'*' if is_best else ' '} "
@@ -140,9 +139,9 @@ def _epoch_line(run: TrainingRun, epoch: dict[str, float], is_best: bool) -> str
         f"{sum(parts_s):.1f} s (validation {validating:.1f} %, saving {saving:.1f} %), "
         f"at most {left_s / 60:.0f} min left"
     )
-    if run.monitor.learning_rate != epoch["learning_rate"]:
+    if learning_rate != epoch["learning_rate"]:
         line += f"\n  no better for {run.options.optimizer.plateau_patience} epochs: learning rate "
-        line += f"{epoch['learning_rate']:.2g} -> {run.monitor.learning_rate:.2g}"
+        line += f"{epoch['learning_rate']:.2g} -> {learning_rate:.2g}"
     return line
 
 
@@ -152,7 +151,7 @@ def calibrate_best(run: TrainingRun) -> None:
     assert step is not None
     template = state_template(run.options, all_devices())
     params = run.checkpoints.restore(step, template).eval_params
-    known = [recording for recording in run.val_recordings if recording.starts is not None]
+    known = [recording for recording in run.data.val_recordings if recording.starts is not None]
     counting = calibrate(known, make_timelines(run.options)(params, known))
     if counting is None:
         print("warning: too few validation recordings with known repetitions: thresholds are the defaults")
@@ -166,18 +165,18 @@ def open_board(run: TrainingRun) -> Iterator[TensorBoard | None]:
     if not coordination.is_first():
         yield None
         return
-    about = f"data: {run.about_data['data']}"
-    with contextlib.closing(TensorBoard(run.workdir / "tensorboard", len(run.history) + 1, about)) as board:
+    about, epoch = f"data: {run.data.about['data']}", len(run.progress.history) + 1
+    with contextlib.closing(TensorBoard(run.workdir / "tensorboard", epoch, about)) as board:
         yield board
 
 
 def finish(run: TrainingRun) -> None:
     """Writes the history and its picture; a disk that is full must not hide why the run ended."""
-    if len(run.history):
+    if len(run.progress.history):
         try:
-            run.history.save(run.workdir / "training_history.npy")
-            data = run.about_data["data"]
-            run.history.draw(run.workdir / "training_curves.png", f"{run.workdir}   data: {data}")
+            run.progress.history.save(run.workdir / "training_history.npy")
+            data = run.data.about["data"]
+            run.progress.history.draw(run.workdir / "training_curves.png", f"{run.workdir}   data: {data}")
         except OSError as error:
             print(f"warning: {run.workdir}: history not written: {error}")
 
@@ -200,21 +199,24 @@ def train(options: config.Config) -> int:
     run.checkpoints.close()
     if run.stopped_by and not run.is_over:
         name, status = run.stopped_by.name, cli.stop_status(run.stopped_by)
-        print(f"{name}: saved step {run.step} in {run.workdir}; the same command goes on from there")
+        print(f"{name}: saved step {run.progress.step} in {run.workdir}; the same command goes on from there")
         return status
     assert served is not None
-    why = "last epoch" if len(run.history) >= options.train.epochs else "early stop"
+    why = "last epoch" if len(run.progress.history) >= options.train.epochs else "early stop"
     epoch = served * options.train.batch_size // run.windows_per_epoch
-    loss = run.history.values["val_segmentation_loss"][epoch - 1]
+    loss = run.progress.history.values["val_segmentation_loss"][epoch - 1]
     print(
         f"{why}: {options.train.select} epoch {epoch}, validation segmentation loss {loss:.4f}; "
-        f"data: {run.about_data['data']}\n"
+        f"data: {run.data.about['data']}\n"
         f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
     )
     return 0
 
 
 def main(argv: Sequence[str]) -> int:
+    if {"-h", "--help"} & set(argv):
+        print(usage(_ABOUT))
+        return 0
     options = parse(argv)
     jax_setup.use_compilation_cache()
     keep_freed()

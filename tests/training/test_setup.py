@@ -49,7 +49,7 @@ def test_a_window_split_validates_on_people_it_trains_on(tmp_path):
     for name, split in (("group", False), ("window", True)):
         options = parse(arguments(root, tmp_path / name, **{"data.window_split": split}))
         run = start_run(options)
-        shown[name] = run.validate(run.state.eval_params).confusion_CxC.sum()
+        shown[name] = run.programs.validate(run.progress.state.eval_params).confusion_CxC.sum()
         run.checkpoints.close()
     assert shown == {"group": 4 * 7, "window": 4 * 7}
 

@@ -30,7 +30,7 @@ def root(tmp_path_factory):
 
 def worse_each_time(run):
     """Validation for real, of which the loss is then said to grow: the learning rate falls, saves go on."""
-    validate, n = run.validate, 0
+    validate, n = run.programs.validate, 0
 
     def worse(params):
         nonlocal n
@@ -38,7 +38,7 @@ def worse_each_time(run):
         sums = validate(params)
         return sums.replace(segmentation_loss=sums.segmentation_loss + 1000.0 * n)
 
-    run.validate = worse
+    run.programs.validate = worse
 
 
 def test_nothing_is_compiled_after_the_first_epoch(root, tmp_path):
@@ -48,7 +48,7 @@ def test_nothing_is_compiled_after_the_first_epoch(root, tmp_path):
     with compilations() as events:
         board = Board(events)
         train.fit(run, board, cli.Stop())
-    assert run.history.values["learning_rate"] == [5e-4, 5e-4, 2.5e-4, 1.25e-4]
+    assert run.progress.history.values["learning_rate"] == [5e-4, 5e-4, 2.5e-4, 1.25e-4]
     assert run.checkpoints.latest_step == 4 * 8
     assert board.seen[0] > 0
     assert events[board.seen[0] :] == []
@@ -63,7 +63,7 @@ def test_an_epoch_says_where_its_time_went(root, tmp_path, capsys):
     line = capsys.readouterr().out.splitlines()[-1]
     for key in ("validation_seconds", "checkpoint_seconds"):
         kept = np.load(tmp_path / "run" / "training_history.npy", allow_pickle=True).item()[key]
-        assert kept == run.history.values[key] == [epoch[key] for epoch in board.epochs]
+        assert kept == run.progress.history.values[key] == [epoch[key] for epoch in board.epochs]
         assert min(kept) > 0
     last = board.epochs[-1]
     all_s = last["epoch_seconds"] + last["validation_seconds"] + last["checkpoint_seconds"]

@@ -17,7 +17,8 @@ def find_hosts() -> dict[str, Any] | None:
     """
     given = {name: os.environ[name] for name in VARIABLES if os.environ.get(name)}
     if len(given) == len(VARIABLES):
-        return _by_hand(*given.values())
+        address, n_processes, process = (given[name] for name in VARIABLES)
+        return _by_hand(address, n_processes, process)
     tasks = _slurm_tasks()
     if tasks > 1 and not given.keys() - {"JAX_COORDINATOR_ADDRESS"}:
         return {
@@ -35,12 +36,10 @@ def find_hosts() -> dict[str, Any] | None:
 
 
 def _by_hand(address: str, n_processes: str, process: str) -> dict[str, Any] | None:
-    numbers = {}
     for name, value in (("JAX_NUM_PROCESSES", n_processes), ("JAX_PROCESS_ID", process)):
         if not value.isdecimal():
             raise ValueError(f"{name}={value}: must be a whole number")
-        numbers[name] = int(value)
-    n, i = numbers.values()
+    n, i = int(n_processes), int(process)
     if i >= n:
         raise ValueError(f"JAX_PROCESS_ID={i}: must be below JAX_NUM_PROCESSES={n}; the first process is 0")
     host, _, port = address.rpartition(":")

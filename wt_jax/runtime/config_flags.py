@@ -98,8 +98,8 @@ def markdown() -> str:
         "Written by `python docs/write_config.py` from [wt_jax/config.py](../wt_jax/config.py).",
         "",
         "A key is set in an experiment file ([experiments/main.py](../experiments/main.py) shows the",
-        "defaults), or on the command line: `--config.train.batch_size=64`. A run that is taken up again must",
-        "have the same config, the keys marked * aside.",
+        "defaults), or on the command line: `--config.train.batch_size=64`. A run that is taken up again has",
+        "the same config, the keys marked * aside.",
     ]
     for title, about, options in _groups():
         lines += ["", f"## {title}", "", f"{about}.", ""]

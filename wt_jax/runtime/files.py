@@ -1,6 +1,5 @@
 """Files on disk: written whole or not at all, by one process, and what a damaged .npz may raise."""
 
-import fcntl
 import hashlib
 import os
 import stat
@@ -9,6 +8,8 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import filelock
 
 # What NumPy, zipfile and zlib raise over the years for a file that is cut off or no .npz at all.
 UNREADABLE = (
@@ -48,17 +49,15 @@ def only_writer(folder: Path | str) -> Iterator[None]:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("a+")
+        lock = filelock.FileLock(folder / ".lock", timeout=0).acquire()
+    except filelock.Timeout as error:
+        raise ValueError(
+            f"workdir={folder}: another run is writing to it: wait for it, or set another workdir"
+        ) from error
     except OSError as error:
         raise ValueError(f"workdir={folder}: cannot be written ({error}): set --config.workdir") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"workdir={folder}: another run is writing to it: wait for it, or set another workdir"
-            ) from error
-        yield  # the lock ends with the process, however that ends
+    with lock:  # it ends with the process, however that ends
+        yield
 
 
 def sha256(path: Path) -> str:

@@ -18,8 +18,8 @@ KEYS = (
 class History:
     """A dict of lists, one value an epoch, under KEYS; NaN where an older wt_jax did not measure it.
 
-    `epoch_seconds` are of training alone, `data_wait_share` is of them. `checkpoint_seconds` of the last
-    epoch are 0 in its own checkpoint.
+    `epoch_seconds` are of training alone, `data_wait_share` is of them. An epoch's `checkpoint_seconds` are 0
+    until its checkpoint is saved, and so in that checkpoint itself.
     """
 
     def __init__(self, values: dict[str, list[float]] | None = None):
@@ -31,6 +31,8 @@ class History:
         return len(self.values["loss"])
 
     def append(self, epoch: dict[str, float]) -> None:
+        """Takes the scores of an epoch, all but `checkpoint_seconds`."""
+        epoch = {**epoch, "checkpoint_seconds": 0.0}
         for key in KEYS:
             self.values[key].append(float(epoch[key]))
 

@@ -26,7 +26,7 @@ def learning_rate(options: config.Config) -> float:
 def warmup_share(options: config.Config, step: jax.Array) -> jax.Array | float:
     """Of the learning rate, in this step of the run: rises to 1 over `optimizer.warmup_epochs`."""
     n_steps = options.optimizer.warmup_epochs * options.train.windows_per_epoch / options.train.batch_size
-    return jax.numpy.minimum((step + 1) / n_steps, 1) if n_steps >= 1 else 1.0
+    return optax.linear_schedule(0.0, 1.0, n_steps)(step + 1) if n_steps >= 1 else 1.0
 
 
 def make_optimizer(options: config.Config) -> optax.GradientTransformation:

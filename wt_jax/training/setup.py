@@ -2,6 +2,7 @@
 
 import dataclasses
 import signal
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,22 +39,45 @@ from wt_jax.training.validation import make_evaluation
 
 
 @dataclasses.dataclass
-class TrainingRun:
-    """A training run and where it stands."""
+class TrainingData:
+    """What a run trains and validates on."""
 
-    options: config.Config
-    about_data: dict[str, Any]  # for every checkpoint: where from, fingerprint, split, what is trained on
-    state: TrainState
-    step: int  # of `state`, known without asking the device
-    batches: grain.DatasetIterator
-    sequences: dict[str, jax.Array]
+    about: dict[str, Any]  # for every checkpoint: where from, fingerprint, split, what is trained on
+    train_recordings: list[Recording]
+    val_recordings: list[Recording]
+    windows: Windows  # of train_recordings
+    batches: grain.DatasetIterator  # of their first frames: (steps a dispatch, share of a batch) int32
+    sequences: dict[str, jax.Array]  # on every device
+
+
+@dataclasses.dataclass
+class Programs:
+    """What is compiled for a run's devices."""
+
     dispatch: Dispatch
     validate: Callable[[Any], Sums]
-    val_recordings: list[Recording]
-    checkpoints: Checkpoints
+    agree: Callable[[int], int]
+
+
+@dataclasses.dataclass
+class Progress:
+    """How far a run is: what every checkpoint holds."""
+
+    state: TrainState
+    step: int  # of `state`, known without asking the device
     monitor: Monitor
     history: History
-    agree: Callable[[int], int]
+
+
+@dataclasses.dataclass
+class TrainingRun:
+    """A training run: what it is made of, and where it stands."""
+
+    options: config.Config
+    data: TrainingData
+    programs: Programs
+    checkpoints: Checkpoints
+    progress: Progress
     stopped_by: signal.Signals | None = None
 
     @property
@@ -73,24 +97,28 @@ class TrainingRun:
 
     @property
     def is_over(self) -> bool:
-        train = self.options.train
-        stops_early = train.select == "best" and self.monitor.should_stop(train.patience)
-        return len(self.history) >= train.epochs or stops_early
+        """Whether the last epoch is done, or the early stop has come."""
+        train, progress = self.options.train, self.progress
+        stops_early = train.select == "best" and progress.monitor.should_stop(train.patience)
+        return len(progress.history) >= train.epochs or stops_early
 
     def heed(self, stop: cli.Stop) -> bool:
         """Whether to stop for a signal: that of any process stops all, at the same dispatch."""
-        if number := self.agree(stop.caught or 0):
+        if number := self.programs.agree(stop.caught or 0):
             self.stopped_by = signal.Signals(number)
         return self.stopped_by is not None
 
-    def save(self, segmentation_loss: float | None = None) -> None:
+    def save(self, segmentation_loss: float | None = None) -> float:
+        """Saves a checkpoint, with its validation loss at an epoch's end; returns the seconds that took."""
+        started_s, progress = time.perf_counter(), self.progress
         meta = make_meta(
             self.options,
-            **self.about_data,
-            monitor=dataclasses.asdict(self.monitor),
-            history=self.history.values,
+            **self.data.about,
+            monitor=dataclasses.asdict(progress.monitor),
+            history=progress.history.values,
         )
-        self.checkpoints.save(self.state, self.batches, meta, segmentation_loss)
+        self.checkpoints.save(progress.state, self.data.batches, meta, segmentation_loss)
+        return time.perf_counter() - started_s
 
 
 def start_run(options: config.Config, dataset: Dataset | None = None) -> TrainingRun:
@@ -103,13 +131,47 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
     check_devices(options, len(devices))
     workdir = Path(options.workdir)
     coordination.check_shared(workdir)
-    data = options.data
+    wanted = options.data
     dataset = dataset or coordination.first_then_others(
-        lambda: load_dataset(data.root, data.recordings, data.classes, workdir / "recordings")
+        lambda: load_dataset(wanted.root, wanted.recordings, wanted.classes, workdir / "recordings")
     )
     _check_peers(options, dataset)
     agree = make_agreement(devices)
     agree(0)  # connects the processes while none is late: for that alone they wait no longer than 30 s
+    data = _training_data(options, dataset, devices)
+    if options.overwrite:
+        coordination.first_then_others(lambda: delete_run(workdir))
+    run = TrainingRun(
+        options,
+        data,
+        Programs(
+            dispatch=make_train_dispatch(options, devices),
+            validate=make_evaluation(options, data.val_recordings, devices),
+            agree=agree,
+        ),
+        Checkpoints(workdir),
+        Progress(init_state(options, devices), 0, Monitor(learning_rate(options)), History()),
+    )
+    latest = run.checkpoints.latest_step
+    coordination.check_same({"latest checkpoint": latest})
+    if latest is not None:
+        meta = run.checkpoints.meta(latest)
+        check_resumable(meta, options, dataset.fingerprint, workdir)
+        state = run.checkpoints.restore(latest, state_template(options, devices), data.batches)
+        run.progress = Progress(state, latest, Monitor(**meta["monitor"]), History(meta["history"]))
+        print(f"resumed: {workdir}, step {latest}, {len(run.progress.history)} epochs done")
+    print(summary(options))
+    windows = data.windows
+    print(
+        f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) "
+        f"of {len(data.train_recordings)} recordings, {len(data.val_recordings)} for validation; "
+        f"{len(devices)} x {devices[0].device_kind}{_of_processes()}, batch {options.train.batch_size}, "
+        f"an epoch is {run.windows_per_epoch:,} windows"
+    )
+    return run
+
+
+def _training_data(options: config.Config, dataset: Dataset, devices: Sequence[jax.Device]) -> TrainingData:
     train_recordings, val_recordings = dataset.split("train"), dataset.split("val")
     if not train_recordings or not val_recordings:
         missing = "val" if train_recordings else "train"
@@ -122,40 +184,14 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
     if options.data.window_split:
         windows = windows.without(lay_out(options, train_recordings, options.data.eval_stride_frames)[1])
     _warn_of_gaps(windows, val_recordings, options)
-    batches = make_train_batches(windows, options, jax.process_index(), jax.process_count())
-    if options.overwrite:
-        coordination.first_then_others(lambda: delete_run(workdir))
-    run = TrainingRun(
-        options=options,
-        about_data=_about(dataset, options),
-        state=init_state(options, devices),
-        step=0,
-        batches=batches,
-        sequences=put_sequences(sequences, devices),
-        dispatch=make_train_dispatch(options, devices),
-        validate=make_evaluation(options, val_recordings, devices),
+    return TrainingData(
+        about=_about(dataset, options),
+        train_recordings=train_recordings,
         val_recordings=val_recordings,
-        checkpoints=Checkpoints(workdir),
-        monitor=Monitor(learning_rate(options)),
-        history=History(),
-        agree=agree,
+        windows=windows,
+        batches=make_train_batches(windows, options, jax.process_index(), jax.process_count()),
+        sequences=put_sequences(sequences, devices),
     )
-    latest = run.checkpoints.latest_step
-    coordination.check_same({"latest checkpoint": latest})
-    if latest is not None:
-        meta = run.checkpoints.meta(latest)
-        check_resumable(meta, options, dataset.fingerprint, workdir)
-        run.state = run.checkpoints.restore(latest, state_template(options, devices), run.batches)
-        run.step, run.monitor, run.history = latest, Monitor(**meta["monitor"]), History(meta["history"])
-        print(f"resumed: {workdir}, step {latest}, {len(run.history)} epochs done")
-    print(summary(options))
-    print(
-        f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) "
-        f"of {len(train_recordings)} recordings, {len(val_recordings)} for validation; "
-        f"{len(devices)} x {devices[0].device_kind}{_of_processes()}, batch {options.train.batch_size}, "
-        f"an epoch is {run.windows_per_epoch:,} windows"
-    )
-    return run
 
 
 def _of_processes() -> str:

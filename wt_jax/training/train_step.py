@@ -208,7 +208,7 @@ def _train_step(
     if average is not None:
         # Early on a shorter memory: the parameters drawn at the start are soon forgotten.
         decay = jnp.minimum(options.train.average, (1 + state.step) / (10 + state.step))
-        average = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, params)
+        average = optax.incremental_update(params, average, 1 - decay)
     after = TrainState(
         step=state.step + 1,
         params=params,
