@@ -63,6 +63,7 @@ class Stop:
 
     @property
     def status(self) -> int:
+        """Exit status of the run that was stopped."""
         return stop_status(self.caught)
 
 

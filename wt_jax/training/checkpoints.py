@@ -55,6 +55,7 @@ class Checkpoints:
 
     @property
     def latest_step(self) -> int | None:
+        """The step of the newest checkpoint; None before the first."""
         return self._manager.latest_step()
 
     @property
@@ -168,6 +169,7 @@ class Checkpoints:
             ) from error
 
     def close(self) -> None:
+        """Waits for what is being written and gives the folder back."""
         self._manager.close()
 
 

@@ -42,6 +42,7 @@ class History:
             self.values[key][-1] = value
 
     def last(self) -> dict[str, float]:
+        """The scores of the last epoch."""
         return {key: values[-1] for key, values in self.values.items()}
 
     def save(self, path: Path) -> None:
@@ -106,6 +107,7 @@ class TensorBoard:
         self._writer.add_text("about", about, first_epoch)
 
     def write(self, epoch: int, values: dict[str, float]) -> None:
+        """Adds the scores of an epoch (counted from 1) that are finite."""
         for key, value in values.items():
             if not np.isfinite(value):  # nothing to count, such as no start predicted
                 continue
@@ -114,4 +116,5 @@ class TensorBoard:
         self._writer.flush()
 
     def close(self) -> None:
+        """Writes what is left."""
         self._writer.close()

@@ -26,6 +26,7 @@ class Sums(flax.struct.PyTreeNode):
 
     @classmethod
     def zeros(cls, n_classes: int) -> "Sums":
+        """The sums of nothing, on the host."""
         return cls(
             classification_loss=np.zeros((), np.float32),
             confusion_CxC=np.zeros((n_classes, n_classes), np.int32),

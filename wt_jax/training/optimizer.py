@@ -75,4 +75,5 @@ class Monitor:
         return False
 
     def should_stop(self, patience: int) -> bool:
+        """Whether so many epochs have brought nothing better."""
         return self.epochs_since_best >= patience

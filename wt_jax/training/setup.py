@@ -82,10 +82,12 @@ class TrainingRun:
 
     @property
     def workdir(self) -> Path:
+        """Where checkpoints and history go."""
         return Path(self.options.workdir)
 
     @property
     def dispatches_per_epoch(self) -> int:
+        """Calls to the device that make an epoch, one at least."""
         train = self.options.train
         return max(1, round(train.windows_per_epoch / (train.batch_size * train.steps_per_dispatch)))
 

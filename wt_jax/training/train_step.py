@@ -72,6 +72,7 @@ def replicated(devices: Sequence[jax.Device]) -> NamedSharding:
 
 
 def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainState:
+    """The state before the first step, its parameters drawn from `seed`, whole on each device."""
     params = init_params(options)
     state = TrainState(
         step=np.zeros((), np.int32),
