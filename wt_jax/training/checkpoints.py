@@ -212,7 +212,7 @@ def check_resumable(meta: dict[str, Any], options: config.Config, fingerprint: s
         more = f"; and {len(differing) - _SHOWN} more" if len(differing) > _SHOWN else ""
         raise ValueError(
             f"{where} holds another run: set another --config.workdir, or --config.overwrite=True to start "
-            f"over. It differs in {len(differing)}: {'; '.join(differing[:_SHOWN])}{more}"
+            f"over. It differs in {'; '.join(differing[:_SHOWN])}{more}"
         )
 
 
