@@ -136,7 +136,9 @@ def test_what_may_differ_when_a_run_is_taken_up(tiny_config):
     free = {"workdir": "x", "overwrite": True, "data.root": "y", "data.recordings": "z", "train.epochs": 9}
     check_resumable(meta, config.unflatten(flat | free), "a", Path("w"))
     other = config.unflatten(flat | {"model.dilations": (1, 3), "seed": 5})
-    with pytest.raises(ValueError, match=r"w holds .*model.dilations \(was \(1, 2\), is \(1, 3\)\); seed"):
+    with pytest.raises(
+        ValueError, match=r"w holds .*differs in seed .*; model.dilations \(was \(1, 2\), is \(1, 3\)\)"
+    ):
         check_resumable(meta, other, "a", Path("w"))
     with pytest.raises(ValueError, match="the data"):
         check_resumable(meta, tiny_config, "b", Path("w"))
