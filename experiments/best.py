@@ -1,6 +1,8 @@
 """The better recipe: longer windows at 10 frames a second, inputs that hold for other people, augmentation.
 
 Command: python -m wt_jax.train --config experiments/best.py --config.data.root=ROOT
+Time: 10 epochs, 70 seconds on two CPU cores
+Score: validation segmentation loss 0.1777 (synthetic default); of real people docs/experiments.md
 """
 
 from wt_jax.config import Augment, Config, Data, Labels, Model, Optimizer, Train

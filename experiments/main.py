@@ -1,7 +1,8 @@
 """The default experiment: the model, losses and sampling that the project stands on.
 
 Command: python -m wt_jax.train --config experiments/main.py
-Time, score: 38 epochs, 5 minutes on two CPU cores; validation segmentation loss 0.144 (synthetic default)
+Time: 42 epochs, 6 minutes on two CPU cores
+Score: validation segmentation loss 0.1408 (synthetic default; epoch 22 is served)
 Any value is changed from the command line: --config.train.batch_size=64 --config.model.causal=true
 """
 

@@ -1,9 +1,12 @@
-"""The README's commands exist and parse; what it says of defaults is what they are."""
+"""README.md and docs/: short, and what they say of commands, files, rooms and numbers is so."""
 
+import ast
+import importlib.util
 import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -13,9 +16,30 @@ from wt_jax.runtime.config_flags import parse
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
-COMMANDS = re.findall(
-    r"^(?:.*&& )?(?:\S*/)?python (-m wt_jax\.[^#\n]*)", README.replace("\\\n", ""), re.MULTILINE
-)
+RESULTS = (REPOSITORY / "benchmarks" / "RESULTS.md").read_text()
+MAP = (REPOSITORY / "docs" / "map.md").read_text()
+PAGES = {
+    str(page.relative_to(REPOSITORY)): page.read_text()
+    for page in (REPOSITORY / "README.md", REPOSITORY / "data" / "README.md", *REPOSITORY.glob("docs/*.md"))
+}
+EXPERIMENTS = {path.stem: ast.get_docstring(ast.parse(path.read_text()))
+               for path in sorted(REPOSITORY.glob("experiments/*.py"))}  # fmt: skip
+
+
+def commands_of(text: str) -> list[str]:
+    """What follows `python` in lines that are commands, without their comments."""
+    before = r"^(?:.*&& )?(?: {4})?(?:srun [^#\n]*?)?(?:\S*/)?"
+    found = re.findall(before + r"python (-m wt_jax\.[^#\n]*)", text.replace("\\\n", ""), re.MULTILINE)
+    return [command.strip() for command in found]
+
+
+COMMANDS = [(page, command) for page, text in PAGES.items() for command in commands_of(text)]
+TRAININGS = sorted({command for _, command in COMMANDS if command.startswith("-m wt_jax.train ")})
+OTHERS = sorted({re.search(r"wt_jax\.(\w+)", command)[1] for _, command in COMMANDS} - {"train"})
+
+
+def test_it_is_short():
+    assert len(README.splitlines()) < 150
 
 
 def test_the_first_two_blocks_do_all_the_set_up():
@@ -25,32 +49,136 @@ def test_the_first_two_blocks_do_all_the_set_up():
     assert all("-m venv .venv && .venv/bin/pip install" in block for block in (first, second))
 
 
-@pytest.mark.parametrize("command", [c for c in COMMANDS if "wt_jax.train" in c])
+def test_ci_runs_the_second_block():
+    """`.ci/run` takes the first line that holds this."""
+    assert next(line for line in README.splitlines() if "-m pytest" in line).endswith("-m pytest")
+
+
+def test_commands_are_found():
+    assert OTHERS == ["build_dataset", "evaluate", "label", "live", "predict"]
+    assert len(TRAININGS) >= 5
+
+
+@pytest.mark.parametrize("command", TRAININGS)
 def test_train_commands_parse(command: str, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     parse(shlex.split(command)[2:])
 
 
-@pytest.mark.parametrize("name", sorted({re.search(r"wt_jax\.(\w+)", c)[1] for c in COMMANDS} - {"train"}))
+@pytest.mark.parametrize("name", OTHERS)
 def test_other_commands_know_their_options(name: str):
     done = subprocess.run(
         [sys.executable, "-m", f"wt_jax.{name}", "--help"], capture_output=True, text=True, cwd=REPOSITORY
     )
     assert done.returncode == 0
-    for command in (c for c in COMMANDS if f"wt_jax.{name}" in c):
-        for option in re.findall(r"--\w+", command):
-            assert option in done.stdout
+    known = set(re.findall(r"--\w+", done.stdout))
+    for page, command in COMMANDS:
+        if command.startswith(f"-m wt_jax.{name} "):
+            assert set(re.findall(r"--\w+", command)) <= known, page
 
 
-def test_every_key_is_in_the_table():
-    section, documented = "", set()
-    for cell in re.findall(r"^\| (`.*?`) \|", README, re.MULTILINE):
-        for name in re.findall(r"`([\w.]+)`", cell):
-            section = name.rsplit(".", 1)[0] if "." in name else section
-            documented.add(name if "." in name or name in vars(config.Config()) else f"{section}.{name}")
-    assert set(config.flatten(config.Config())) <= documented
+@pytest.mark.parametrize("page", sorted(PAGES))
+def test_what_it_links_to_exists(page: str):
+    for link in re.findall(r"\]\(([^)\s]+)\)", PAGES[page]):
+        path, _, anchor = link.partition("#")
+        if path.startswith("https:"):
+            continue
+        target = REPOSITORY / page if not path else (REPOSITORY / page).parent / path
+        assert target.exists(), link
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings], link
 
 
-def test_files_that_it_links_to_exist():
-    for link in re.findall(r"\]\(([^)]+)\)", README):
-        assert (REPOSITORY / link).exists(), link
+def test_every_page_is_in_the_list_of_pages():
+    listed = re.findall(r"\]\(([^)\s]+)\)", PAGES["docs/README.md"])
+    there = {path.name for path in (REPOSITORY / "docs").iterdir() if path.suffix in (".md", ".ipynb")}
+    assert there - {"README.md"} <= set(listed)
+
+
+def test_pictures_are_there_and_small():
+    pictures = sorted((REPOSITORY / "docs" / "images").iterdir())
+    shown = re.findall(r"!\[.+\]\(docs/images/(\w+\.png)\)", README)
+    assert [picture.name for picture in pictures] == sorted(shown)
+    assert max(picture.stat().st_size for picture in pictures) < 150_000
+
+
+def test_the_people_in_the_pictures_are_still_filmed_alike():
+    """What the script refuses, once somebody has changed how synthetic people move or are filmed."""
+    spec = importlib.util.spec_from_file_location("draw_pictures", REPOSITORY / "docs" / "draw_pictures.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert all(len(script.film_of(name, seed).starts) > 5 for name, seed in script.SETS.items())
+
+
+def score_of(experiment: str) -> str:
+    """The validation segmentation loss to expect, as the header of an experiment has it."""
+    return re.search(
+        r"^Score: validation segmentation loss (0\.\d{4})", EXPERIMENTS[experiment], re.MULTILINE
+    )[1]
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_an_experiment_says_what_to_expect(name: str):
+    """Command, time and score; what was measured of it has the same score."""
+    header = EXPERIMENTS[name]
+    assert f"\nCommand: python -m wt_jax.train --config experiments/{name}.py" in header
+    assert re.search(r"^Time: \d+ epochs, \d+ (seconds|minutes) on two CPU cores$", header, re.MULTILINE)
+    assert re.search(rf"^\| {name}\.py \|.*\| {score_of(name)} ", RESULTS, re.MULTILINE)
+
+
+def test_the_first_command_ends_as_its_header_says():
+    epochs, minutes = re.search(
+        r"^Time: (\d+) epochs, (\d+) minutes", EXPERIMENTS["main"], re.MULTILINE
+    ).groups()
+    served = re.search(r"epoch (\d+) is served", EXPERIMENTS["main"])[1]
+    said = " ".join(README.split())
+    assert f"some {minutes} minutes on two CPU cores" in said
+    assert f"after epoch {epochs} an early stop" in said
+    assert f"epoch {served}, with validation segmentation loss {score_of('main')}" in said
+
+
+def test_its_scores_are_those_measured():
+    """On synthetic people; on real ones, of best.py and of the key angle."""
+    row = re.search(rf"^\| main\.py \|.*?\| {score_of('main')} \|(.*)$", RESULTS, re.MULTILINE)[1]
+    right, obo = (f"{float(cell.split()[0]):.2f}" for cell in row.split("|")[:2])
+    said = " ".join(README.split())
+    assert f"right in {right} of the recordings, and {obo} are counted" in said
+    table = PAGES["docs/experiments.md"].replace("*", "")
+    cells = [re.search(rf"^\| {name} \| (\S+).*?\| (\S+) ", table, re.MULTILINE).groups() for name in
+             ("OBO, end to end", "F1 of starts, 15 frames", "accuracy, recordings")]  # fmt: skip
+    numbers = re.findall(r"\b0\.\d\d\b", README.split("## How good")[1])
+    assert numbers == [f"{float(row[i]):.2f}" for i in (0, 1) for row in cells]
+
+
+def rooms_of_the_map() -> dict[str, tuple[int, str, str]]:
+    """Room -> floor, what it is for, where to begin reading."""
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \| (.*?) \| `(\w+\.py)`", MAP, re.MULTILINE)
+    return {room: (int(floor), what, first) for floor, room, what, first in rows}
+
+
+def test_the_map_has_every_room_on_its_floor():
+    """The floors are the layers of the contract that hold rooms, from the lowest."""
+    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [layer.split(" | ") for layer in reversed(settings["contracts"][0]["layers"])]
+    there = {path.parent.name for path in (REPOSITORY / "wt_jax").glob("*/__init__.py")}
+    floors = [layer for layer in layers if set(layer) <= there]
+    assert {room for layer in floors for room in layer} == there
+    expected = {room: floor for floor, layer in enumerate(floors, 1) for room in layer}
+    assert {room: floor for room, (floor, _, _) in rooms_of_the_map().items()} == expected
+
+
+@pytest.mark.parametrize("room", sorted(rooms_of_the_map()))
+def test_the_map_says_of_a_room_what_the_room_says(room: str):
+    _, what, first = rooms_of_the_map()[room]
+    folder = REPOSITORY / "wt_jax" / room
+    said = ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
+    assert what.startswith(said.splitlines()[0])
+    assert (folder / first).exists()
+
+
+def test_files_that_pages_name_exist():
+    names = r"`((?:wt_jax|tests|benchmarks|experiments|docs)/[\w/]+\.\w+)`"
+    for page, text in PAGES.items():
+        for name in re.findall(names, text):
+            assert (REPOSITORY / name).exists(), f"{page}: {name}"

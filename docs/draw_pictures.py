@@ -1,0 +1,103 @@
+"""Draws the pictures of README.md: `python docs/draw_pictures.py`, some two minutes on two CPU cores.
+
+Trains `experiments/best.py` on the embedded synthetic people, lets it say what one does whom it was not
+trained on, and draws that by what draws everything else: `draw_timeline`, `draw_state`.
+The same machine and libraries give the same pictures; `--checkpoint DIR` takes a run that is already there.
+"""
+
+import argparse
+import itertools
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from matplotlib.text import Text
+
+import wt_jax
+from wt_jax.counting.prediction import Prediction
+from wt_jax.synthetic.bodies import Body
+from wt_jax.synthetic.motion import SyntheticMotion, synthetic_motion
+from wt_jax.visualization.overlay import draw_state
+from wt_jax.visualization.plots import draw_timeline
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+IMAGES = REPOSITORY / "docs" / "images"
+FPS, WIDTH_PX, HEIGHT_PX = 30.0, 1280, 720
+PERSON = 45  # of 48 synthetic people 39 to 47 are for the test: no training sees them
+SETS = {"squats": 362, "push-ups": 155, "pull-ups": 488}  # seeds, chosen for the camera's view
+SHOWN_PX, GAP_PX = (432, 243), 8  # of the frames in the picture: their text is still read at a page's width
+
+
+def film_of(class_name: str, seed: int) -> SyntheticMotion:
+    """A set of the person; raises ValueError unless filmed as the others are."""
+    body = Body(np.random.default_rng([0, PERSON]))
+    film = synthetic_motion(class_name, np.random.default_rng(seed), body)
+    if (film.fps, film.width_px, film.height_px) != (FPS, WIDTH_PX, HEIGHT_PX):
+        raise ValueError(f"{class_name}, seed {seed}: not at 30 frames/s in 1280 x 720: choose another seed")
+    return film
+
+
+def train(folder: Path) -> Path:
+    """The workdir of a run of `experiments/best.py`, on the synthetic people since `folder` holds no data."""
+    experiment = REPOSITORY / "experiments" / "best.py"
+    subprocess.run([sys.executable, "-m", "wt_jax.train", "--config", experiment], check=True, cwd=folder)
+    return folder / "checkpoints" / "best"
+
+
+def background() -> np.ndarray:
+    """A wall and a floor, (H, W, 3)."""
+    width_px, height_px = SHOWN_PX
+    shade_H = np.linspace(150, 185, height_px)
+    shade_H[round(0.86 * height_px) :] = 120
+    return np.repeat(np.repeat(shade_H[:, None, None], width_px, 1), 3, 2).astype(np.uint8)
+
+
+def draw_frames(prediction: Prediction, landmarks_FxLx4: np.ndarray) -> np.ndarray:
+    """A frame of each set, side by side, in the middle of a repetition, as `predict` draws into videos."""
+    frames = []
+    for class_name, number in zip(SETS, (3, 4, 5), strict=True):
+        starts_s = [r.start_s for r in prediction.repetitions if r.exercise == class_name]
+        time_s = starts_s[number - 1] + 0.5 * np.median(np.diff(starts_s))
+        frames.append(background())
+        draw_state(frames[-1], landmarks_FxLx4[round(time_s * FPS)], *prediction.so_far(time_s))
+    gap = np.full((SHOWN_PX[1], GAP_PX, 3), 255, np.uint8)
+    return np.concatenate([frames[0], gap, frames[1], gap, frames[2]], 1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Draws the pictures of README.md into docs/images.")
+    parser.add_argument("--checkpoint", type=Path, metavar="DIR", help="workdir of a run; default: train one")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        predictor = wt_jax.Predictor.restore(options.checkpoint or train(Path(folder)))
+    films = [film_of(name, seed) for name, seed in SETS.items()]
+    landmarks_FxLx4 = np.concatenate([film.landmarks_FxLx4 for film in films])
+    firsts = np.cumsum([0, *(len(film.landmarks_FxLx4) for film in films[:-1])])
+    true_starts = np.concatenate([first + film.starts for first, film in zip(firsts, films, strict=True)])
+    prediction = predictor.predict_landmarks(landmarks_FxLx4, FPS, WIDTH_PX, HEIGHT_PX)
+
+    IMAGES.mkdir(exist_ok=True)
+    said = ", ".join(f"{name} {count}" for name, count in prediction.counts.items())
+    true = ", ".join(f"{name} {len(film.starts)}" for name, film in zip(SETS, films, strict=True))
+    print(f"counted: {said}; true: {true}")
+    figure = draw_timeline(
+        prediction.timeline,
+        prediction.found_segments,
+        prediction.found_repetitions,
+        title=f"three sets of one synthetic person: {said}",
+        true_starts=true_starts,
+        counting=prediction.counting,
+    )
+    figure.set_size_inches(11.8, 3.7)
+    for text in itertools.chain(*(axis.findobj(Text) for axis in figure.axes)):  # read at a page's width too
+        text.set_fontsize(1.25 * text.get_fontsize())
+    figure.savefig(IMAGES / "timeline.png", dpi=130)
+    frames = draw_frames(prediction, landmarks_FxLx4)
+    cv2.imwrite(str(IMAGES / "frames.png"), cv2.cvtColor(frames, cv2.COLOR_RGB2BGR))
+
+
+if __name__ == "__main__":
+    main()
