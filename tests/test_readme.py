@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from wt_jax import config
 from wt_jax.runtime.config_flags import parse
 
 REPOSITORY = Path(__file__).parents[1]

@@ -1,22 +1,35 @@
-"""wt_jax: which exercise, and how many repetitions, from videos of people exercising."""
+"""wt_jax: which exercise, and how many repetitions, from videos of people exercising.
 
-from typing import TYPE_CHECKING, Any
+`wt_jax.train(config)`, `wt_jax.evaluate(workdir)` and `Predictor.restore(workdir)` do what the commands do;
+the rooms (`wt_jax.pose`, `wt_jax.data`, ...) list what they offer. All is imported when it is first used.
+"""
 
-if TYPE_CHECKING:
-    from wt_jax.counting.prediction import Prediction
-    from wt_jax.inference.predictor import Predictor
+import lazy_loader as lazy
 
-__all__ = ["Prediction", "Predictor"]
-
-
-def __getattr__(name: str) -> Any:
-    """The Python doors, imported when they are asked for: whoever only imports wt_jax waits for no JAX."""
-    if name == "Predictor":
-        from wt_jax.inference.predictor import Predictor
-
-        return Predictor
-    if name == "Prediction":
-        from wt_jax.counting.prediction import Prediction
-
-        return Prediction
-    raise AttributeError(f"module 'wt_jax' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submodules=[
+        "config",
+        "evaluate",
+        "train",
+        "counting",
+        "data",
+        "evaluation",
+        "inference",
+        "input_pipeline",
+        "labeling",
+        "models",
+        "pose",
+        "runtime",
+        "synthetic",
+        "training",
+        "video",
+        "visualization",
+    ],
+    submod_attrs={
+        "config": ["Config"],
+        "counting.prediction": ["Prediction"],
+        "inference.predictor": ["Predictor"],
+        "runtime.version": ["__version__"],
+    },
+)

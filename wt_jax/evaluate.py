@@ -15,13 +15,14 @@ from wt_jax.data.loading import SYNTHETIC, load_dataset
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import SPLITS
 from wt_jax.evaluation.baselines import baselines
-from wt_jax.evaluation.console_report import table
+from wt_jax.evaluation.console_report import number, score_at, table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import RecordingResult, make_result
 from wt_jax.evaluation.score_report import score
 from wt_jax.inference.restore import RestoredModel, restore_model
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
+from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import written_beside
 from wt_jax.runtime.jax_setup import explain_out_of_memory
 from wt_jax.training.validation import make_evaluation_of_each
@@ -36,6 +37,30 @@ class Evaluation:
     timelines: dict[str, Timeline]
     counting: Counting
     baselines: Mapping[str, Sequence[RecordingResult]]
+
+    def __repr__(self) -> str:
+        report = self.report
+        scores = {
+            "exercise right": score_at(report, "exercise", "accuracy_recording"),
+            "off by one at most": score_at(report, "count", "obo"),
+        }
+        said = "".join(f", {name} {number(value)}" for name, value in scores.items())
+        return (
+            f"<Evaluation: {report['recordings']} recordings of split {report['split']}{said}; "
+            f"data: {report['data']}, step {report['checkpoint_step']}>"
+        )
+
+    def __str__(self) -> str:
+        return table(self.report)
+
+    def write(self, path: Path | str) -> Path:
+        """Writes the report to `path`, as JSON, and beside it as a page, whose path it returns."""
+        path = Path(path)
+        with written_beside(path) as beside:
+            beside.write_text(json.dumps(self.report, indent=2, allow_nan=False) + "\n")
+        page = path.with_suffix(".html")
+        write_html(page, self.report, self.results, self.timelines, self.counting, self.baselines)
+        return page
 
 
 def evaluate(
@@ -147,12 +172,35 @@ def main(argv: Sequence[str]) -> None:
     found = evaluate(args.checkpoint, args.data, args.recordings, args.split, args.baselines, args.against)
     print(table(found.report))
     if args.output:
-        with written_beside(args.output) as beside:
-            beside.write_text(json.dumps(found.report, indent=2, allow_nan=False) + "\n")
-        page = args.output.with_suffix(".html")
-        write_html(page, found.report, found.results, found.timelines, found.counting, found.baselines)
-        print(f"report: {args.output}, {page}")
+        print(f"report: {args.output}, {found.write(args.output)}")
+
+
+def evaluate_here(
+    checkpoint: Path | str,
+    split: str = "test",
+    *,
+    data: Path | str | None = None,
+    recordings: Path | str = "",
+    baselines: bool = False,
+    against: Sequence[Path | str] = (),
+) -> Evaluation:
+    """Scores the checkpoint of a training run, as `python -m wt_jax.evaluate` does.
+
+    `checkpoint` is the run's workdir, `split` one of train, val, test and all, `data` a data root (None: the
+    one that it was trained on), `recordings` where its built recordings are kept ("": where they were).
+    `baselines` scores beside it what one would try instead, `against` the checkpoints of other runs. Of the
+    result `print` shows the table, `report` is what report.json holds, `write` writes that and its page.
+    Raises ValueError as the command ends with it.
+    """
+    if split not in (*SPLITS, "all"):
+        raise ValueError(f"split={split!r}: must be one of {', '.join((*SPLITS, 'all'))}")
+    jax_setup.use_compilation_cache()
+    root = None if data is None else str(data)
+    others = [Path(other) for other in against]
+    return evaluate(Path(checkpoint), root, str(recordings), split, baselines, others)
 
 
 if __name__ == "__main__":
     cli.run(main)
+else:
+    make_callable(__name__, evaluate_here)

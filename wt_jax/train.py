@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import signal
 import time
 from collections.abc import Iterator, Sequence
 
@@ -13,12 +14,15 @@ from wt_jax import config
 from wt_jax.inference.calibration import calibrate
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, coordination, failure, jax_setup
+from wt_jax.runtime.callable_module import make_callable
+from wt_jax.runtime.cluster import find_hosts
 from wt_jax.runtime.config_flags import parse, usage
 from wt_jax.runtime.files import only_writer
 from wt_jax.runtime.jax_setup import explain_out_of_memory, keep_freed
 from wt_jax.training.history import TensorBoard
 from wt_jax.training.metrics import scores
 from wt_jax.training.optimizer import set_learning_rate
+from wt_jax.training.result import TrainingResult
 from wt_jax.training.setup import TrainingRun, start_run
 from wt_jax.training.train_step import all_devices, reset_sums, state_template
 
@@ -181,11 +185,11 @@ def finish(run: TrainingRun) -> None:
             print(f"warning: {run.workdir}: history not written: {error}")
 
 
-def train(options: config.Config) -> int:
-    """A run from its start, or from where it was, to its end or a signal: the exit status."""
+def train(options: config.Config, ends_process: bool = True) -> TrainingResult:
+    """A run from its start, or from where it was, to its end or a signal (`cli.catch_stop`)."""
     try:
         run = start_run(options)
-        with open_board(run) as board, cli.catch_stop() as stop:
+        with open_board(run) as board, cli.catch_stop(ends_process) as stop:
             try:
                 fit(run, board, stop)
                 if run.is_over:
@@ -195,22 +199,35 @@ def train(options: config.Config) -> int:
                     finish(run)
     except jax.errors.JaxRuntimeError as error:
         raise explain_out_of_memory(error, options) or error from error
-    served = run.checkpoints.served_step
+    result = _result(run)
     run.checkpoints.close()
-    if run.stopped_by and not run.is_over:
-        name, status = run.stopped_by.name, cli.stop_status(run.stopped_by)
+    if result.stopped_by:
+        name = result.stopped_by.name
         print(f"{name}: saved step {run.progress.step} in {run.workdir}; the same command goes on from there")
-        return status
-    assert served is not None
-    why = "last epoch" if len(run.progress.history) >= options.train.epochs else "early stop"
-    epoch = served * options.train.batch_size // run.windows_per_epoch
-    loss = run.progress.history.values["val_segmentation_loss"][epoch - 1]
+        return result
+    why = "last epoch" if result.n_epochs >= options.train.epochs else "early stop"
     print(
-        f"{why}: {options.train.select} epoch {epoch}, validation segmentation loss {loss:.4f}; "
-        f"data: {run.data.about['data']}\n"
+        f"{why}: {options.train.select} epoch {result.epoch}, validation segmentation loss "
+        f"{result.segmentation_loss:.4f}; data: {result.data}\n"
         f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
     )
-    return 0
+    return result
+
+
+def _result(run: TrainingRun) -> TrainingResult:
+    served, epoch, loss = run.checkpoints.served_step, None, None
+    if served is not None:
+        epoch = served * run.options.train.batch_size // run.windows_per_epoch
+        loss = run.progress.history.values["val_segmentation_loss"][epoch - 1]
+    return TrainingResult(
+        workdir=run.workdir,
+        data=run.data.about["data"],
+        step=run.progress.step,
+        epoch=epoch,
+        segmentation_loss=loss,
+        history=run.progress.history.values,
+        stopped_by=None if run.is_over else run.stopped_by,
+    )
 
 
 def main(argv: Sequence[str]) -> int:
@@ -224,8 +241,32 @@ def main(argv: Sequence[str]) -> int:
         failure.joined(),
         only_writer(options.workdir) if coordination.is_first() else contextlib.nullcontext(),
     ):
-        return train(options)
+        return train(options).status
+
+
+def train_here(options: config.Config) -> TrainingResult:
+    """Trains in this process, as `python -m wt_jax.train` does, what stands in `workdir` taken up again.
+
+    `options` are checked, and stay yours to change. The first Ctrl-C or SIGTERM saves and then does what it
+    would have done without: Ctrl-C raises KeyboardInterrupt, and the same call goes on from there. Raises
+    ValueError for options and data that cannot be trained on, for a loss that is not finite, for a workdir of
+    another run or that another one is writing to, and on one of several hosts, which only the command joins.
+    """
+    if not isinstance(options, config.Config):
+        raise ValueError(f"wt_jax.train takes a wt_jax.Config, not {type(options).__name__} {options!r}")
+    options = config.unflatten(config.flatten(options))
+    if find_hosts() is not None:
+        raise ValueError("a run of several processes is started with python -m wt_jax.train on every host")
+    jax_setup.use_compilation_cache()
+    keep_freed()
+    with only_writer(options.workdir):
+        result = train(options, ends_process=False)
+    if result.stopped_by:
+        signal.raise_signal(result.stopped_by)
+    return result
 
 
 if __name__ == "__main__":
     cli.run(main)
+else:
+    make_callable(__name__, train_here)

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -70,6 +71,30 @@ def test_the_first_signal_is_noted_and_the_second_ends_at_once(number, status, m
         os.kill(os.getpid(), number)
         assert ended == [status]
     assert signal.getsignal(number) == before
+
+
+def test_the_second_signal_does_what_it_did_before_where_the_process_is_not_ours(monkeypatch):
+    """In a notebook it must not take the kernel away."""
+    monkeypatch.setattr(os, "_exit", lambda status: pytest.fail(f"exits with {status}"))
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), cli.catch_stop(ends_process=False) as stop:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.caught == signal.SIGINT
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_a_thread_leaves_signals_to_the_main_one():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with cli.catch_stop() as stop:
+            seen.extend([stop.caught, signal.getsignal(signal.SIGINT)])
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [None, before]
 
 
 @pytest.mark.skipif(

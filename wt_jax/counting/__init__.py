@@ -1,1 +1,15 @@
-"""From a timeline to exercises and repetitions, and the plain counter by one joint angle."""
+"""From a timeline to exercises and repetitions.
+
+How a model's outputs over a video are read, and the plain counter by the one joint angle of an exercise.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "decoding": ["Counting", "Repetition", "Segment", "Timeline"],
+        "key_angle": ["angle_starts"],
+        "prediction": ["Prediction", "read_timeline"],
+    },
+)

@@ -52,6 +52,11 @@ class Prediction:
     found_segments: tuple[Segment, ...]
     found_repetitions: tuple[Repetition, ...]
 
+    def __repr__(self) -> str:
+        seconds = len(self.timeline.valid_F) / FRAME_RATE_HZ
+        said = f"{self.exercise} {self.confidence:.2f}, {self.counts}" if self.exercise else "nobody seen"
+        return f"<Prediction: {said} in {seconds:.1f} s>"
+
     @property
     def segments(self) -> list[TimedSegment]:
         """The whole video cut into stretches of one class, in order."""

@@ -1,1 +1,18 @@
-"""A trained checkpoint asked: of a whole recording, of a video, or of frames as they come."""
+"""A trained checkpoint, asked.
+
+Of a recording, of a video or landmarks, or of frames as they come from a camera; and how it is calibrated.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "calibration": ["calibrate"],
+        "predictor": ["Predictor"],
+        "restore": ["RestoredModel", "restore_model"],
+        "results": ["write_results"],
+        "sliding_window": ["make_timelines"],
+        "streaming": ["Stream"],
+    },
+)

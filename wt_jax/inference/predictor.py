@@ -51,6 +51,12 @@ class Predictor:
         }
         return cls(trained.options, trained.params, trained.counting, identity)
 
+    def __repr__(self) -> str:
+        of = ", ".join(
+            f"{key} {self.identity[key]}" for key in ("checkpoint", "step") if key in self.identity
+        )
+        return f"<Predictor: {of}; {', '.join(self.classes)}>"
+
     @property
     def classes(self) -> tuple[str, ...]:
         return self.options.data.classes

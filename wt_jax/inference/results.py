@@ -10,7 +10,7 @@ from wt_jax.counting.prediction import Prediction
 from wt_jax.pose.landmarks import Landmarks, Provenance
 from wt_jax.runtime.files import written_beside
 from wt_jax.visualization.overlay import annotate
-from wt_jax.visualization.plots import draw_timeline
+from wt_jax.visualization.plots import draw_prediction
 
 SCHEMA_VERSION = 1  # one more whenever a key changes its meaning or goes; new keys come without
 
@@ -74,14 +74,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_timeline(path: Path, title: str, prediction: Prediction) -> None:
     """A png to look at: classes, repetition signal, counted starts, key angle."""
     said = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
-    figure = draw_timeline(
-        prediction.timeline,
-        prediction.found_segments,
-        prediction.found_repetitions,
-        title=f"{title}: {said or prediction.exercise or 'nobody seen'}",
-        key_angle_F=prediction.key_angle_F,
-        counting=prediction.counting,
-    )
+    figure = draw_prediction(prediction, f"{title}: {said or prediction.exercise or 'nobody seen'}")
     with written_beside(path) as beside:
         figure.savefig(beside, dpi=110)
 

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
@@ -73,14 +74,25 @@ def stop_status(caught: signal.Signals | None) -> int:
 
 
 @contextmanager
-def catch_stop() -> Iterator[Stop]:
-    """Notes the first SIGINT or SIGTERM for the loop to act on; a second one ends the process at once."""
+def catch_stop(ends_process: bool = True) -> Iterator[Stop]:
+    """Notes the first SIGINT or SIGTERM for the loop to act on; a second one ends the process at once.
+
+    With `ends_process` False the second one does what it would have done without this: SIGINT raises
+    KeyboardInterrupt. Only the main thread hears of signals; in any other this notes none.
+    """
     stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
 
     def note(number: int, _: object) -> None:
-        if stop.caught is not None:
+        if stop.caught is None:
+            stop.caught = signal.Signals(number)
+        elif ends_process:
             os._exit(stop.status)  # an exception could be swallowed by whatever callback is running
-        stop.caught = signal.Signals(number)
+        else:
+            signal.signal(number, before[signal.Signals(number)])
+            signal.raise_signal(number)
 
     before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

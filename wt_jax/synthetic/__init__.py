@@ -1,1 +1,16 @@
-"""People who never were, as landmarks: bodies, their movements, a camera."""
+"""People who never were, as landmarks.
+
+Bodies, the exercises and other activities that they do, and the camera that films them.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "activities": ["ACTIVITIES"],
+        "bodies": ["Body"],
+        "exercises": ["EXERCISES"],
+        "motion": ["SyntheticMotion", "synthetic_motion"],
+    },
+)

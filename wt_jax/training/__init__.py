@@ -1,1 +1,16 @@
-"""The training step and all around it: losses, optimizer, validation, checkpoints."""
+"""The training step and all around it.
+
+Losses, metrics, optimizer, validation, checkpoints, the history, and the setup of a run.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "checkpoints": ["Checkpoints", "open_best"],
+        "history": ["History"],
+        "result": ["TrainingResult"],
+        "setup": ["TrainingRun", "start_run"],
+    },
+)

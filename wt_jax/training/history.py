@@ -2,11 +2,15 @@
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wt_jax.runtime.files import written_beside
 from wt_jax.training.metrics import METRICS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 KEYS = (
     *METRICS, *(f"val_{name}" for name in METRICS),
@@ -51,11 +55,17 @@ class History:
             np.save(beside, np.array(self.values, dtype=object), allow_pickle=True)
 
     def draw(self, path: Path, title: str) -> None:
-        """Losses, accuracies, repetition-start scores and the learning rate over epochs, as a PNG."""
-        import matplotlib
+        """`figure` as a PNG."""
+        with written_beside(path) as beside:
+            self.figure(title).savefig(beside, dpi=100)
 
-        matplotlib.use("Agg")
-        from matplotlib import pyplot as plt
+    def figure(self, title: str = "") -> "Figure":
+        """Losses, accuracies, repetition-start scores and the learning rate over epochs.
+
+        Made without pyplot, whose backend is the notebook's or the program's own.
+        """
+        from matplotlib.figure import Figure  # here: a run draws when it ends, and starts without it
+        from matplotlib.ticker import MaxNLocator
 
         panels = (
             ("loss", ("loss", "classification_loss"), "loss"),
@@ -67,9 +77,8 @@ class History:
                 "score",
             ),
         )
-        from matplotlib.ticker import MaxNLocator
-
-        figure, axes = plt.subplots(2, 3, figsize=(15, 8), layout="constrained")
+        figure = Figure(figsize=(15, 8), layout="constrained")
+        axes = figure.subplots(2, 3)
         epochs = np.arange(1, len(self) + 1)
         for axis, (name, keys, unit) in zip(axes.flat, panels, strict=False):
             for i, key in enumerate(keys):
@@ -92,9 +101,7 @@ class History:
         for axis in axes.flat:
             axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         figure.suptitle(title)
-        with written_beside(path) as beside:
-            figure.savefig(beside, dpi=100)
-        plt.close(figure)
+        return figure
 
 
 class TensorBoard:

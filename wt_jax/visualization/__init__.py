@@ -1,1 +1,15 @@
-"""Pictures for people: plots, and what is drawn into frames."""
+"""Pictures for people.
+
+Figures of timelines and scores, and what is drawn into the frames of a video.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "drawing": ["draw_panel", "draw_skeleton"],
+        "overlay": ["annotate"],
+        "plots": ["draw_confusion", "draw_counts", "draw_curves", "draw_prediction", "draw_timeline"],
+    },
+)

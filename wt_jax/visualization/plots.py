@@ -20,6 +20,7 @@ from wt_jax.counting.decoding import (
     smooth,
     working_height,
 )
+from wt_jax.counting.prediction import Prediction
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
 _ROW_S = 60.0  # of a long recording, so that single repetitions are seen
@@ -81,6 +82,26 @@ def draw_timeline(
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=9, frameon=False)
     figure.suptitle(title, fontsize=11, x=0.01, ha="left")
     return figure
+
+
+def draw_prediction(
+    prediction: Prediction, title: str = "", true_starts_s: np.ndarray | None = None
+) -> Figure:
+    """What is said of one video: classes, repetition signal, counted starts, key angle.
+
+    `true_starts_s` are in seconds of that video.
+    """
+    if true_starts_s is not None:
+        true_starts_s = np.asarray(true_starts_s) - prediction.first_s
+    return draw_timeline(
+        prediction.timeline,
+        prediction.found_segments,
+        prediction.found_repetitions,
+        title=title,
+        true_starts=None if true_starts_s is None else true_starts_s * FRAME_RATE_HZ,
+        key_angle_F=prediction.key_angle_F,
+        counting=prediction.counting,
+    )
 
 
 def _clock(seconds: float) -> str:
