@@ -50,7 +50,8 @@ def summarise(options: config.Config) -> tuple[list[Layer], int]:
             if hasattr(module, "shifts"):
                 reach += max(module.shifts) - min(module.shifts)
             if len(module.path) == 1:
-                called.append((module, *jax.tree.map(_shape, (args, kwargs)), jax.tree.leaves(output)[0].shape))
+                shape = jax.tree.leaves(output)[0].shape
+                called.append((module, *jax.tree.map(_shape, (args, kwargs)), shape))
         return output
 
     def init() -> Any:
