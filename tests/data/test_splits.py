@@ -268,7 +268,8 @@ def test_audit_passes_twins_in_one_split():
 
 def test_data_is_split_as_earlier_versions_split_it():
     """Else a run that goes on after an update would be validated on what it was trained on."""
-    recordings = [recording(f"squats/{name}", content=name[0]) for name in ("a1", "a2", "b1", "c1", "c2", "c3")]
+    twins = ("a1", "a2", "b1", "c1", "c2", "c3")
+    recordings = [recording(f"squats/{name}", content=name[0]) for name in twins]
     recordings += [recording(f"squats/{name}_part1") for name in "defghij"]
     by_split = defaultdict(str)
     for name, split in sorted(splits_of(recordings).items()):
