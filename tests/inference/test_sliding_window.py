@@ -136,7 +136,7 @@ def test_windows_added_together_or_one_by_one_are_the_same_sums():
 
 def test_no_more_programs_than_batch_sizes(options, monkeypatch):
     """Recordings of many lengths, alone and together, on a device with two sizes: two programs."""
-    monkeypatch.setattr("wt_jax.inference.sliding_window._LEAST_BATCH", 4)
+    monkeypatch.setattr("wt_jax.inference.sliding_window.SMALL_BATCH", 4)
     monkeypatch.setattr("wt_jax.inference.sliding_window.forward_batch", lambda platform: 16)
     params, timelines = init_params(options), make_timelines(options)
     timelines(params, [pose(200)])  # both sizes, and whatever NumPy's arrays need once
@@ -150,7 +150,7 @@ def test_no_more_programs_than_batch_sizes(options, monkeypatch):
 def test_batch_sizes_change_nothing(options, monkeypatch):
     params, poses = init_params(options), [pose(7), pose(300), pose(1)]
     expected = make_timelines(options)(params, poses)
-    monkeypatch.setattr("wt_jax.inference.sliding_window._LEAST_BATCH", 4)
+    monkeypatch.setattr("wt_jax.inference.sliding_window.SMALL_BATCH", 4)
     monkeypatch.setattr("wt_jax.inference.sliding_window.forward_batch", lambda platform: 16)
     for one, other in zip(expected, make_timelines(options)(params, poses), strict=True):
         np.testing.assert_allclose(one.signal_F, other.signal_F, rtol=1e-5)

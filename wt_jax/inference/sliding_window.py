@@ -14,10 +14,9 @@ from wt_jax import config
 from wt_jax.counting.decoding import Timeline
 from wt_jax.input_pipeline.features import make_inputs, needs_points
 from wt_jax.input_pipeline.windows import BATCH_NAMES, frames_of, spaced
-from wt_jax.models.tcn import forward_batch, make_model
+from wt_jax.models.batch_sizes import SMALL_BATCH, forward_batch
+from wt_jax.models.tcn import make_model
 
-# Windows in one call: few shapes, for recordings of any length, so that little is compiled, and once.
-_LEAST_BATCH = 64
 _WINDOWS_PER_SPAN = 8  # windows that see a frame
 _EDGE_WEIGHT = 0.05  # of a window's outermost frames, beside 1 in its middle
 
@@ -172,7 +171,8 @@ def make_infer(options: config.Config, batch_sizes: Sequence[int]) -> Infer:
 def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], list[Timeline]]:
     """Returns timelines(params, poses), one timeline each; compiled once, whatever their lengths."""
     data = options.data
-    sizes = sorted({_LEAST_BATCH, forward_batch(jax.default_backend())})
+    # Few shapes, for recordings of any length, so that little is compiled, and once.
+    sizes = sorted({SMALL_BATCH, forward_batch(jax.default_backend())})
     infer = make_infer(options, sizes)
 
     def outputs(params: Any, poses: Sequence[Pose], firsts_N: np.ndarray, owners_N: np.ndarray) -> Iterator:

@@ -162,11 +162,6 @@ class WorkoutModel(nn.Module):
         return logits_BxC, logits_TxBx1[..., 0].T
 
 
-def forward_batch(platform: str) -> int:
-    """Windows of a forward pass with which a device is fastest: more than 64 do not fit a CPU's cache."""
-    return 64 if platform == "cpu" else 512
-
-
 def make_model(options: config.Config) -> WorkoutModel:
     return WorkoutModel(options.model, len(options.data.classes))
 
