@@ -20,6 +20,7 @@ from wt_jax.training.metrics import scores
 from wt_jax.training.optimizer import set_learning_rate
 from wt_jax.training.setup import TrainingRun, start_run
 from wt_jax.training.train_step import all_devices, reset_sums, state_template
+from wt_jax.visualization.learning_curves import write_learning_curves
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
 
@@ -176,7 +177,8 @@ def finish(run: TrainingRun) -> None:
         try:
             run.history.save(run.workdir / "training_history.npy")
             data = run.about_data["data"]
-            run.history.draw(run.workdir / "training_curves.png", f"{run.workdir}   data: {data}")
+            title = f"{run.workdir}   data: {data}"
+            write_learning_curves(run.workdir / "training_curves.png", run.history.values, title)
         except OSError as error:
             print(f"warning: {run.workdir}: history not written: {error}")
 
