@@ -114,7 +114,8 @@ def test_what_training_gives(trained):
         f"<TrainingResult: epoch {best + 1} of 4, validation segmentation loss {loss:.4f}; "
         f"data: {trained.data}; in {trained.workdir}>"
     )
-    assert [axis.get_title() for axis in trained.draw_curves().axes][-1] == "speed"
+    figure = wt_jax.visualization.draw_learning_curves(trained.history)
+    assert [axis.get_title() for axis in figure.axes][-1] == "speed"
 
 
 def test_the_config_stays_open_and_the_same_call_goes_on(trained, root, tmp_path, capsys):

@@ -13,6 +13,7 @@ from clips import MODEL, VIDEOS, picture, turn, write_clip, write_sound
 from runs import ANGLES, POINTS, Walker, save_run, walking
 
 from wt_jax import predict
+from wt_jax.counting.prediction import SCHEMA_VERSION
 from wt_jax.inference import results
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
@@ -54,7 +55,7 @@ def test_a_video_gives_three_files_and_a_row(command, run, tmp_path, capsys):
     landmarks = Landmarks(walking(100), 25.0, 320, 240)
     expected = Predictor.restore(run).predict(landmarks)
     assert {name: written[name] for name in expected.document()} == expected.document()
-    assert written["version"] == results.SCHEMA_VERSION == 1
+    assert written["version"] == SCHEMA_VERSION == 1
     source = written["source"]
     assert (source["fps"], source["duration_s"], source["frames"]) == (25.0, 4.0, 100)
     assert (source["frames_with_person"], source["width_px"], source["height_px"]) == (100, 320, 240)

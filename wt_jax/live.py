@@ -8,7 +8,7 @@ from pathlib import Path
 from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.live_session import KEYS, LiveSession, about_session
 from wt_jax.inference.predictor import Predictor
-from wt_jax.inference.results import document, write_json
+from wt_jax.inference.results import write_json
 from wt_jax.inference.streaming import warm_up
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.model_file import pose_model
@@ -91,7 +91,7 @@ def main(arguments: Sequence[str]) -> int:
         prediction = session.stream.flush()
         _tell(prediction, session, feed)
         if path := outputs.get(".json"):
-            content = document(about_session(video, session, prediction), predictor.identity, prediction, "")
+            content = prediction.document(about_session(video, session, prediction), predictor.identity)
             content["live"] = {
                 "dropped_frames": feed.n_dropped,
                 "ms_per_frame_outside_pose": round(session.own_ms, 2),

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.input_files import find_input_files, is_video, name_results
 from wt_jax.inference.predictor import Predictor
-from wt_jax.inference.results import about_landmarks, document, write_results
+from wt_jax.inference.results import about_landmarks, write_results
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.extraction import extract_with_remark
 from wt_jax.pose.joint_angles import MAX_GAP_S
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             landmarks, prediction, remark = look_at(source, predictor, model)
             about = about_landmarks(source, landmarks)
-            content = document(about, predictor.identity, prediction, remark)
+            content = prediction.document(about, predictor.identity, remark)
             video = (source, landmarks) if is_video(source) and not options.no_video else None
             write_results(options.output / name, content, prediction, video)
         except Exception as error:  # whatever a library makes of a broken video: the others are still done

@@ -17,7 +17,7 @@ from wt_jax.runtime import cli, coordination, failure, jax_setup
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.cluster import find_hosts
 from wt_jax.runtime.config_flags import parse, usage
-from wt_jax.runtime.files import only_writer
+from wt_jax.runtime.files import only_writer, written_beside
 from wt_jax.runtime.jax_setup import explain_out_of_memory, keep_freed
 from wt_jax.training.history import TensorBoard
 from wt_jax.training.metrics import scores
@@ -25,6 +25,7 @@ from wt_jax.training.optimizer import set_learning_rate
 from wt_jax.training.result import TrainingResult
 from wt_jax.training.setup import TrainingRun, start_run
 from wt_jax.training.train_step import all_devices, reset_sums, state_template
+from wt_jax.visualization.learning_curves import draw_learning_curves
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
 _ABOUT = (
@@ -176,11 +177,13 @@ def open_board(run: TrainingRun) -> Iterator[TensorBoard | None]:
 
 def finish(run: TrainingRun) -> None:
     """Writes the history and its picture; a disk that is full must not hide why the run ended."""
-    if len(run.progress.history):
+    history = run.progress.history
+    if len(history):
         try:
-            run.progress.history.save(run.workdir / "training_history.npy")
-            data = run.data.about["data"]
-            run.progress.history.draw(run.workdir / "training_curves.png", f"{run.workdir}   data: {data}")
+            history.save(run.workdir / "training_history.npy")
+            title = f"{run.workdir}   data: {run.data.about['data']}"
+            with written_beside(run.workdir / "training_curves.png") as beside:
+                draw_learning_curves(history.values, title).savefig(beside, dpi=100)
         except OSError as error:
             print(f"warning: {run.workdir}: history not written: {error}")
 

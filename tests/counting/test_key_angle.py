@@ -1,5 +1,6 @@
 """The plain counter on angles made by hand, and on the corpus of real people."""
 
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from wt_jax.counting import key_angle
 from wt_jax.data.builder import build
+from wt_jax.data.csv_tables import read_table, recording_name
 from wt_jax.skeleton import ANGLE_NAMES, CLASSES, NO_EXERCISE
 
 CORPUS = Path(__file__).resolve().parents[3] / "shared" / "corpus"
@@ -100,14 +102,22 @@ def test_nobody_seen_and_next_to_no_frames(n_frames):
 
 @pytest.mark.skipif(not CORPUS.is_dir(), reason="needs ../shared/corpus beside the checkout")
 def test_counts_on_real_people(tmp_path):
-    """DESIGN.md, section 7, says 0.914, 0.62 and 30; the thresholds were chosen on the train split."""
+    """Apart: starts from the sources, and those marked by eye, with the angle's curve in view.
+
+    The thresholds were chosen on 46 of the 58 recordings of the first kind, and not touched since.
+    """
     recordings = build(CORPUS, tmp_path, CLASSES, progress=False).recordings
     counted = {r.name: len(key_angle.angle_starts(r.angles_FxJ, r.valid_F, r.class_name)) for r in recordings}
     known = [r for r in recordings if r.starts is not None and r.class_name != NO_EXERCISE]
-    errors = np.array([abs(counted[r.name] - len(r.starts)) for r in known])
-    assert len(known) == 58
-    assert (errors <= 1).mean() == pytest.approx(54 / 58)
-    assert (errors == 0).mean() == pytest.approx(36 / 58)
+    origins = {
+        recording_name(row["file"], where): row["origin"]
+        for where, row in read_table(CORPUS / "label_origins.csv", ("file", "origin"))
+    }
+    off_by = {"source": Counter(), "marked": Counter()}
+    for r in known:
+        kind = "marked" if origins[r.name].startswith("marked") else "source"
+        off_by[kind][min(abs(counted[r.name] - len(r.starts)), 2)] += 1
+    assert off_by == {"source": {0: 36, 1: 18, 2: 4}, "marked": {0: 225, 1: 26, 2: 6}}
     resting = [r for r in recordings if r.class_name == NO_EXERCISE]
     minutes = sum(map(len, resting)) / 30 / 60
     assert 20 < sum(counted[r.name] for r in resting) / minutes < 30

@@ -420,22 +420,22 @@ def test_the_whole_corpus(tmp_path):
     assert report.left_out == []
     assert len(report.recordings) == 637
     known = [r for r in report.recordings if r.starts is not None and r.class_name != "no-exercise"]
-    assert len(known) == 58
+    assert len(known) == 315
     repetitions = Counter()
     for r in known:
         repetitions[r.class_name, r.split] += len(r.starts)
     assert repetitions == {  # the corpus' own README
         ("dips", "train"): 7,
         ("dips", "val"): 2,
-        ("pull-ups", "train"): 143,
-        ("pull-ups", "val"): 34,
-        ("pull-ups", "test"): 35,
-        ("push-ups", "train"): 78,
-        ("push-ups", "val"): 30,
-        ("push-ups", "test"): 29,
-        ("squats", "train"): 74,
-        ("squats", "val"): 20,
-        ("squats", "test"): 19,
+        ("pull-ups", "train"): 303,
+        ("pull-ups", "val"): 48,
+        ("pull-ups", "test"): 55,
+        ("push-ups", "train"): 635,
+        ("push-ups", "val"): 61,
+        ("push-ups", "test"): 80,
+        ("squats", "train"): 181,
+        ("squats", "val"): 47,
+        ("squats", "test"): 47,
     }
     split_off = builder.assign_splits(report.recordings, {})  # without its manifest
     builder.audit(split_off)

@@ -3,8 +3,17 @@ import os
 import numpy as np
 import pytest
 
+from wt_jax import config
 from wt_jax.data.csv_tables import recording_name
-from wt_jax.data.labels import Span, class_known, read_segments, read_starts, soft_targets, write_starts
+from wt_jax.data.labels import (
+    KERNELS,
+    Span,
+    class_known,
+    read_segments,
+    read_starts,
+    soft_targets,
+    write_starts,
+)
 
 
 def write(path, text):
@@ -158,13 +167,11 @@ def test_bumps_overlap_by_maximum_and_reach_over_the_ends():
     assert soft_targets(np.array([0]), 0).shape == (0,)
 
 
-@pytest.mark.parametrize(
-    ("kernel", "width", "message"),
-    [
-        ("box", 4.0, "labels.kernel='box': must be one of gaussian, lorentzian"),
-        ("gaussian", 0.0, "width_frames=0"),
-    ],
-)
-def test_bad_targets(kernel, width, message):
-    with pytest.raises(ValueError, match=message):
-        soft_targets(np.array([1]), 5, kernel, width)
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_every_kernel_is_one_that_a_config_may_name(kernel):
+    config.check(config.Config(labels=config.Labels(kernel=kernel)))
+
+
+def test_a_config_may_name_no_other_kernel():
+    with pytest.raises(ValueError, match=f"labels.kernel='box': must be {' or '.join(KERNELS)}$"):
+        config.check(config.Config(labels=config.Labels(kernel="box")))

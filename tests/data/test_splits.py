@@ -264,3 +264,14 @@ def test_audit_refuses(a, b, message):
 
 def test_audit_passes_twins_in_one_split():
     audit([recording(f"dips/{n}", group="g", split="val", content="x") for n in "ab"])
+
+
+def test_data_is_split_as_earlier_versions_split_it():
+    """Else a run that goes on after an update would be validated on what it was trained on."""
+    twins = ("a1", "a2", "b1", "c1", "c2", "c3")
+    recordings = [recording(f"squats/{name}", content=name[0]) for name in twins]
+    recordings += [recording(f"squats/{name}_part1") for name in "defghij"]
+    by_split = defaultdict(str)
+    for name, split in sorted(splits_of(recordings).items()):
+        by_split[split] += f"{name[7:9]} "
+    assert by_split == {"val": "a1 a2 b1 ", "test": "c1 c2 c3 g_ ", "train": "d_ e_ f_ h_ i_ j_ "}

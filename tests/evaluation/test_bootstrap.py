@@ -7,7 +7,25 @@ import numpy as np
 import pytest
 from scored import CLASSES, times, windows
 
+from wt_jax.evaluation.bootstrap import draw_groups, interval
 from wt_jax.evaluation.score_report import score
+
+
+def test_a_draw_takes_whole_groups_as_many_as_there_are():
+    groups_N = np.array([0, 2, 0, 1, 2, 2])
+    weights_DxN = draw_groups(groups_N, draws=50, seed=0)
+    assert weights_DxN.shape == (51, 6)
+    assert (weights_DxN[0] == 1).all()
+    for drawn_N in weights_DxN[1:]:
+        of_group = [set(drawn_N[groups_N == group]) for group in range(3)]
+        assert [len(counts) for counts in of_group] == [1, 1, 1]
+        assert sum(map(sum, of_group)) == 3
+    assert len({tuple(drawn_N) for drawn_N in weights_DxN[1:]}) > 5
+
+
+def test_an_interval_leaves_out_draws_without_a_score():
+    values_D = np.append(np.arange(1001.0), [np.nan, np.nan])
+    assert interval(values_D) == [25, 975]
 
 
 def test_intervals_are_of_groups_not_of_recordings(said):

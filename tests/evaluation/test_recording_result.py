@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from wt_jax.counting.decoding import Counting, Timeline
-from wt_jax.evaluation.recording_result import is_right, make_result, match, precision_recall, rows
+from wt_jax.evaluation.recording_result import is_right, make_result, match, precision_recall, result_rows
 
 
 def ints(*values):
@@ -81,7 +81,7 @@ def test_the_worst_recordings_come_first(said):
         said("squats/wrong-class", None, class_name="dips"),
         said("no-exercise/three", [], repetitions=["dips"] * 3),
     ]
-    table = rows(results)
+    table = result_rows(results)
     assert [row["name"].split("/")[1] for row in table] == [
         "three", "one-off", "wrong-class", "far", "right", "unknown",
     ]  # fmt: skip

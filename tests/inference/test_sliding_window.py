@@ -1,12 +1,14 @@
 """Timelines: windows merged frame by frame, whatever the recording's length."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from runs import compilations
 
 from wt_jax import config
 from wt_jax.inference.sliding_window import Frames, Merge, cut, make_timelines, window_firsts, window_weights
+from wt_jax.input_pipeline.windows import gather
 from wt_jax.models.tcn import init_params, make_model
 
 CLASSES = ("push-ups", "squats", "no-exercise")
@@ -63,6 +65,17 @@ def test_a_window_beyond_the_end_is_not_real(options):
         [False, False, True, False, True, True, False, False],
     ]
     assert windows["angles_BxTxJ"].shape == (2, 8, 25)
+
+
+def test_a_window_cut_on_the_host_is_the_one_gathered_on_the_device(options):
+    frames, firsts = pose(60, invalid=(3, 20)), np.array([0, 7, 36], np.int32)
+    sequences = {
+        "angles_FxJ": frames.angles_FxJ, "real_F": frames.valid_F, "counted_F": frames.valid_F,
+        "targets_F": np.zeros(60, np.float32), "classes_F": np.zeros(60, np.int8),
+    }  # fmt: skip
+    gathered = gather({name: jnp.asarray(x) for name, x in sequences.items()}, firsts, 8, 3)
+    for name, windows in cut(options, frames, firsts).items():
+        np.testing.assert_array_equal(windows, gathered[name])
 
 
 def test_a_timeline_is_the_networks_own_words(options):
@@ -123,7 +136,7 @@ def test_windows_added_together_or_one_by_one_are_the_same_sums():
 
 def test_no_more_programs_than_batch_sizes(options, monkeypatch):
     """Recordings of many lengths, alone and together, on a device with two sizes: two programs."""
-    monkeypatch.setattr("wt_jax.inference.sliding_window._LEAST_BATCH", 4)
+    monkeypatch.setattr("wt_jax.inference.sliding_window.SMALL_BATCH", 4)
     monkeypatch.setattr("wt_jax.inference.sliding_window.forward_batch", lambda platform: 16)
     params, timelines = init_params(options), make_timelines(options)
     timelines(params, [pose(200)])  # both sizes, and whatever NumPy's arrays need once
@@ -137,7 +150,7 @@ def test_no_more_programs_than_batch_sizes(options, monkeypatch):
 def test_batch_sizes_change_nothing(options, monkeypatch):
     params, poses = init_params(options), [pose(7), pose(300), pose(1)]
     expected = make_timelines(options)(params, poses)
-    monkeypatch.setattr("wt_jax.inference.sliding_window._LEAST_BATCH", 4)
+    monkeypatch.setattr("wt_jax.inference.sliding_window.SMALL_BATCH", 4)
     monkeypatch.setattr("wt_jax.inference.sliding_window.forward_batch", lambda platform: 16)
     for one, other in zip(expected, make_timelines(options)(params, poses), strict=True):
         np.testing.assert_allclose(one.signal_F, other.signal_F, rtol=1e-5)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from wt_jax.input_pipeline.augment import augment, draw_stretch
-from wt_jax.input_pipeline.features import joint_angles
+from wt_jax.input_pipeline.features import point_angles
 from wt_jax.options import Augment
 from wt_jax.skeleton import ANGLE_NAMES
 
@@ -30,10 +30,10 @@ def test_half_of_the_windows_are_mirrored(batch):
     before, after = batch["points_BxTxLx3"], augment(Augment(mirror=True), batch, KEYS)["points_BxTxLx3"]
     mirrored = np.array([bool((a != b).any()) for a, b in zip(before, after, strict=True)])
     assert 20 <= mirrored.sum() <= 44
-    of_one = joint_angles(after[mirrored.argmax()][None])[0]
+    of_one = point_angles(after[mirrored.argmax()][None])[0]
     for joint in ("elbow", "knee", "hip"):
         left, right = ANGLE_NAMES.index(f"{joint}_left"), ANGLE_NAMES.index(f"{joint}_right")
-        np.testing.assert_allclose(of_one[:, left], joint_angles(before[:1])[0][:, right], atol=1e-6)
+        np.testing.assert_allclose(of_one[:, left], point_angles(before[:1])[0][:, right], atol=1e-6)
 
 
 @pytest.mark.parametrize(("axis", "kept"), [("yaw_deg", 1), ("pitch_deg", 0), ("roll_deg", 2)])
@@ -52,7 +52,7 @@ def test_a_camera_turns_about_its_axis(batch, axis, kept):
 
 def test_roll_leaves_the_joint_angles_as_they_are(batch):
     after = augment(Augment(roll_deg=180.0), batch, KEYS)["points_BxTxLx3"]
-    np.testing.assert_allclose(joint_angles(after), joint_angles(batch["points_BxTxLx3"]), atol=1e-4)
+    np.testing.assert_allclose(point_angles(after), point_angles(batch["points_BxTxLx3"]), atol=1e-4)
 
 
 def test_jitter_is_in_torso_lengths(batch):

@@ -8,7 +8,12 @@ import pytest
 
 from wt_jax import config
 from wt_jax.config import Data
-from wt_jax.input_pipeline.balanced_sampler import Batches, Pools, make_train_batches, padded_batches
+from wt_jax.input_pipeline.balanced_sampler import (
+    Batches,
+    StratifiedSampler,
+    make_train_batches,
+    padded_batches,
+)
 from wt_jax.input_pipeline.windows import UNKNOWN, Windows, cut_windows, make_sequences
 
 # (class, holds a start): how many windows. Firsts tell class and kind apart: see `kind`.
@@ -39,7 +44,8 @@ def kind(windows):
 
 
 def draw(windows, n, seed=0, ratio=0.2):
-    return Pools(windows, Data(positive_ratio=ratio), seed).firsts(np.arange(n, dtype=np.int64)).tolist()
+    sampler = StratifiedSampler(windows, Data(positive_ratio=ratio), seed)
+    return sampler.firsts(np.arange(n, dtype=np.int64)).tolist()
 
 
 @pytest.mark.parametrize("ratio", [0.2, 0.5, 0.03])
@@ -56,10 +62,10 @@ def test_share_of_positives_is_exact(windows, kind, ratio):
 def test_share_of_positives_far_into_a_run(windows, kind):
     """Billions of windows in, where 32-bit counting would be over."""
     at = np.arange(10**10 + 3, 10**10 + 1003, dtype=np.int64)
-    assert sum(kind[first][1] for first in Pools(windows, Data(), 0).firsts(at).tolist()) == 200
+    assert sum(kind[first][1] for first in StratifiedSampler(windows, Data(), 0).firsts(at).tolist()) == 200
 
 
-def test_classes_take_turns_within_each_pool(windows, kind):
+def test_classes_are_drawn_in_turn_with_and_without_starts(windows, kind):
     kinds = [kind[first] for first in draw(windows, 600)]
     for positive, classes in ((False, [UNKNOWN, 0, 1, 2]), (True, [0, 1])):
         turns = [label for label, holds_start in kinds if holds_start == positive]
@@ -70,31 +76,37 @@ def test_every_window_is_seen_before_any_is_seen_again(windows, kind):
     firsts = draw(windows, 1500)
     for one_kind, count in COUNTS.items():
         seen = [first for first in firsts if kind[first] == one_kind]
-        decks = [seen[i : i + count] for i in range(0, len(seen) - count + 1, count)]
-        assert len(decks) > 20
-        assert all(len(set(deck)) == count for deck in decks)
-        assert len({tuple(deck) for deck in decks}) > 1  # each time in another order
+        epochs = [seen[i : i + count] for i in range(0, len(seen) - count + 1, count)]
+        assert len(epochs) > 20
+        assert all(len(set(epoch)) == count for epoch in epochs)
+        assert len({tuple(epoch) for epoch in epochs}) > 1  # each time in another order
 
 
 def test_sequence_is_a_function_of_seed_and_position(windows):
     whole = draw(windows, 400)
     assert draw(windows, 400) == whole != draw(windows, 400, seed=1)
-    pools = Pools(windows, Data(), 0)
+    sampler = StratifiedSampler(windows, Data(), 0)
     at = np.random.default_rng(0).permutation(400)
-    assert pools.firsts(at).tolist() == [whole[i] for i in at]
+    assert sampler.firsts(at).tolist() == [whole[i] for i in at]
 
 
 def test_shares_of_processes_make_up_the_batch(windows):
-    pools = Pools(windows, Data(), 3)
-    whole = Batches(pools, 8, process=0, processes=1)
-    shares = [Batches(Pools(windows, Data(), 3), 8, process, 2) for process in range(2)]
+    sampler = StratifiedSampler(windows, Data(), 3)
+    whole = Batches(sampler, 8, process=0, processes=1)
+    shares = [Batches(StratifiedSampler(windows, Data(), 3), 8, process, 2) for process in range(2)]
     for i in (0, 1, 17, 2**31 - 2):
         assert whole[i].shape == (8,) and whole[i].dtype == np.int32
         np.testing.assert_array_equal(np.concatenate([share[i] for share in shares]), whole[i])
-    assert (
-        repr(whole) == repr(Batches(Pools(windows, Data(positive_ratio=0.5), 9), 8, 0, 1)) != repr(shares[0])
-    )
-    assert "0x" not in repr(whole)
+
+
+def test_checkpoints_of_earlier_versions_go_on_with_the_same_draws(windows):
+    """Grain writes the text into its checkpoints and refuses to go on with another one."""
+    options = Data(positive_ratio=0.25, balance_power=0.5, balance_sources=True)
+    numbered = dataclasses.replace(windows, sources_N=np.arange(len(windows.firsts_N), dtype=np.int16) % 3)
+    share = Batches(StratifiedSampler(numbered, options, 5), 8, process=1, processes=2)
+    assert repr(share) == "Batches(batch_size=8, share=[4, 7])"
+    assert share[0].tolist() == [170, 220, 120, 210]
+    assert share[1000].tolist() == [110, 220, 120, 210]
 
 
 def test_iterator_stacks_the_batches_of_a_dispatch(windows, tiny_config):
@@ -153,10 +165,10 @@ def test_padded_batches_hold_every_window_once(n, batch_size, expected):
         (True, "every training window holds a repetition start: add recordings with rest"),
     ],
 )
-def test_a_pool_without_windows_is_refused(windows, positive, message):
+def test_windows_of_one_kind_alone_are_refused(windows, positive, message):
     one_kind = dataclasses.replace(windows, positive_N=np.full(len(windows.firsts_N), positive))
     with pytest.raises(ValueError, match=message):
-        Pools(one_kind, Data(), 0)
+        StratifiedSampler(one_kind, Data(), 0)
 
 
 def test_a_batch_that_processes_do_not_divide_is_refused(windows, tiny_config):
@@ -164,7 +176,7 @@ def test_a_batch_that_processes_do_not_divide_is_refused(windows, tiny_config):
         make_train_batches(windows, tiny_config, 0, 3)
 
 
-def test_classes_without_windows_take_no_turn(kind, windows):
+def test_classes_without_windows_are_never_drawn(kind, windows):
     few = np.isin(windows.classes_N, [0, 2])
     some = Windows(*(getattr(windows, field.name)[few] for field in dataclasses.fields(windows)))
     assert Counter(kind[first] for first in draw(some, 1000)) == {
@@ -175,7 +187,7 @@ def test_classes_without_windows_take_no_turn(kind, windows):
 
 
 def test_memory_stays_near_that_of_the_sequences(make_recording, tiny_config):
-    """Sequences, window index and pools of stride-1 windows, measured after two rounds of every deck."""
+    """Sequences, window index and sampler of stride-1 windows, measured after two epochs of every stratum."""
     recordings = [
         make_recording(f"{name}/{i}", 5000, starts=range(0, 5000, 100) if name != "no-exercise" else ())
         for name in ("squats", "dips", "no-exercise")
@@ -184,9 +196,9 @@ def test_memory_stays_near_that_of_the_sequences(make_recording, tiny_config):
     tracemalloc.start()
     sequences = make_sequences(recordings, tiny_config.data.classes, tiny_config.labels)
     windows = cut_windows(recordings, sequences, 30, 1)
-    pools = Pools(windows, Data(), 0)
+    sampler = StratifiedSampler(windows, Data(), 0)
     for first in range(0, 150_000, 32):
-        pools.firsts(np.arange(first, first + 32, dtype=np.int64))
+        sampler.firsts(np.arange(first, first + 32, dtype=np.int64))
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     of_sequences = sum(array.nbytes for array in sequences.arrays().values())

@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 
 from wt_jax.input_pipeline.features import (
-    joint_angles,
+    FEATURES,
     make_inputs,
     n_inputs,
     needs_points,
     normalised,
-    orientations,
+    orientation,
+    point_angles,
 )
 from wt_jax.options import INPUTS, Augment, Config, Data
-from wt_jax.pose.joint_angles import joint_angles as recorded_angles
+from wt_jax.pose.joint_angles import joint_angles
 from wt_jax.skeleton import LIMBS
 
 
@@ -24,8 +25,8 @@ def points():
 
 def test_angles_of_points_are_those_of_the_recording(points):
     landmarks = np.concatenate([points, np.ones((2, 5, 33, 1), np.float32)], -1)
-    for window, landmarks_TxLx4 in zip(joint_angles(points), landmarks, strict=True):
-        np.testing.assert_allclose(window, recorded_angles(landmarks_TxLx4, 1, 1), atol=2e-6)
+    for window, landmarks_TxLx4 in zip(point_angles(points), landmarks, strict=True):
+        np.testing.assert_allclose(window, joint_angles(landmarks_TxLx4, 1, 1), atol=2e-6)
 
 
 def test_orientation_by_hand():
@@ -33,7 +34,7 @@ def test_orientation_by_hand():
     points = np.zeros((1, 1, 33, 3), np.float32)
     points[..., [11, 12], 1] = -50
     points[..., 25, 0], points[..., 26, 1] = 40, 40
-    values = np.asarray(orientations(jnp.asarray(points)))[0, 0]
+    values = np.asarray(orientation({"points_BxTxLx3": jnp.asarray(points)}))[0, 0]
     cosines, sines = values[: 1 + len(LIMBS)], values[1 + len(LIMBS) :]
     thighs = 1 + LIMBS.index((23, 25)), 1 + LIMBS.index((24, 26))
     assert cosines[0] == -0.5
@@ -46,7 +47,7 @@ def test_normalised_is_relative_to_the_real_frames():
     angles = np.zeros((1, 4, 25), np.float32)
     angles[0, :, 3] = [0.2, 0.6, 0.2, 99.0]
     mask = np.array([[True, True, True, False]])
-    values = np.asarray(normalised(jnp.asarray(angles), jnp.asarray(mask)))
+    values = np.asarray(normalised({"angles_BxTxJ": jnp.asarray(angles), "mask_BxT": jnp.asarray(mask)}))
     mean, spread = 1 / 3, np.sqrt(np.var([0.2, 0.6, 0.2]) + 0.03**2)
     np.testing.assert_allclose(
         values[0, :, 3], [*(0.5 * (np.array([0.2, 0.6, 0.2]) - mean) / spread), 0], rtol=1e-5
@@ -54,10 +55,38 @@ def test_normalised_is_relative_to_the_real_frames():
     assert (values[..., 0] == 0).all()
 
 
-def test_widths_are_what_is_made(points):
+def test_the_features_are_those_that_a_config_may_name():
+    assert set(FEATURES) == set(INPUTS)
+
+
+@pytest.mark.parametrize("names", [("angles",), ("angles", "orientation"), INPUTS])
+def test_widths_are_what_is_made(points, names):
     batch = {"points_BxTxLx3": jnp.asarray(points), "mask_BxT": jnp.ones((2, 5), bool)}
-    for names in (("angles",), ("angles", "orientation"), INPUTS):
-        assert make_inputs(names, batch).shape == (2, 5, n_inputs(names))
+    assert make_inputs(names, batch).shape == (2, 5, n_inputs(names))
+
+
+def test_inputs_stand_in_the_order_of_their_names(points):
+    batch = {"points_BxTxLx3": jnp.asarray(points), "mask_BxT": jnp.ones((2, 5), bool)}
+    parts = [make_inputs((name,), batch) for name in ("normalised", "orientation", "angles")]
+    whole = make_inputs(("normalised", "orientation", "angles"), batch)
+    np.testing.assert_array_equal(whole, jnp.concatenate(parts, -1))
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_only_what_says_so_needs_landmarks(name):
+    batch = {"angles_BxTxJ": jnp.zeros((1, 4, 25)), "mask_BxT": jnp.ones((1, 4), bool)}
+    if FEATURES[name].needs_landmarks:
+        with pytest.raises(AssertionError, match=f"{name} needs landmarks"):
+            make_inputs((name,), batch)
+    else:
+        assert make_inputs((name,), batch).shape == (1, 4, FEATURES[name].width)
+
+
+def test_a_name_that_is_no_feature_is_refused(points):
+    batch = {"points_BxTxLx3": jnp.asarray(points), "mask_BxT": jnp.ones((2, 5), bool)}
+    for ask in (lambda: n_inputs(("speed",)), lambda: make_inputs(("angles", "speed"), batch)):
+        with pytest.raises(AssertionError, match=r"no input feature 'speed'.*angles, orientation"):
+            ask()
 
 
 def test_landmarks_are_kept_only_where_needed():

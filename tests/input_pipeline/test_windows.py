@@ -136,3 +136,10 @@ def test_gather_cuts_windows_and_counts_no_padding(make_recording):
     assert batch["labels_B"][[0, 2]].tolist() == [2, 1]
     assert batch["labelled_B"].tolist() == [True, False, True, False]
     assert not batch["counted_BxT"][[1, 3]].any() and not batch["counted_BxT"][2, 5]
+
+
+def test_a_window_with_nobody_in_it_has_no_label(make_recording):
+    sequences, _ = index([make_recording("squats/a", 70, invalid=range(35, 70))])
+    batch = gather(sequences.arrays(), np.array([40, 20], np.int32), 30)
+    assert batch["labels_B"].tolist() == [UNKNOWN, 1]
+    assert batch["labelled_B"].tolist() == [False, True]

@@ -1,14 +1,13 @@
-import math
-
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
-from jax.extend.core import jaxprs_in_params
 
 from wt_jax.config import Config, Model
 from wt_jax.models import layers
-from wt_jax.models.summary import receptive_field, summary, window_flops
-from wt_jax.models.tcn import init_params, make_model
+from wt_jax.models.layers import tap_shifts
+from wt_jax.models.summary import Layer, summarise, summary, window_flops
+from wt_jax.models.tcn import DilatedConv, init_params, make_model
 
 TINY = Model(filters=8, blocks=2, dilations=(1, 20), heads=2, dense_units=(8, 4))
 
@@ -31,27 +30,27 @@ def test_flops_are_near_those_that_xla_counts(model):
     assert sum(window_flops(options).values()) == pytest.approx(counted, rel=0.1)
 
 
-def matmul_flops(jaxpr):
-    """Twice the multiplications of every dot_general, inner functions included."""
-    total = 0
-    for equation in jaxpr.eqns:
-        if equation.primitive.name == "dot_general":
-            contracted = equation.params["dimension_numbers"][0][0]
-            shape = equation.invars[0].aval.shape
-            total += 2 * math.prod(equation.outvars[0].aval.shape) * math.prod(shape[i] for i in contracted)
-        total += sum(matmul_flops(inner) for inner in jaxprs_in_params(equation.params))
-    return total
-
-
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("kernel_size", [1, 3, 5])
-def test_flops_are_those_of_the_matmuls(kernel_size, causal, monkeypatch):
-    """Of a product for each tap; a wide one computes rows that do not count."""
-    monkeypatch.setattr(layers, "_WIDE_SHARE", 2.0)
-    changes = {"kernel_size": kernel_size, "causal": causal}
-    options = Config(model=Model(**{**vars(TINY), **changes}))
-    function, args = forward(options)
-    assert sum(window_flops(options).values()) == matmul_flops(jax.make_jaxpr(function)(*args).jaxpr)
+def test_flops_by_the_formulas_of_the_layers(kernel_size, causal):
+    """Of what counts: a wide product computes rows that only meet padding, too."""
+    options = Config(model=Model(**{**vars(TINY), "kernel_size": kernel_size, "causal": causal}))
+    frames, width, (unit, last) = 30, 8, TINY.dense_units
+    flops = window_flops(options)
+    for i, dilation in enumerate(TINY.dilations):
+        shifts = tap_shifts(kernel_size, dilation, causal)
+        positions = sum(max(frames - abs(shift), 0) for shift in shifts)
+        assert flops[f"block_{i}"] == 2 * 2 * positions * width * width
+    assert flops["attention"] == 4 * 2 * frames * width * width + 2 * 2 * frames * frames * width
+    assert flops["segmentation"] == 2 * frames * (width * unit + unit * last + last * 1)
+    assert flops["norm"] == 0
+
+
+@pytest.mark.parametrize("wide_share", [0.0, 2.0])
+def test_how_a_convolution_is_computed_changes_no_count(wide_share, monkeypatch):
+    expected = window_flops(Config(model=TINY))
+    monkeypatch.setattr(layers, "_WIDE_SHARE", wide_share)
+    assert window_flops(Config(model=TINY)) == expected
 
 
 def test_flops_of_a_block_by_hand():
@@ -75,7 +74,26 @@ def test_flops_of_a_block_by_hand():
     ],
 )
 def test_receptive_field_by_hand(changes, frames):
-    assert receptive_field(Model(**changes)) == frames
+    assert summarise(Config(model=Model(**changes)))[1] == frames
+
+
+class Other(nn.Module):
+    """Another architecture: two layers that the summary was never told of."""
+
+    @nn.compact
+    def __call__(self, inputs_BxTxI, mask_BxT):
+        offset_1x1xD = self.param("offset", nn.initializers.zeros, (1, 1, 6))
+        x_BxTxD = nn.Dense(6, name="embedding")(inputs_BxTxI) + offset_1x1xD
+        return DilatedConv(4, (-2, 0, 3), jnp.float32, name="mixer")(x_BxTxD.transpose(1, 0, 2))
+
+
+def test_another_model_needs_no_change_of_the_summary(monkeypatch):
+    monkeypatch.setattr("wt_jax.models.summary.make_model", lambda options: Other())
+    (embedding, mixer, offset), receptive_field = summarise(Config())
+    assert embedding == Layer("embedding", "", (30, 6), 25 * 6 + 6, 2 * 30 * 25 * 6)
+    assert mixer == Layer("mixer", "", (30, 4), 3 * 6 * 4 + 4, 2 * (28 + 30 + 27) * 6 * 4)
+    assert offset.name == "offset" and offset.n_params == 6
+    assert receptive_field == 1 + 2 + 3
 
 
 def test_summary_shows_layers_parameters_and_reach():

@@ -13,7 +13,7 @@ from wt_jax.counting.key_angle import align_starts, smooth_key_angle
 from wt_jax.skeleton import NO_EXERCISE
 
 LOWEST_HEIGHT = 0.01  # of a candidate: precision-recall curves see them down to here
-_TRUNCATE = 3.0  # standard deviations after which a smoothing kernel ends: what bounds the delay of live
+SMOOTHING_ENDS = 3.0  # standard deviations from its middle: what bounds the delay of a stream
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def smooth(values_F: np.ndarray, sigma_frames: float) -> np.ndarray:
     values_F = np.asarray(values_F, np.float64)
     if sigma_frames <= 0 or not len(values_F):
         return values_F
-    return gaussian_filter1d(values_F, sigma_frames, axis=0, mode="constant", truncate=_TRUNCATE)
+    return gaussian_filter1d(values_F, sigma_frames, axis=0, mode="constant", truncate=SMOOTHING_ENDS)
 
 
 def class_scores(timeline: Timeline, counting: Counting) -> np.ndarray:

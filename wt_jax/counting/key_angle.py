@@ -12,7 +12,7 @@ from wt_jax.skeleton import ANGLE_NAMES
 KEY_JOINTS = {"push-ups": "elbow", "pull-ups": "elbow", "dips": "elbow", "squats": "knee"}
 _LIMBS = ("elbow", "shoulder", "hip", "knee")  # of another exercise: hands and feet jitter too much to ask
 
-# Chosen on the recordings of the corpus that are for training (tests/test_key_angle.py has the scores).
+# Chosen on recordings of the corpus that were for training (scores: tests/counting/test_key_angle.py).
 _SMOOTHING_FRAMES = 3.0  # standard deviation of the Gaussian over the angle
 _LEAST_SWING = 0.15  # of a repetition, in half turns: 27 degrees
 _SHARE_OF_SWING = 0.3  # of the recording's own swing that a repetition has to reach

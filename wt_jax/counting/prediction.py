@@ -1,7 +1,7 @@
 """What is said of one video: its exercises and repetitions, in seconds of that video."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,9 +19,13 @@ from wt_jax.counting.decoding import (
 from wt_jax.counting.key_angle import smooth_key_angle
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
+SCHEMA_VERSION = 1  # one more whenever a key of the document changes its meaning or goes
+
 
 @dataclasses.dataclass(frozen=True)
 class TimedRepetition:
+    """One repetition counted; `start_s` is where the extended position is left."""
+
     exercise: str
     start_s: float
     confidence: float  # height of the smoothed repetition signal at the start, in [0, 1]
@@ -120,6 +124,7 @@ class Prediction:
         return self.first_s + align(self.timeline, starts, exercise) / FRAME_RATE_HZ
 
     def seconds(self, frame: int) -> float:
+        """When a frame of the timeline is, in the video."""
         return self.first_s + frame / FRAME_RATE_HZ
 
     def so_far(self, time_s: float) -> tuple[str, dict[str, int]]:
@@ -131,14 +136,32 @@ class Prediction:
         started = [r.class_name for r in self.found_repetitions if r.frame <= frame]
         return now.class_name if now else NO_EXERCISE, {name: started.count(name) for name in self.counts}
 
-    def document(self) -> dict[str, Any]:
-        """What docs/predict.md calls the result: plain values, rounded to milliseconds and thousandths."""
-        return {
+    def document(
+        self,
+        source: Mapping[str, Any] | None = None,
+        model: Mapping[str, Any] | None = None,
+        remark: str = "",
+    ) -> dict[str, Any]:
+        """The JSON of docs/predict.md: plain values, rounded to milliseconds and thousandths.
+
+        Of what was found alone; with `source`, of which video or landmarks (`results.about`), and `model`, by
+        which checkpoint (`Predictor.identity`), the whole of it.
+        """
+        found = {
             "exercise": self.exercise,
             "confidence": round(self.confidence, 3),
             "counts": self.counts,
             "segments": _rounded(self.segments),
             "repetitions": _rounded(self.repetitions),
+        }
+        if source is None or model is None:
+            return found
+        return {
+            "version": SCHEMA_VERSION,
+            "source": dict(source),
+            "model": {**model, "counting": dataclasses.asdict(self.counting)},
+            "remark": remark or None,
+            **found,
         }
 
     def _starts(self) -> list[int]:

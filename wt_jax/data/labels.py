@@ -1,7 +1,6 @@
 """Label files (where repetitions start), segments.csv (where the class is certain), and soft targets."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +10,11 @@ from wt_jax.data.csv_tables import parse_number, parse_whole_number, read_table,
 from wt_jax.runtime.files import written_beside
 from wt_jax.skeleton import FRAME_RATE_HZ
 
-KERNELS = ("gaussian", "lorentzian")
+# Shapes of the bump around a start (labels.kernel): of the distance in half widths, 1 at 0 and 0.5 at 1.
+KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "gaussian": lambda distance: np.exp2(-(distance**2)),
+    "lorentzian": lambda distance: 1.0 / (1.0 + distance**2),
+}
 _SAME_TIME_S = 1e-7  # rounding of times
 
 
@@ -106,19 +109,14 @@ def soft_targets(
 ) -> np.ndarray:
     """Segmentation targets of a whole recording, float32 (F,): a bump at every start, 0 without any.
 
-    A bump is 1 at its start and 0.5 at +-`width_frames` (half width at half maximum). At width 4 the
+    A bump, one of KERNELS, is 1 at its start and 0.5 at +-`width_frames` (half width at half maximum); the
+    config checks both. At width 4 the
     Gaussian has sigma 3.4 and is 0.002 at +-12; the Lorentzian 1 / (1 + (d/4)^2) is 0.1 there. Where
     bumps overlap the higher one counts. Drawn before windows are cut, so that a start just outside a
     window still shows in it.
     """
-    if kernel not in KERNELS:
-        raise ValueError(f"labels.kernel={kernel!r}: must be one of {', '.join(KERNELS)}")
-    if not (math.isfinite(width_frames) and width_frames > 0):
-        raise ValueError(f"labels.width_frames={width_frames}: must be a number of frames above 0")
     starts_sorted = np.concatenate([[-np.inf], np.sort(starts), [np.inf]])
     frames_F = np.arange(n_frames)
     after_F = np.searchsorted(starts_sorted, frames_F)
     distance_F = np.minimum(frames_F - starts_sorted[after_F - 1], starts_sorted[after_F] - frames_F)
-    if kernel == "gaussian":
-        return np.exp2(-((distance_F / width_frames) ** 2)).astype(np.float32)
-    return (1.0 / (1.0 + (distance_F / width_frames) ** 2)).astype(np.float32)
+    return KERNELS[kernel](distance_F / width_frames).astype(np.float32)

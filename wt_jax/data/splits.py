@@ -96,12 +96,12 @@ def assign_splits(recordings: Sequence[Recording], manifest: dict[str, ManifestR
     siblings: dict[str, set[str]] = {}  # derived group -> what the manifest calls it
     for row, group, name in zip(rows, groups, derived, strict=True):
         siblings.setdefault(name, set()).update({group} if row.group else ())
-    joined = _Joined()
+    links = []
     for recording, row, group in zip(recordings, rows, groups, strict=True):
-        joined.join(f"group {group}", f"content {recording.content}")
-        for other in () if row.group else siblings[group]:
-            joined.join(f"group {group}", f"group {other}")
-    units = [joined.first(f"group {group}") for group in groups]
+        links.append((f"group {group}", f"content {recording.content}"))
+        links += [(f"group {group}", f"group {other}") for other in (() if row.group else siblings[group])]
+    unit_of = _units(links)  # the last name in a set: a "group" comes after a "content"
+    units = [unit_of[f"group {group}"] for group in groups]
 
     unit_splits = _given_splits(recordings, rows, groups, units)
     _choose_splits(unit_splits, recordings, units)
@@ -139,20 +139,17 @@ def audit(recordings: Iterable[Recording]) -> None:
                 )
 
 
-class _Joined:
-    """Sets that grow together (union-find); `first` names the set a key is in."""
+def _units(links: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Of each key the set that it is in, once all pairs of keys are joined: named by the last of its keys."""
+    # Here: its package imports scipy.spatial, some 80 ms that a start on synthetic people need not take.
+    from scipy.cluster.hierarchy import DisjointSet
 
-    def __init__(self):
-        self._parent: dict[str, str] = {}
-
-    def first(self, key: str) -> str:
-        while (parent := self._parent.setdefault(key, key)) != key:
-            key = parent
-        return key
-
-    def join(self, a: str, b: str) -> None:
-        low, high = sorted((self.first(a), self.first(b)), reverse=True)  # a "group" before a "content"
-        self._parent[high] = low
+    joined = DisjointSet()
+    for one, other in links:
+        joined.add(one)
+        joined.add(other)
+        joined.merge(one, other)
+    return {key: max(keys) for keys in joined.subsets() for key in keys}
 
 
 def _given_splits(

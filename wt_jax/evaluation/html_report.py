@@ -22,7 +22,7 @@ from wt_jax.evaluation.console_report import (
     subsets,
     words,
 )
-from wt_jax.evaluation.recording_result import RecordingResult, is_right, rows, start_curve
+from wt_jax.evaluation.recording_result import RecordingResult, is_right, result_rows, start_curve
 from wt_jax.runtime.files import written_beside
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
@@ -153,7 +153,7 @@ def _timelines(
     results: Sequence[RecordingResult], timelines: Mapping[str, Timeline], counting: Counting
 ) -> Iterator[str]:
     by_name = {one.recording.name: one for one in results}
-    ranked = [row for row in rows(results) if row["name"] in timelines]
+    ranked = [row for row in result_rows(results) if row["name"] in timelines]
     right = [row for row in ranked if is_right(row) and row["class"] != NO_EXERCISE]
     best = sorted(right, key=lambda row: (-(row["repetitions"] or 0), row["missed_15"] or 0))
     worst = [row for row in ranked if not is_right(row)]

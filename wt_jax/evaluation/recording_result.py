@@ -63,6 +63,7 @@ class RecordingResult:
 
     @property
     def is_exercise(self) -> bool:
+        """Whether the recording is of an exercise, in truth."""
         return self.recording.class_name != NO_EXERCISE
 
     @property
@@ -72,6 +73,7 @@ class RecordingResult:
 
     @property
     def n_class_given(self) -> int:
+        """Starts that count, the class given."""
         return int((self.heights >= self.working_height).sum())
 
     @property
@@ -143,11 +145,12 @@ def start_curve(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """`precision_recall` of the starts of exercise recordings with known repetitions, the class given."""
     heights, hits, n_true = [np.zeros(0)], [np.zeros(0, bool)], 0
-    for one in results:
-        if one.is_exercise and one.recording.starts is not None:
-            heights.append(one.heights)
-            hits.append(match(one.recording.starts, one.starts, one.heights, tolerance_frames) >= 0)
-            n_true += len(one.recording.starts)
+    for result in results:
+        true_starts = result.recording.starts
+        if result.is_exercise and true_starts is not None:
+            heights.append(result.heights)
+            hits.append(match(true_starts, result.starts, result.heights, tolerance_frames) >= 0)
+            n_true += len(true_starts)
     return precision_recall(np.concatenate(heights), np.concatenate(hits), n_true)
 
 
@@ -156,7 +159,7 @@ def last_of_each(sorted_P: np.ndarray) -> np.ndarray:
     return np.flatnonzero(np.append(sorted_P[1:] != sorted_P[:-1], len(sorted_P) > 0)[: len(sorted_P)])
 
 
-def rows(results: Sequence[RecordingResult]) -> list[dict[str, Any]]:
+def result_rows(results: Sequence[RecordingResult]) -> list[dict[str, Any]]:
     """One row a recording, the worst first: by repetitions that the end-to-end count is off, a wrong class,
     then starts missed or false at 15 frames with the class given. None where the truth is not known.
     """
@@ -168,20 +171,20 @@ def is_right(row: dict[str, Any]) -> bool:
     return row["class"] == row["predicted"] and row["repetitions"] in (None, row["counted"])
 
 
-def _row(one: RecordingResult) -> dict[str, Any]:
+def _row(result: RecordingResult) -> dict[str, Any]:
     missed = false = None
-    if one.is_exercise and one.recording.starts is not None:
-        working = one.heights >= one.working_height
-        matched = match(one.recording.starts, one.starts[working], one.heights[working], WIDEST)
+    if result.is_exercise and result.recording.starts is not None:
+        working = result.heights >= result.working_height
+        matched = match(result.recording.starts, result.starts[working], result.heights[working], WIDEST)
         false = int((matched < 0).sum())
-        missed = len(one.recording.starts) - (len(matched) - false)
+        missed = len(result.recording.starts) - (len(matched) - false)
     return {
-        "name": one.recording.name,
-        "class": one.recording.class_name,
-        "predicted": one.class_name,
-        "repetitions": one.n_true,
-        "counted": one.n_end_to_end,
-        "counted_class_given": one.n_class_given if one.is_exercise else 0,
+        "name": result.recording.name,
+        "class": result.recording.class_name,
+        "predicted": result.class_name,
+        "repetitions": result.n_true,
+        "counted": result.n_end_to_end,
+        "counted_class_given": result.n_class_given if result.is_exercise else 0,
         "missed_15": missed,
         "false_15": false,
     }

@@ -1,8 +1,4 @@
-"""The scores of report.json, of a network or of a baseline, each with a 95 % interval over groups.
-
-A bootstrap draw takes whole groups, as many as there are, with replacement (Efron and Tibshirani, An
-Introduction to the Bootstrap, 1993, percentile intervals): recordings of one person are not independent.
-"""
+"""The scores of report.json, of a network or of a baseline, each with a 95 % interval over groups."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from wt_jax.evaluation import scores
-from wt_jax.evaluation.bootstrap import make_result_columns
-from wt_jax.evaluation.recording_result import RecordingResult, is_right, rows
+from wt_jax.evaluation.bootstrap import interval
+from wt_jax.evaluation.recording_result import RecordingResult, is_right, result_rows
+from wt_jax.evaluation.result_columns import make_result_columns
 from wt_jax.skeleton import NO_EXERCISE
 
-_INTERVAL_PERCENT = (2.5, 97.5)
 _N_WORST = 10
 
 
@@ -31,10 +27,10 @@ def score(
     """
     if not results:
         raise ValueError("no recording to score")
-    for one in results:
-        for name in (one.recording.class_name, one.class_name):
+    for result in results:
+        for name in (result.recording.class_name, result.class_name):
             if name is not None and name not in classes:
-                raise ValueError(f"{one.recording.name}: class {name!r} is none of {', '.join(classes)}")
+                raise ValueError(f"{result.recording.name}: class {name!r} is none of {', '.join(classes)}")
     columns = make_result_columns(results, classes, draws, seed)
     report: dict[str, Any] = {
         "recordings": len(results),
@@ -48,24 +44,24 @@ def score(
         _add(report, section, columns.groups_N, path)
 
     def add_repetitions(among_N: np.ndarray, *path: str) -> None:
-        for key, section in scores.repetitions(columns, among_N).items():
+        for key, section in scores.repetition_scores(columns, among_N).items():
             add(section, *path, key)
 
-    window_exercise, segmentation = scores.windows(columns, results)
-    add(scores.exercise(columns), "exercise")
+    window_exercise, segmentation = scores.window_scores(columns, results)
+    add(scores.exercise_scores(columns), "exercise")
     add(window_exercise, "exercise")
     add_repetitions(np.ones(len(results), bool))
     report |= {"by_exercise": {}, "by_duration": {}}
     for i, name in enumerate(classes):
         if (columns.class_N == i).any():
-            add(scores.one_exercise(columns, i), "by_exercise", name, "exercise")
+            add(scores.class_scores(columns, i), "by_exercise", name, "exercise")
             if name != NO_EXERCISE:
                 add_repetitions(columns.class_N == i, "by_exercise", name)
-    for name, among_N in scores.by_duration(columns).items():
+    for name, among_N in scores.duration_bins(columns).items():
         add_repetitions(among_N, "by_duration", name)
-    add(scores.no_exercise(columns), "no_exercise")
+    add(scores.no_exercise_scores(columns), "no_exercise")
     add(segmentation, "segmentation")
-    report["worst"] = [row for row in rows(results)[:_N_WORST] if not is_right(row)]
+    report["worst"] = [row for row in result_rows(results)[:_N_WORST] if not is_right(row)]
     return report
 
 
@@ -88,6 +84,6 @@ def _add(
             continue
         target[key] = float(value_D[0])
         if n_groups > 1:
-            intervals[key] = np.nanpercentile(value_D[1:], _INTERVAL_PERCENT).tolist()
+            intervals[key] = interval(value_D[1:])
     if n_groups == 1:
         report["reasons"][".".join(("intervals", *path))] = "recordings of one group alone: no interval"

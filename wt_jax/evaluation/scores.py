@@ -1,7 +1,7 @@
 """The sections of a report: scores over some of the recordings, for all of them and for bootstrap draws.
 
 Every score is a ratio of sums over recordings, or an area under a curve of such sums, so the same lines
-compute it for all recordings and for the draws of them (`bootstrap.ResultColumns.weights_DxN`).
+compute it for all recordings and for the draws of them (`bootstrap.draw_groups`).
 
 Letters: N recordings, P predicted starts, K tolerances, D draws, C classes.
 """
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from wt_jax.evaluation.bootstrap import ResultColumns
 from wt_jax.evaluation.recording_result import TOLERANCES_FRAMES, WIDEST, RecordingResult, last_of_each
+from wt_jax.evaluation.result_columns import ResultColumns
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 from wt_jax.training.metrics import Sums, macro_f1, scores
 
@@ -40,7 +40,8 @@ def _ratio(numerator_D: np.ndarray, denominator_D: np.ndarray) -> np.ndarray:
     return np.divide(numerator_D, denominator_D, out=out_D, where=denominator_D > 0)
 
 
-def repetitions(columns: ResultColumns, among_N: np.ndarray) -> dict[str, ScoreGroup]:
+def repetition_scores(columns: ResultColumns, among_N: np.ndarray) -> dict[str, ScoreGroup]:
+    """Starts and counts, over those of the recordings `among_N` whose repetitions are known."""
     return {
         "rep_start": _rep_start(columns, among_N & columns.known_N),
         "count": _count(columns, among_N & columns.known_N, columns.end_to_end_N),
@@ -122,7 +123,8 @@ def _average_precision(
     return _ratio(np.concatenate(areas), true_D)
 
 
-def exercise(columns: ResultColumns) -> ScoreGroup:
+def exercise_scores(columns: ResultColumns) -> ScoreGroup:
+    """Recordings by the exercise that is named for them."""
     every_N = np.ones(len(columns.class_N), bool)
     confusion = _confusion(columns)
     n_classes = len(columns.classes)
@@ -149,7 +151,8 @@ def _confusion(columns: ResultColumns) -> np.ndarray:
     return (columns.weights_DxN @ cells_NxM).reshape(-1, n, n)
 
 
-def one_exercise(columns: ResultColumns, index: int) -> ScoreGroup:
+def class_scores(columns: ResultColumns, index: int) -> ScoreGroup:
+    """Recordings of one class, `index` of `columns.classes`, told from all others."""
     confusion = _confusion(columns)
     right, true, said = confusion[:, index, index], confusion[:, index].sum(1), confusion[:, :, index].sum(1)
     values = {
@@ -162,7 +165,7 @@ def one_exercise(columns: ResultColumns, index: int) -> ScoreGroup:
     return ScoreGroup(among_N, values, {"recordings": int(among_N.sum())}, why_null=why_null)
 
 
-def no_exercise(columns: ResultColumns) -> ScoreGroup:
+def no_exercise_scores(columns: ResultColumns) -> ScoreGroup:
     """A minute of frames in which somebody is seen. Starts are those of the class-given way of counting."""
     among_N = np.array([columns.classes[i] == NO_EXERCISE for i in columns.class_N])
     minutes_D = columns.weights_DxN @ (columns.minutes_N * among_N)
@@ -174,7 +177,7 @@ def no_exercise(columns: ResultColumns) -> ScoreGroup:
     return ScoreGroup(among_N, values, numbers, f"no recording of {NO_EXERCISE} with anybody in it")
 
 
-def by_duration(columns: ResultColumns) -> dict[str, np.ndarray]:
+def duration_bins(columns: ResultColumns) -> dict[str, np.ndarray]:
     """Recordings by the median time between their starts; "one_repetition" where there is no such time."""
     bins = {
         name: (columns.period_s_N >= low) & (columns.period_s_N < high)
@@ -183,15 +186,18 @@ def by_duration(columns: ResultColumns) -> dict[str, np.ndarray]:
     return bins | {"one_repetition": columns.true_N == 1}
 
 
-def windows(columns: ResultColumns, results: Sequence[RecordingResult]) -> tuple[ScoreGroup, ScoreGroup]:
+def window_scores(
+    columns: ResultColumns, results: Sequence[RecordingResult]
+) -> tuple[ScoreGroup, ScoreGroup]:
     """The exercise of windows, and the frames' probability that a repetition starts, from summed Sums.
 
     Not defined for a method that has none.
     """
     n_classes = len(columns.classes)
-    sums = [Sums.zeros(n_classes) if one.sums is None else one.sums for one in results]
+    sums = [Sums.zeros(n_classes) if result.sums is None else result.sums for result in results]
     flat = {
-        key: np.array([np.ravel(getattr(one, key)) for one in sums]) for key in Sums.zeros(n_classes).__dict__
+        key: np.array([np.ravel(getattr(of_recording, key)) for of_recording in sums])
+        for key in Sums.zeros(n_classes).__dict__
     }
     totals = {key: columns.weights_DxN @ flat_NxM for key, flat_NxM in flat.items()}
     confusion = totals["confusion_CxC"].reshape(-1, n_classes, n_classes)
@@ -206,7 +212,7 @@ def windows(columns: ResultColumns, results: Sequence[RecordingResult]) -> tuple
     def column(name: str) -> np.ndarray:
         return np.array([of_draw[name] for of_draw in values])
 
-    has_windows = any(one.sums is not None for one in results)
+    has_windows = any(result.sums is not None for result in results)
     exercise = {
         "accuracy_window": column("classification_accuracy"),
         "macro_f1_window": np.array([macro_f1(of_draw) for of_draw in confusion]),

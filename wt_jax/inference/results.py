@@ -1,6 +1,5 @@
 """What predict and live write of a video: the JSON that docs/predict.md describes, a timeline, a video."""
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,21 +10,6 @@ from wt_jax.pose.landmarks import Landmarks, Provenance
 from wt_jax.runtime.files import written_beside
 from wt_jax.visualization.overlay import annotate
 from wt_jax.visualization.plots import draw_prediction
-
-SCHEMA_VERSION = 1  # one more whenever a key changes its meaning or goes; new keys come without
-
-
-def document(
-    source: Mapping[str, Any], model: Mapping[str, Any], prediction: Prediction, remark: str
-) -> dict[str, Any]:
-    """The JSON of one video (docs/predict.md); `model` is `Predictor.identity` and what else is known."""
-    return {
-        "version": SCHEMA_VERSION,
-        "source": dict(source),
-        "model": {**model, "counting": dataclasses.asdict(prediction.counting)},
-        "remark": remark or None,
-        **prediction.document(),
-    }
 
 
 def about(
@@ -67,6 +51,7 @@ def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes the document of a prediction, beside `path` first and then renamed."""
     with written_beside(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 

@@ -13,11 +13,10 @@ import numpy as np
 from wt_jax import config
 from wt_jax.counting.decoding import Timeline
 from wt_jax.input_pipeline.features import make_inputs, needs_points
-from wt_jax.input_pipeline.windows import spaced
-from wt_jax.models.tcn import forward_batch, make_model
+from wt_jax.input_pipeline.windows import BATCH_NAMES, frames_of, spaced
+from wt_jax.models.batch_sizes import SMALL_BATCH, forward_batch
+from wt_jax.models.tcn import make_model
 
-# Windows in one call: few shapes, for recordings of any length, so that little is compiled, and once.
-_LEAST_BATCH = 64
 _WINDOWS_PER_SPAN = 8  # windows that see a frame
 _EDGE_WEIGHT = 0.05  # of a window's outermost frames, beside 1 in its middle
 
@@ -36,7 +35,7 @@ class Pose(Protocol):
 
 
 class Frames(NamedTuple):
-    """Frames at 30 a second of a video that is no recording (`angles.angle_sequence`, `point_sequence`)."""
+    """Frames at 30 a second of a video that is no recording (`joint_angles.pose_sequence`)."""
 
     angles_FxJ: np.ndarray
     points_FxLx3: np.ndarray | None
@@ -122,16 +121,23 @@ class Merge:
 
 
 def cut(options: config.Config, pose: Pose, firsts_N: np.ndarray) -> dict[str, np.ndarray]:
-    """Windows of a pose, on the host; not real beyond the pose's ends."""
-    frames_NxT = firsts_N[:, None] + np.arange(options.data.window_frames) * options.data.window_step
-    inside_NxT = (frames_NxT >= 0) & (frames_NxT < len(pose.valid_F))
-    frames_NxT = np.clip(frames_NxT, 0, len(pose.valid_F) - 1)
-    mask_NxT = pose.valid_F[frames_NxT] & inside_NxT
-    if needs_points(options):
-        if pose.points_FxLx3 is None:
-            raise ValueError("the model needs landmarks, and these frames hold joint angles alone")
-        return {"mask_BxT": mask_NxT, "points_BxTxLx3": pose.points_FxLx3[frames_NxT]}
-    return {"mask_BxT": mask_NxT, "angles_BxTxJ": pose.angles_FxJ[frames_NxT]}
+    """Windows of a pose, on the host: mask_BxT, and points_BxTxLx3 or angles_BxTxJ, as the model needs.
+
+    They may reach over the pose's ends; what lies there is not real. Raises ValueError for a pose without
+    landmarks where the model needs them.
+    """
+    frames_NxT = frames_of(firsts_N, options.data.window_frames, options.data.window_step)
+    last = len(pose.valid_F) - 1
+    inside_NxT = (frames_NxT >= 0) & (frames_NxT <= last)
+    frames_NxT = np.clip(frames_NxT, 0, last)
+    name = "points_FxLx3" if needs_points(options) else "angles_FxJ"
+    values: np.ndarray | None = getattr(pose, name)
+    if values is None:
+        raise ValueError("the model needs landmarks, and these frames hold joint angles alone")
+    return {
+        BATCH_NAMES["real_F"]: pose.valid_F[frames_NxT] & inside_NxT,
+        BATCH_NAMES[name]: values[frames_NxT],
+    }
 
 
 Outputs = tuple[jax.Array, jax.Array]  # probabilities_BxC, starts_BxT: of the windows, then of padding
@@ -165,7 +171,8 @@ def make_infer(options: config.Config, batch_sizes: Sequence[int]) -> Infer:
 def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], list[Timeline]]:
     """Returns timelines(params, poses), one timeline each; compiled once, whatever their lengths."""
     data = options.data
-    sizes = sorted({_LEAST_BATCH, forward_batch(jax.default_backend())})
+    # Few shapes, for recordings of any length, so that little is compiled, and once.
+    sizes = sorted({SMALL_BATCH, forward_batch(jax.default_backend())})
     infer = make_infer(options, sizes)
 
     def outputs(params: Any, poses: Sequence[Pose], firsts_N: np.ndarray, owners_N: np.ndarray) -> Iterator:

@@ -8,7 +8,14 @@ import dataclasses
 import jax
 import numpy as np
 
-from wt_jax.counting.decoding import Timeline, find_candidates, find_segments, segments_of, working_height
+from wt_jax.counting.decoding import (
+    SMOOTHING_ENDS,
+    Timeline,
+    find_candidates,
+    find_segments,
+    segments_of,
+    working_height,
+)
 from wt_jax.counting.prediction import Prediction, read_timeline
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.sliding_window import Frames, Merge, cut, stride_frames, window_firsts
@@ -52,8 +59,8 @@ class _Rows:
 class Stream:
     """One video or camera as it comes: `push` each frame's landmarks, `flush` at the end.
 
-    Windows are those of `timeline.make_timelines`, each computed once, when its last frame has settled, so
-    that `flush` gives what `Predictor.predict` does of the same landmarks and times. Until then `state` is
+    Windows are those of `sliding_window.make_timelines`, each computed once, when its last frame has settled,
+    so that `flush` gives what `Predictor.predict` does of the same landmarks and times. Until then `state` is
     what it would say of the frames up to the last window, less the windows that reach over their end
     (`data.overhang`). The cost of a frame does not grow with time.
     """
@@ -83,7 +90,7 @@ class Stream:
         height from which starts count, and short segments that join longer ones.
         """
         counting = self._predictor.counting
-        reach = 3 * max(counting.smoothing_frames, counting.class_smoothing_frames, 0)
+        reach = SMOOTHING_ENDS * max(counting.smoothing_frames, counting.class_smoothing_frames, 0)
         return (self._span + self._stride + reach) / FRAME_RATE_HZ + MAX_GAP_S
 
     def push(self, landmarks_Lx4: np.ndarray, time_s: float) -> State:

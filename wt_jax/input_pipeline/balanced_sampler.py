@@ -9,18 +9,19 @@ from wt_jax import config
 from wt_jax.input_pipeline.windows import UNKNOWN, Windows
 
 _PARTS = 1_000_000  # the positive share is kept in millionths, so that counting stays in integers
-_SLOTS = 1000  # turns of a round, where they are not turn about
-_ENDLESS = 2**31 - 1  # batches; an epoch is a number of them
+_CYCLE = 1000  # draws of a schedule, where strata are not drawn from in turn
+_ENDLESS = 2**31 - 1  # batches; an epoch of training is a number of them
 
 
-class Pools:
-    """Windows with a repetition start and those without, in decks that are endlessly reshuffled.
+class StratifiedSampler:
+    """Draws windows without end: those with a repetition start and those without, and of each its strata.
 
     The q-th window of the run is a closed formula of q and the seed: the share of positives is exact up to
-    one window, the decks of a pool take turns, and a deck's every window is seen before any is seen again.
-    A deck is a class (unknown is one of the pool without starts), or with `data.balance_sources` a source of
-    it. Turns go by the number of a class's windows, and of a source's among them, to the power of
-    `data.balance_power`: 0 is turn about, 1 as they come.
+    one window, a schedule says which stratum each draw is from, and a stratum is gone through in one random
+    permutation after another, so that its every window is drawn before any is drawn again.
+    A stratum is a class (unknown is one of those without starts), or with `data.balance_sources` a source of
+    it. Its share of the draws goes by the number of the class's windows, and of the source's among them, to
+    the power of `data.balance_power`: 0 is all alike, 1 as they come.
 
     Raises ValueError where no window holds a repetition start, or none is without one.
     """
@@ -28,84 +29,90 @@ class Pools:
     def __init__(self, windows: Windows, options: config.Data, seed: int):
         self._seed = seed
         self._positive_parts = round(options.positive_ratio * _PARTS)
-        self._pools = [_Pool(windows, positive, options) for positive in (False, True)]
-        if not self._pools[1].decks:
+        self._strata = [_Strata(windows, positive, options) for positive in (False, True)]
+        if not self._strata[1].firsts:
             raise ValueError(
                 "no training window holds a repetition start: the repetition head would learn nothing; add "
                 "label files (data/README.md) for recordings of the train split"
             )
-        if not self._pools[0].decks:
+        if not self._strata[0].firsts:
             raise ValueError(
                 "every training window holds a repetition start: add recordings with rest or no-exercise"
             )
-        n_decks = sum(len(pool.decks) for pool in self._pools)
-        self._shuffled = functools.lru_cache(n_decks + 1)(self._shuffle)  # one order of each is in use
+        n_strata = sum(len(strata.firsts) for strata in self._strata)
+        self._permutation = functools.lru_cache(n_strata + 1)(self._permute)  # one of each is in use
 
-    def _shuffle(self, pool: int, deck: int, turn: int) -> np.ndarray:
-        return np.random.default_rng((self._seed, pool, deck, turn)).permutation(
-            self._pools[pool].decks[deck]
-        )
+    def _permute(self, positive: int, stratum: int, epoch: int) -> np.ndarray:
+        """The windows of a stratum, in the order in which its `epoch`-th pass draws them."""
+        rng = np.random.default_rng((self._seed, positive, stratum, epoch))
+        return rng.permutation(self._strata[positive].firsts[stratum])
 
     def firsts(self, positions: np.ndarray) -> np.ndarray:
         """First frames (int32) of the windows at `positions` (int64) of the run's endless sequence."""
         before = positions * self._positive_parts // _PARTS  # positives among the earlier positions
         positive = (positions + 1) * self._positive_parts // _PARTS > before
-        drawn = np.where(positive, before, positions - before)
+        nth_draw = np.where(positive, before, positions - before)
         firsts = np.empty(len(positions), np.int32)
-        for i, pool in enumerate(self._pools):
-            of_pool = np.flatnonzero(positive == i)
-            round_, slot = np.divmod(drawn[of_pool], len(pool.turns))
-            deck, card = pool.turns[slot], round_ * pool.turns_a_round[pool.turns[slot]] + pool.nth_turn[slot]
-            for d in np.unique(deck):
-                at = of_pool[deck == d]
-                turn, place = np.divmod(card[deck == d], len(pool.decks[d]))
-                for t in np.unique(turn):
-                    firsts[at[turn == t]] = self._shuffled(i, int(d), int(t))[place[turn == t]]
+        for i, strata in enumerate(self._strata):
+            own = np.flatnonzero(positive == i)
+            stratum, nth_of_stratum = strata.scheduled(nth_draw[own])
+            for s in np.unique(stratum):
+                at = own[stratum == s]
+                epoch, place = np.divmod(nth_of_stratum[stratum == s], len(strata.firsts[s]))
+                for e in np.unique(epoch):
+                    firsts[at[epoch == e]] = self._permutation(i, int(s), int(e))[place[epoch == e]]
         return firsts
 
 
-class _Pool:
-    """Decks, and whose turn it is in each slot of a round."""
+class _Strata:
+    """The strata of the windows with a repetition start, or of those without, and the schedule of draws."""
 
     def __init__(self, windows: Windows, positive: bool, options: config.Data):
-        power, self.decks, weights = options.balance_power, [], []
+        self.firsts: list[np.ndarray] = []  # of each stratum, the first frames of its windows
+        power, weights = options.balance_power, []
         for index in (UNKNOWN, *range(int(windows.classes_N.max(initial=0)) + 1)):
             of_class_N = (windows.classes_N == index) & (windows.positive_N == positive)
             sources = np.unique(windows.sources_N[of_class_N]) if options.balance_sources else [None]
-            decks = [
+            firsts = [
                 windows.firsts_N[of_class_N if source is None else of_class_N & (windows.sources_N == source)]
                 for source in sources
             ]
-            sizes = np.array([len(deck) for deck in decks], np.float64)
+            sizes = np.array([len(of_stratum) for of_stratum in firsts], np.float64)
             if sizes.sum():
-                self.decks += decks
+                self.firsts += firsts
                 weights += list(sizes.sum() ** power * sizes**power / (sizes**power).sum())
-        self.turns = _turns(np.array(weights))
-        self.turns_a_round = np.bincount(self.turns, minlength=len(weights))
-        self.nth_turn = np.array(
-            [(self.turns[:i] == deck).sum() for i, deck in enumerate(self.turns)], np.int64
+        self._schedule = _schedule(np.array(weights))
+        self._draws_a_cycle = np.bincount(self._schedule, minlength=len(weights))
+        self._earlier_draws = np.array(  # of the same stratum, in the same cycle
+            [(self._schedule[:i] == stratum).sum() for i, stratum in enumerate(self._schedule)], np.int64
         )
 
+    def scheduled(self, nth_draw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For each draw its stratum, and how many were drawn from that one before."""
+        cycle, slot = np.divmod(nth_draw, len(self._schedule))
+        stratum = self._schedule[slot]
+        return stratum, cycle * self._draws_a_cycle[stratum] + self._earlier_draws[slot]
 
-def _turns(weights: np.ndarray) -> np.ndarray:
-    """A round of turns in proportion to `weights`, each deck's spread evenly; everyone has one at least."""
+
+def _schedule(weights: np.ndarray) -> np.ndarray:
+    """A cycle of draws: each stratum's, in proportion to `weights`, spread evenly; all have one at least."""
     if not len(weights) or (weights == weights[0]).all():
         return np.arange(len(weights))
-    shares = np.maximum(weights / weights.sum(), 1 / _SLOTS)
+    shares = np.maximum(weights / weights.sum(), 1 / _CYCLE)
     shares /= shares.sum()
-    turns, credit = [], np.zeros(len(shares))
-    for _ in range(_SLOTS):
+    schedule, credit = [], np.zeros(len(shares))
+    for _ in range(_CYCLE):
         credit += shares
-        turns.append(int(credit.argmax()))
-        credit[turns[-1]] -= 1
-    return np.array(turns)
+        schedule.append(int(credit.argmax()))
+        credit[schedule[-1]] -= 1
+    return np.array(schedule)
 
 
 class Batches(grain.RandomAccessDataSource):
     """Batch i of the run: (local batch,) int32 first frames, this process's share of the global batch."""
 
-    def __init__(self, pools: Pools, batch_size: int, process: int, processes: int):
-        self._pools, self._batch_size = pools, batch_size
+    def __init__(self, sampler: StratifiedSampler, batch_size: int, process: int, processes: int):
+        self._sampler, self._batch_size = sampler, batch_size
         local = batch_size // processes
         self._share = np.arange(process * local, (process + 1) * local, dtype=np.int64)
 
@@ -113,7 +120,7 @@ class Batches(grain.RandomAccessDataSource):
         return _ENDLESS
 
     def __getitem__(self, index) -> np.ndarray:
-        return self._pools.firsts(int(index) * self._batch_size + self._share)
+        return self._sampler.firsts(int(index) * self._batch_size + self._share)
 
     def __repr__(self) -> str:  # part of Grain's checkpoint: must not hold an address
         return f"Batches(batch_size={self._batch_size}, share={self._share[[0, -1]].tolist()})"
@@ -129,9 +136,8 @@ def make_train_batches(
     batch_size = options.train.batch_size
     if batch_size % processes:
         raise ValueError(f"train.batch_size={batch_size}: must be a multiple of the {processes} processes")
-    pools = Pools(windows, options.data, options.seed)
-    source = Batches(pools, batch_size, process, processes)
-    dataset = grain.MapDataset.source(source).batch(options.train.steps_per_dispatch)
+    batches = Batches(StratifiedSampler(windows, options.data, options.seed), batch_size, process, processes)
+    dataset = grain.MapDataset.source(batches).batch(options.train.steps_per_dispatch)
     return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)))
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -164,6 +165,16 @@ def _sums(values_F: np.ndarray, firsts_N: np.ndarray, span_frames: int) -> np.nd
     return totals[firsts_N + span_frames] - totals[firsts_N]
 
 
+# An array of whole recordings: what a batch of windows cut from it is called.
+BATCH_NAMES = {
+    "angles_FxJ": "angles_BxTxJ",
+    "points_FxLx3": "points_BxTxLx3",
+    "targets_F": "targets_BxT",
+    "real_F": "mask_BxT",
+    "counted_F": "counted_BxT",
+}
+
+
 def gather(
     sequences: dict, firsts_B, window_frames: int, window_step: int = 1, stretch_B: jax.Array | None = None
 ) -> dict:
@@ -173,23 +184,22 @@ def gather(
     frames is interpolated, and real where both are. Returns angles_BxTxJ or points_BxTxLx3, targets_BxT,
     mask_BxT (real), counted_BxT, labels_B and labelled_B (class known).
     """
-    offsets_T = jnp.arange(window_frames) * window_step
-    padding_B = firsts_B < 0
-    firsts_Bx1 = jnp.maximum(firsts_B, 0)[:, None]
+    padding_B, firsts_B = firsts_B < 0, jnp.maximum(firsts_B, 0)
     if stretch_B is None:
-        frames_BxT = firsts_Bx1 + offsets_T[None]
+        frames_BxT = frames_of(firsts_B, window_frames, window_step)
 
         def blend(name: str) -> jax.Array:
             return sequences[name][frames_BxT]
 
         both = blend
     else:
+        offsets_T = jnp.arange(window_frames) * window_step
         middle = window_frames * window_step / 2
         exact_BxT = middle + (offsets_T - middle)[None] * stretch_B[:, None]
         below_BxT = jnp.floor(exact_BxT)
         share_BxT = exact_BxT - below_BxT
         last = sequences["real_F"].shape[0] - 1
-        frames_BxT = jnp.clip(firsts_Bx1 + below_BxT.astype(jnp.int32), 0, last)
+        frames_BxT = jnp.clip(firsts_B[:, None] + below_BxT.astype(jnp.int32), 0, last)
         next_BxT = jnp.minimum(frames_BxT + (share_BxT > 0), last)
 
         def blend(name: str) -> jax.Array:
@@ -200,19 +210,28 @@ def gather(
         def both(name: str) -> jax.Array:
             return sequences[name][frames_BxT] & sequences[name][next_BxT]
 
-    mask_BxT = both("real_F")
-    # Frames that are not real say nothing of the class: they must not be taken for another one.
-    classes_BxT = jnp.where(mask_BxT, sequences["classes_F"][frames_BxT], jnp.int8(127))
-    least_B = classes_BxT.min(1)
     pose = "points_FxLx3" if "points_FxLx3" in sequences else "angles_FxJ"
+    batch = {BATCH_NAMES[name]: blend(name) for name in (pose, "targets_F")}
+    batch |= {BATCH_NAMES[name]: both(name) for name in ("real_F", "counted_F")}
+    labels_B = _labels(sequences["classes_F"][frames_BxT], batch["mask_BxT"])
     return {
-        pose.replace("_F", "_BxT"): blend(pose),
-        "targets_BxT": blend("targets_F"),
-        "mask_BxT": mask_BxT,
-        "counted_BxT": both("counted_F") & ~padding_B[:, None],
-        "labels_B": jnp.where(least_B == 127, UNKNOWN, least_B),
-        "labelled_B": (least_B != UNKNOWN) & (least_B != 127) & ~padding_B,
+        **batch,
+        "counted_BxT": batch["counted_BxT"] & ~padding_B[:, None],
+        "labels_B": labels_B,
+        "labelled_B": (labels_B != UNKNOWN) & ~padding_B,
     }
+
+
+def _labels(classes_BxT: jax.Array, mask_BxT: jax.Array) -> jax.Array:
+    """The class of each window's real frames; UNKNOWN where that of any is, or none is real."""
+    highest_Bx1 = jnp.where(mask_BxT, classes_BxT, UNKNOWN).max(1, keepdims=True)
+    return jnp.where(mask_BxT, classes_BxT, highest_Bx1).min(1)  # UNKNOWN lies below every class
+
+
+def frames_of(firsts_N: Any, window_frames: int, window_step: int) -> Any:
+    """The frames (N, T) of windows by their first ones; of JAX on the device, of NumPy on the host."""
+    xp = jnp if isinstance(firsts_N, jax.Array) else np
+    return firsts_N[:, None] + (xp.arange(window_frames) * window_step)[None]
 
 
 def lay_out(

@@ -81,6 +81,12 @@ def _is_wide(live: list[tuple[int, int]], frames: int) -> bool:
     return len(live) > 1 and counted >= _WIDE_SHARE * len(live) * frames
 
 
+def surplus_rows(shifts: tuple[int, ...], frames: int) -> int:
+    """Rows of a convolution's products, for each window, that are computed and do not count."""
+    live = _live(shifts, frames)
+    return sum(abs(shift) for _, shift in live) if _is_wide(live, frames) else 0
+
+
 def _sum_wide(y_TxBxLD: jax.Array, live: list[tuple[int, int]], bias: jax.Array) -> jax.Array:
     """The taps' parts of a wide product, each at its shift, and the bias, in one pass."""
     frames, taps = len(y_TxBxLD), jnp.split(y_TxBxLD, len(live), -1)

@@ -1,7 +1,7 @@
 """The model: residual dilated convolutions over a window, self-attention, a class head and a frame head.
 
 Letters: B batch, T frames of a window, I inputs, C classes, D filters, H heads. Inside, time is the leading
-axis (`layers`).
+axis (`models.layers`).
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from jax import lax
 
 from wt_jax import config
 from wt_jax.input_pipeline.features import n_inputs
-from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, tap_shifts
+from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, surplus_rows, tap_shifts
 
 
 class DilatedConv(nn.Module):
@@ -33,6 +33,11 @@ class DilatedConv(nn.Module):
         bias = self.param("bias", nn.initializers.zeros, (self.filters,), jnp.float32)
         x_TxBxD, kernel, bias = nn.dtypes.promote_dtype(x_TxBxD, kernel, bias, dtype=self.dtype)
         return convolve(x_TxBxD, kernel, bias, self.shifts)
+
+    def surplus_flops(self, x_TxBxD: jax.Array) -> int:
+        """Operations of the call that only meet padding, in a wide product."""
+        frames, windows, width = x_TxBxD.shape
+        return 2 * surplus_rows(self.shifts, frames) * windows * width * self.filters
 
 
 class NormReluDropout(nn.Module):
@@ -64,11 +69,20 @@ class ResidualBlock(nn.Module):
     options: config.Model
     index: int
 
+    @property
+    def dilation(self) -> int:
+        """Of both of its convolutions."""
+        return self.options.dilations[self.index % len(self.options.dilations)]
+
+    @property
+    def detail(self) -> str:
+        """What the summary says of it beside its name."""
+        return f"2 convolutions, dilation {self.dilation}"
+
     @nn.compact
     def __call__(self, x_TxBxD: jax.Array, keys_2xB: jax.Array | None) -> jax.Array:
         options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
-        dilation = options.dilations[self.index % len(options.dilations)]
-        shifts = tap_shifts(options.kernel_size, dilation, options.causal)
+        shifts = tap_shifts(options.kernel_size, self.dilation, options.causal)
         y = x_TxBxD
         for i in range(2):
             y = DilatedConv(options.filters, shifts, dtype, name=f"conv_{i}")(y)
@@ -120,7 +134,7 @@ class Head(nn.Module):
 class WorkoutModel(nn.Module):
     """Windows of poses -> which exercise, and for each frame whether a repetition starts.
 
-    Call: inputs_BxTxI (`inputs.make_inputs`), mask_BxT (True where a frame is real; what stands in other
+    Call: inputs_BxTxI (`features.make_inputs`), mask_BxT (True where a frame is real; what stands in other
     frames is never read), keys_2xB from `draw_keys` (None: no dropout).
     Returns logits_BxC (softmax over classes) and logits_BxT (sigmoid), float32. A window without a real
     frame gives finite logits that mean nothing.
@@ -146,11 +160,6 @@ class WorkoutModel(nn.Module):
         logits_BxC = Head(options, self.n_classes, name="classification")(mean_BxD.astype(dtype))
         logits_TxBx1 = Head(options, 1, name="segmentation")(x_TxBxD)
         return logits_BxC, logits_TxBx1[..., 0].T
-
-
-def forward_batch(platform: str) -> int:
-    """Windows of a forward pass with which a device is fastest: more than 64 do not fit a CPU's cache."""
-    return 64 if platform == "cpu" else 512
 
 
 def make_model(options: config.Config) -> WorkoutModel:

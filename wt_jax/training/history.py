@@ -1,4 +1,4 @@
-"""The scores of every epoch: kept as lists, written as .npy, TensorBoard events and a picture."""
+"""The scores of every epoch: kept as lists, written as .npy and TensorBoard events."""
 
 import math
 from pathlib import Path
@@ -10,7 +10,7 @@ from wt_jax.runtime.files import written_beside
 from wt_jax.training.metrics import METRICS
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    pass
 
 KEYS = (
     *METRICS, *(f"val_{name}" for name in METRICS),
@@ -53,55 +53,6 @@ class History:
         """Read back with `np.load(path, allow_pickle=True).item()`."""
         with written_beside(path) as beside:
             np.save(beside, np.array(self.values, dtype=object), allow_pickle=True)
-
-    def draw(self, path: Path, title: str) -> None:
-        """`figure` as a PNG."""
-        with written_beside(path) as beside:
-            self.figure(title).savefig(beside, dpi=100)
-
-    def figure(self, title: str = "") -> "Figure":
-        """Losses, accuracies, repetition-start scores and the learning rate over epochs.
-
-        Made without pyplot, whose backend is the notebook's or the program's own.
-        """
-        from matplotlib.figure import Figure  # here: a run draws when it ends, and starts without it
-        from matplotlib.ticker import MaxNLocator
-
-        panels = (
-            ("loss", ("loss", "classification_loss"), "loss"),
-            ("segmentation loss (best: circle)", ("segmentation_loss",), "binary cross-entropy per frame"),
-            ("exercise", ("classification_accuracy",), "share of windows right"),
-            (
-                "repetition starts",
-                ("segmentation_precision", "segmentation_recall", "segmentation_auc"),
-                "score",
-            ),
-        )
-        figure = Figure(figsize=(15, 8), layout="constrained")
-        axes = figure.subplots(2, 3)
-        epochs = np.arange(1, len(self) + 1)
-        for axis, (name, keys, unit) in zip(axes.flat, panels, strict=False):
-            for i, key in enumerate(keys):
-                short = key.removeprefix("segmentation_")
-                axis.plot(epochs, self.values[key], f"C{i}--", alpha=0.7, label=f"train {short}")
-                axis.plot(epochs, self.values[f"val_{key}"], f"C{i}-", label=f"validation {short}")
-            axis.set(title=name, xlabel="epoch", ylabel=unit)
-            axis.grid(alpha=0.3)
-            axis.legend(fontsize=8)
-        if len(self):
-            best = int(np.nanargmin([*self.values["val_segmentation_loss"], np.inf]))
-            if best < len(self):
-                axes.flat[1].plot(
-                    best + 1, self.values["val_segmentation_loss"][best], "ko", fillstyle="none"
-                )
-        axes.flat[4].step(epochs, self.values["learning_rate"], where="mid")
-        axes.flat[4].set(title="learning rate", xlabel="epoch", yscale="log")
-        axes.flat[5].plot(epochs, self.values["windows_per_second"])
-        axes.flat[5].set(title="speed", xlabel="epoch", ylabel="windows a second", ylim=(0, None))
-        for axis in axes.flat:
-            axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        figure.suptitle(title)
-        return figure
 
 
 class TensorBoard:

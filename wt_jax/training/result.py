@@ -3,13 +3,8 @@
 import dataclasses
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from wt_jax.runtime import cli
-from wt_jax.training.history import History
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,10 +34,6 @@ class TrainingResult:
     def status(self) -> int:
         """The exit status of the command."""
         return cli.stop_status(self.stopped_by) if self.stopped_by else 0
-
-    def draw_curves(self) -> "Figure":
-        """The scores over epochs."""
-        return History(self.history).figure(f"{self.workdir}   data: {self.data}")
 
     def __repr__(self) -> str:
         served = "no epoch yet"

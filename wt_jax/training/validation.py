@@ -11,11 +11,9 @@ from wt_jax import config
 from wt_jax.data.recordings import Recording
 from wt_jax.input_pipeline.balanced_sampler import padded_batches
 from wt_jax.input_pipeline.windows import lay_out
-from wt_jax.models.tcn import forward_batch
+from wt_jax.models.batch_sizes import SMALL_BATCH, forward_batch
 from wt_jax.training.metrics import Sums
 from wt_jax.training.train_step import make_eval_batches, put_sequences
-
-_BATCH_OF_EACH = 64  # windows: most recordings have fewer
 
 
 def make_evaluation(
@@ -48,7 +46,7 @@ def make_evaluation_of_each(
 ) -> Callable[[Any], list[Sums]]:
     """Returns evaluate(params) -> the Sums of each recording's windows."""
     sequences, windows = lay_out(options, recordings, options.data.eval_stride_frames)
-    batch_size = -(-_BATCH_OF_EACH // len(devices)) * len(devices)
+    batch_size = -(-SMALL_BATCH // len(devices)) * len(devices)
     of_each = [
         padded_batches(windows.firsts_N[windows.recordings_N == i], batch_size)
         for i in range(len(recordings))
