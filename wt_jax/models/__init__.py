@@ -8,7 +8,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "summary": ["receptive_field", "window_flops"],
+        "summary": ["window_flops"],
         "tcn": ["WorkoutModel", "init_params", "make_model"],
     },
 )
