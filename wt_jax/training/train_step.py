@@ -23,13 +23,13 @@ from wt_jax import config
 from wt_jax.input_pipeline.augment import augment, draw_stretch
 from wt_jax.input_pipeline.features import make_inputs
 from wt_jax.input_pipeline.windows import Sequences, gather
+from wt_jax.models.batch_sizes import CPU_TRAINING_PART
 from wt_jax.models.tcn import draw_keys, init_params, make_model
 from wt_jax.training.losses import focal_losses, segmentation_losses
 from wt_jax.training.metrics import Sums, batch_sums
 from wt_jax.training.optimizer import make_optimizer, warmup_share
 
 _AXIS = "data"
-_CPU_PART = 32  # windows
 _AUGMENT = 1_000_003  # folded into a step's key: no position in a batch, which dropout folds in
 
 
@@ -111,7 +111,7 @@ def n_parts(options: config.Config, share: int) -> int:
     """
     if options.train.accumulate or jax.default_backend() != "cpu":
         return options.train.accumulate or 1
-    return max(parts for parts in range(1, max(share // _CPU_PART, 1) + 1) if share % parts == 0)
+    return max(parts for parts in range(1, max(share // CPU_TRAINING_PART, 1) + 1) if share % parts == 0)
 
 
 def check_devices(options: config.Config, n_devices: int) -> None:
