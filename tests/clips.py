@@ -87,7 +87,7 @@ def ticks_per_second(path):
 
 
 def turn(path):
-    """MarkedStarts an mp4 file as to be shown turned by 90 degrees clockwise, as phones do."""
+    """Marks an mp4 file as to be shown turned by 90 degrees clockwise, as phones do."""
     matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
     return edit_box(path, ("moov", "trak", "tkhd"), lambda box: box[:40] + matrix + box[76:])
 

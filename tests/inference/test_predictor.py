@@ -1,19 +1,23 @@
 """Predictor: what it restores, what it takes, and that it says what evaluate would."""
 
+import itertools
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import MODEL, VIDEOS, write_clip
 from runs import ANGLES, EVERYTHING, POINTS, said, save_run, walking
 
 import wt_jax
 from wt_jax.counting.decoding import Counting, count_repetitions, find_segments
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.sliding_window import Frames, make_timelines
+from wt_jax.pose.extraction import extract
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.training.checkpoints import make_meta
+from wt_jax.video.reader import Video
 
 NAMES = {"angles": ANGLES, "points": POINTS}
 
@@ -79,6 +83,34 @@ def test_columns_after_z_are_not_read(predictor, n_columns):
     landmarks[..., :3] = walking(40)[..., :3]
     expected = predictor.predict_landmarks(walking(40), 30, 640, 360)
     assert said(predictor.predict_landmarks(landmarks, 30, 640, 360)) == said(expected)
+
+
+@pytest.mark.skipif(
+    not (MODEL.is_file() and VIDEOS.is_dir()), reason="no shared model and videos beside the checkout"
+)
+def test_a_video_is_its_landmarks(tmp_path, monkeypatch):
+    """Of a real person: extracted and then predicted; the model is found as the commands find it."""
+    predictor = Predictor.restore(save_run(tmp_path, POINTS))
+    with Video(VIDEOS / "push-ups" / "push-up_14.mp4") as video:
+        frames = [frame for _, frame in itertools.islice(video, 45)]
+        clip = write_clip(tmp_path / "clip.mp4", frames, video.fps)
+    landmarks = extract(clip, MODEL)
+    assert landmarks.seen_F.sum() > 40
+    expected = predictor.predict(landmarks)
+    monkeypatch.setenv("WT_JAX_POSE_MODEL", str(MODEL))
+    prediction = predictor.predict_video(str(clip))
+    np.testing.assert_allclose(prediction.timeline.signal_F, expected.timeline.signal_F, atol=1e-6)
+    assert said(prediction) == said(expected)
+    assert prediction.segments[-1].end_s == pytest.approx(45 / video.fps, abs=0.05)
+
+
+def test_what_is_no_video(predictor, tmp_path):
+    (tmp_path / "model.task").write_bytes(b"junk")
+    (tmp_path / "a.mp4").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"--pose_model .*none\.task: no such file"):
+        predictor.predict_video(tmp_path / "a.mp4", tmp_path / "none.task")
+    with pytest.raises(ValueError, match=r"a\.mp4: an empty file"):
+        predictor.predict_video(tmp_path / "a.mp4", tmp_path / "model.task")
 
 
 def test_nobody_seen(predictor):

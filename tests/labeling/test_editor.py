@@ -1,4 +1,4 @@
-"""What keys do to a sitting, without a window. The clock is the test's own."""
+"""What keys do to the marks of a video, without a window. The clock is the test's own."""
 
 import numpy as np
 import pytest

@@ -18,7 +18,7 @@ SMOOTHING_ENDS = 3.0  # standard deviations from its middle: what bounds the del
 
 @dataclass(frozen=True)
 class Counting:
-    """How a timeline is read. Chosen on validation, kept in the checkpoint (`calibrate`)."""
+    """How a timeline is read. Chosen on validation, kept in the checkpoint (`inference.calibration`)."""
 
     peak_height: float = 0.05  # least smoothed signal at a start, in any recording
     relative_height: float = 0.5  # ... and in this one, as a share of its tall peaks: faint signals count too
@@ -47,6 +47,8 @@ class Timeline:
 
 @dataclass(frozen=True)
 class Repetition:
+    """A start that counts."""
+
     frame: int  # where it starts, at 30 a second
     confidence: float  # height of the smoothed signal there, in [0, 1]
     class_name: str

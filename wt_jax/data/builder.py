@@ -1,4 +1,4 @@
-"""A data root -> recordings: built once, then only where the source has changed."""
+"""A data root -> recordings: built once, then only where landmarks or labels have changed."""
 
 import difflib
 import hashlib
@@ -27,7 +27,7 @@ _FOLDERS = ("raw", "landmarks", "labels")
 @dataclass
 class Report:
     """What `build` did: the recordings, how many were built anew, what was left out, with the reason, and
-    the files of recordings without a source that it removed."""
+    the files of recordings whose landmarks are gone that it removed."""
 
     recordings: list[Recording] = field(default_factory=list)
     left_out: list[tuple[Path, str]] = field(default_factory=list)
@@ -111,8 +111,8 @@ def build(
         if (before.group, before.split, before.source) != (recording.group, recording.split, recording.source)
     ]
     report.built, report.unchanged = len(changed), len(found) - len(changed)
-    have_source = {_name(path) for path in root.glob("landmarks/*/*") if path.suffix.lower() == ".npz"}
-    gone = other_recordings(output, classes, have_source)
+    have_landmarks = {_name(path) for path in root.glob("landmarks/*/*") if path.suffix.lower() == ".npz"}
+    gone = other_recordings(output, classes, have_landmarks)
     if changed or (gone and remove):
         _check_writable(output)
     for recording in changed:
@@ -239,7 +239,7 @@ def _files_by_name(
 
 
 def _load_or_build(name: str, files: _RecordingFiles, spans: list[Span] | None, built: Path) -> Recording:
-    """The recording as it lies in `built` if its source is unchanged, else a new one in no group or split."""
+    """The recording as it lies in `built` if its files are unchanged, else a new one in no group or split."""
     digest = hashlib.sha256(files.landmarks.read_bytes())
     digest.update(files.labels.read_bytes() if files.labels else b"")
     where_known = None if spans is None else [(span.first, span.last) for span in spans]

@@ -9,8 +9,6 @@ from wt_jax.skeleton import canonical_class
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
 _ALIASES = {"frame": "frame_index"}  # label files in the wild
-
-
 _FOLDERS = ("landmarks", "raw", "labels")
 
 
@@ -71,6 +69,7 @@ def recording_name(file: str, where: str) -> str:
 
 
 def parse_number(text: str) -> float:
+    """NaN where the text is none."""
     try:
         return float(text)
     except ValueError:
@@ -78,6 +77,7 @@ def parse_number(text: str) -> float:
 
 
 def parse_whole_number(text: str, where: str, column: str) -> int:
+    """Raises ValueError, beginning with `where`, for what is none or below 0."""
     value = parse_number(text)
     if not value.is_integer() or value < 0:
         raise ValueError(f"{where}: {column}={text!r}: must be a whole number, 0 or more")

@@ -19,7 +19,7 @@ _SAME_TIME_S = 1e-7  # rounding of times
 
 
 class Span(NamedTuple):
-    """First and last source frame, both inside, and the line that says so, "segments.csv:7"."""
+    """First and last frame of a video, both inside, and the line that says so, "segments.csv:7"."""
 
     first: int
     last: int
@@ -27,7 +27,7 @@ class Span(NamedTuple):
 
 
 def read_starts(path: Path | str, n_frames: int) -> np.ndarray:
-    """Start frames of a label file, at the source rate: sorted int32, empty when no row says 1.
+    """Start frames of a label file, at the video's own rate: sorted int32, empty when no row says 1.
 
     Columns `frame` (or `frame_index`) and `label`; others are ignored, `1.0` reads as 1, and frames may
     be missing (they count as 0). `n_frames` is the length of the video.
@@ -68,7 +68,7 @@ def write_starts(path: Path | str, starts: np.ndarray, n_frames: int) -> None:
 
 
 def read_segments(root: Path | str) -> dict[str, list[Span]]:
-    """Spans of `root/segments.csv`: recording name -> its spans, in source frames.
+    """Spans of `root/segments.csv`: recording name -> its spans, in frames of the video.
 
     The folder's class is certain only inside the spans of a listed file. {} without the file.
     Raises ValueError, with file and line, as `read_starts` does, and where first > last.
@@ -86,18 +86,17 @@ def read_segments(root: Path | str) -> dict[str, list[Span]]:
 
 
 def class_known(spans: Sequence[Span] | None, n_frames: int, times_s: np.ndarray) -> np.ndarray:
-    """Mask (F,) at 30 fps of the frames inside spans of source frames; all True where spans is None.
+    """Mask (F,) at 30 fps of the frames inside spans of the video's frames; all True where spans is None.
 
-    `times_s` are the times of the source frames. Raises ValueError, with file and line, for a span beyond
+    `times_s` are the times of the video's frames. Raises ValueError, with file and line, for a span beyond
     the last of them.
     """
-    n_source = len(times_s)
     grid_s = times_s[0] + np.arange(n_frames) / FRAME_RATE_HZ
     known_F = np.full(n_frames, spans is None)
     for first, last, where in spans or ():
-        if last >= n_source:
+        if last >= len(times_s):
             raise ValueError(
-                f"{where}: span {first}..{last} goes beyond the last frame, {n_source - 1}: "
+                f"{where}: span {first}..{last} goes beyond the last frame, {len(times_s) - 1}: "
                 "frames are counted from 0, in the video's own rate"
             )
         known_F |= (grid_s > times_s[first] - _SAME_TIME_S) & (grid_s < times_s[last] + _SAME_TIME_S)

@@ -11,17 +11,20 @@ from wt_jax.data.splits import audit
 from wt_jax.data.synthetic_recordings import make_recordings
 
 _DEFAULT_ROOT = "data"
-SYNTHETIC = "synthetic"  # what everything written says of data that nobody moved for
+SYNTHETIC = "synthetic"  # where everything written says which data it is of
 _SYNTHETIC_SEED = 0  # fixed, so that a checkpoint is evaluated on the data that it was trained beside
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
+    """Recordings of all splits; their fingerprint stands for all that training sees of them."""
+
     data: str  # the data root, or SYNTHETIC
     recordings: list[Recording]
     fingerprint: str
 
     def split(self, *splits: str) -> list[Recording]:
+        """The recordings of one or more splits, in order."""
         return [recording for recording in self.recordings if recording.split in splits]
 
 

@@ -27,9 +27,9 @@ class Recording:
     `angles_FxJ` float32 in [0, 1], 0 where not valid; `valid_F` and `class_known_F` are masks, True
     where the pose is usable and where the folder's class is certain; `starts` are sorted frames (int32)
     where a repetition starts, None where nobody knows them, always empty for no-exercise. `group` is
-    the person or source video, `split` one of train, val, test; `digest` stands for the source files.
-    `points_FxLx3` are the landmarks behind the angles, float16 (`angles.point_sequence`); None where only
-    angles are known. `source` is where the recording comes from ("repcount"), "" where nobody said.
+    the person or source video, `split` one of train, val, test; `digest` stands for the files it is made of.
+    `points_FxLx3` are the landmarks behind the angles, float16 (`joint_angles.point_sequence`); None where
+    only angles are known. `source` is the data set that it is from ("repcount"), "" where nobody said.
     """
 
     name: str  # "push-ups/video-1"

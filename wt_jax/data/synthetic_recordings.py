@@ -37,7 +37,7 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
     landmarks, fps = motion.landmarks_FxLx4, motion.fps
     times_s = np.arange(len(landmarks)) / fps
     angles_FxJ, points_FxLx3, valid_F = pose_sequence(landmarks, times_s, motion.width_px, motion.height_px)
-    source = np.rint(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * fps).astype(int)
+    nearest = np.rint(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * fps).astype(int)
     return Recording(
         name=f"{class_name}/person{person:02}",
         class_name=class_name,
@@ -45,7 +45,7 @@ def _recording(class_name: str, seed: int, person: int, split: str) -> Recording
         split=split,
         angles_FxJ=angles_FxJ,
         valid_F=valid_F,
-        class_known_F=motion.class_known_F[np.minimum(source, len(landmarks) - 1)],
+        class_known_F=motion.class_known_F[np.minimum(nearest, len(landmarks) - 1)],
         starts=to_frame(motion.starts, times_s),
         source_fps=fps,
         digest=hashlib.sha256(landmarks.tobytes()).hexdigest(),

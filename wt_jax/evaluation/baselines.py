@@ -2,7 +2,7 @@
 
 majority    every recording is of the largest class, and nothing is counted.
 key_angle   valleys of the one joint angle that an exercise is about. It has to be told the exercise; end to
-            end that is what `neighbours` says of the recording, and nothing is counted in no-exercise.
+            end that is what neighbours says of the recording, and nothing is counted in no-exercise.
 neighbours  the nearest known poses and a counter of poses entered and left. Class given, it knows poses of
             that exercise alone; end to end every exercise has its counter. A pose is nearer to the next known
             one only half-way down: starts are moved back by the median delay seen in training.

@@ -20,16 +20,12 @@ from wt_jax.video.writer import PacedWriter
 from wt_jax.visualization.overlay import draw_state
 
 KEYS = "space: pause and go on   r: count from 0 again   q, escape: quit"
-
-
 _WAIT_S = 0.05  # for a frame, before keys are looked at again
-
-
 _RATE_FRAMES = 30  # over which the frames a second shown are measured
 
 
 class LiveSession:
-    """A camera or a file, counted until it ends or somebody has enough."""
+    """A camera or a file, counted until it ends or somebody quits."""
 
     def __init__(self, video: Video, predictor: Predictor, feed: LiveFeed, estimator: PoseEstimator):
         self.stream = Stream(predictor, video.width_px, video.height_px)
@@ -57,6 +53,7 @@ class LiveSession:
     def run(
         self, window: Window | None, writer: PacedWriter | None, most_s: float | None, stop: cli.Stop
     ) -> None:
+        """Until the video is over, or `most_s` of it are, a key or the closed window ends it, or a signal."""
         while not self.is_over and stop.caught is None:
             taken = None if self.is_paused else self._feed.take(_WAIT_S)
             if taken is not None:
@@ -70,6 +67,7 @@ class LiveSession:
                 self.press(key, window)
 
     def press(self, key: str | None, window: Window) -> None:
+        """Does what a key of KEYS says; None and others say nothing."""
         if key in ("q", "escape"):
             self.is_over = True
         elif key == "r":

@@ -1,4 +1,4 @@
-"""The door for Python: a trained checkpoint that says what is in videos and landmarks."""
+"""A trained checkpoint that says what is in videos and landmarks: the class to use from Python."""
 
 import math
 from functools import cached_property
@@ -59,17 +59,18 @@ class Predictor:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """In the order of the network's outputs."""
         return self.options.data.classes
 
     @cached_property
     def infer_one(self) -> Infer:
-        """`timeline.make_infer` for one window at a time, as a stream has them."""
+        """`sliding_window.make_infer` for one window at a time, as a stream has them."""
         return make_infer(self.options, (1,))
 
     def predict_video(self, path: Path | str, pose_model: Path | str | None = None) -> Prediction:
         """What is in a video file; times are its own, in seconds.
 
-        `pose_model` is a pose_landmarker_*.task file; without, as `estimator.pose_model` finds it. Raises
+        `pose_model` is a pose_landmarker_*.task file; without, as `model_file.pose_model` finds it. Raises
         ValueError for a video or a pose model that cannot be used.
         """
         from wt_jax.pose import extraction, model_file  # here: landmarks alone need no MediaPipe

@@ -25,13 +25,19 @@ class Pose(Protocol):
     """Frames at 30 a second, as in a Recording."""
 
     @property
-    def angles_FxJ(self) -> np.ndarray: ...
+    def angles_FxJ(self) -> np.ndarray:
+        """float32 in [0, 1]."""
+        ...
 
     @property
-    def points_FxLx3(self) -> np.ndarray | None: ...
+    def points_FxLx3(self) -> np.ndarray | None:
+        """float16 pixels; None where only angles are known."""
+        ...
 
     @property
-    def valid_F(self) -> np.ndarray: ...
+    def valid_F(self) -> np.ndarray:
+        """True where somebody is seen."""
+        ...
 
 
 class Frames(NamedTuple):

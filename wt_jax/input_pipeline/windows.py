@@ -32,9 +32,10 @@ class Sequences:
     classes_F: np.ndarray  # int8 index into data.classes, or UNKNOWN
     real_F: np.ndarray  # bool: a person was seen
     counted_F: np.ndarray  # bool: real, and repetitions are known: counts in the segmentation loss
-    points_FxLx3: np.ndarray | None = None  # float16 pixels (angles.point_sequence)
+    points_FxLx3: np.ndarray | None = None  # float16 pixels (joint_angles.point_sequence)
 
     def arrays(self) -> dict[str, np.ndarray]:
+        """Those that there are, by the names of their fields."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         return {name: value for name, value in values.items() if value is not None}
 

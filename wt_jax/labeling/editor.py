@@ -1,4 +1,4 @@
-"""A sitting over one video: what a key does, and what time does while it plays. Knows no window."""
+"""Editing the marks of one video: what a key does, and what time does while it plays. Without a window."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ _IDLE_MS = 30
 
 
 class Editor:
-    """`times_s` are those of the video's frames. The draft on disk follows every edit.
+    """Marks of one video being edited; `times_s` are those of its frames. The draft follows every edit.
 
     `is_asking`: it waits for what to do with marks that are not saved; `is_over`: the person is done.
     """

@@ -23,6 +23,7 @@ class MarkedStarts:
 
     @property
     def starts(self) -> tuple[int, ...]:
+        """As they are now."""
         return self._history[self._now]
 
     @property
@@ -48,7 +49,7 @@ class MarkedStarts:
         return self._go_to_first(start for start in reversed(self.starts) if start < self.cursor)
 
     def toggle(self) -> bool:
-        """MarkedStarts the frame at the cursor, or takes its mark away. Whether it is marked now."""
+        """Marks the frame at the cursor, or takes its mark away. Whether it is marked now."""
         self.replace(set(self.starts) ^ {self.cursor})
         return self.cursor in self.starts
 
@@ -77,6 +78,7 @@ class MarkedStarts:
         return self._turn(1)
 
     def note_saved(self) -> None:
+        """From here on the label file has these."""
         self._saved = self.starts
 
     def _turn(self, by: int) -> bool:
@@ -117,6 +119,7 @@ class MarkedStartsFile:
 
     @property
     def is_there(self) -> bool:
+        """Is there a label file, or a draft of one?"""
         return self.path.exists() or self.draft.exists()
 
     def save(self, marks: MarkedStarts) -> None:

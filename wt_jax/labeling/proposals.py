@@ -41,7 +41,7 @@ def find_landmarks(video: Path, file: MarkedStartsFile, n_frames: int, pose_mode
     if path.exists():
         landmarks = load_landmarks(path)
     else:
-        from wt_jax.pose import extraction, model_file  # here: whoever proposes nothing needs no MediaPipe
+        from wt_jax.pose import extraction, model_file  # here: MediaPipe, only where there are no landmarks
 
         print(f"finding the person in {n_frames} frames, some 30 a second ...", flush=True)
         landmarks = extraction.extract(video, model_file.pose_model(pose_model))

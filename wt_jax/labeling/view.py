@@ -6,14 +6,8 @@ from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.visualization.drawing import draw_panel, draw_text, fit
 
 _FLASH_S = 0.15  # for so long a mark shows while playing
-
-
 _WIDTH_PX, _PICTURE_PX, _STRIP_PX = 1280, 632, 88  # of the window: together 1280 x 720
-
-
 _MARGIN_PX = 24
-
-
 _YELLOW, _WHITE, _GREY, _DARK = (255, 210, 0), (255, 255, 255), (160, 160, 160), (32, 32, 32)
 
 

@@ -17,7 +17,7 @@ from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, s
 
 
 class DilatedConv(nn.Module):
-    """A 1-D convolution over time with zero padding: x_TxBxD -> y_TxBxD.
+    """A 1-D convolution over time with zero padding.
 
     Equal to `nn.Conv` with `kernel_dilation`, centred or causal padding.
     """
@@ -28,6 +28,7 @@ class DilatedConv(nn.Module):
 
     @nn.compact
     def __call__(self, x_TxBxD: jax.Array) -> jax.Array:
+        """(T, B, D) of any width to (T, B, `filters`)."""
         shape = (len(self.shifts), x_TxBxD.shape[-1], self.filters)
         kernel = self.param("kernel", nn.initializers.lecun_normal(), shape, jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, (self.filters,), jnp.float32)
@@ -41,13 +42,14 @@ class DilatedConv(nn.Module):
 
 
 class NormReluDropout(nn.Module):
-    """LayerNorm, ReLU and dropout: x_TxBxD -> x_TxBxD. `keys_2xB` None: no dropout."""
+    """LayerNorm, ReLU and dropout."""
 
     rate: float
     site: int
 
     @nn.compact
     def __call__(self, x_TxBxD: jax.Array, keys_2xB: jax.Array | None) -> jax.Array:
+        """(T, B, D) to (T, B, D); `keys_2xB` None: no dropout."""
         scale = self.param("scale", nn.initializers.ones, x_TxBxD.shape[-1:], jnp.float32)
         bias = self.param("bias", nn.initializers.zeros, x_TxBxD.shape[-1:], jnp.float32)
         return norm_relu_dropout(x_TxBxD, scale, bias, keys_2xB, self.site, self.rate)
@@ -64,7 +66,7 @@ def draw_keys(key: jax.Array, samples_B: jax.Array) -> jax.Array:
 
 
 class ResidualBlock(nn.Module):
-    """x + (convolution, LayerNorm, ReLU, dropout) twice: x_TxBxD -> x_TxBxD."""
+    """x + (convolution, LayerNorm, ReLU, dropout) twice."""
 
     options: config.Model
     index: int
@@ -81,6 +83,7 @@ class ResidualBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x_TxBxD: jax.Array, keys_2xB: jax.Array | None) -> jax.Array:
+        """(T, B, D) to (T, B, D); `keys_2xB` None: no dropout."""
         options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
         shifts = tap_shifts(options.kernel_size, self.dilation, options.causal)
         y = x_TxBxD
@@ -97,6 +100,7 @@ class SelfAttention(nn.Module):
 
     @nn.compact
     def __call__(self, x_TxBxD: jax.Array, mask_BxT: jax.Array) -> jax.Array:
+        """(T, B, D) to (T, B, D); no frame reads one that `mask_BxT` leaves out."""
         options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
         size = options.filters // options.heads
         queries, keys, values = (
@@ -125,6 +129,7 @@ class Head(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
+        """(..., D) to (..., `outputs`)."""
         for i, units in enumerate(self.options.dense_units):
             dtype = jnp.dtype(self.options.compute_dtype)
             x = nn.relu(nn.Dense(units, dtype=dtype, dot_general=matmul, name=f"dense_{i}")(x))
@@ -132,13 +137,7 @@ class Head(nn.Module):
 
 
 class WorkoutModel(nn.Module):
-    """Windows of poses -> which exercise, and for each frame whether a repetition starts.
-
-    Call: inputs_BxTxI (`features.make_inputs`), mask_BxT (True where a frame is real; what stands in other
-    frames is never read), keys_2xB from `draw_keys` (None: no dropout).
-    Returns logits_BxC (softmax over classes) and logits_BxT (sigmoid), float32. A window without a real
-    frame gives finite logits that mean nothing.
-    """
+    """Windows of poses -> which exercise, and for each frame whether a repetition starts."""
 
     options: config.Model
     n_classes: int
@@ -147,6 +146,12 @@ class WorkoutModel(nn.Module):
     def __call__(
         self, inputs_BxTxI: jax.Array, mask_BxT: jax.Array, keys_2xB: jax.Array | None = None
     ) -> tuple[jax.Array, jax.Array]:
+        """Logits of classes (B, C), for a softmax, and of frames (B, T), for a sigmoid, float32.
+
+        `inputs_BxTxI` are those of `features.make_inputs`; `mask_BxT` is True where a frame is real, and what
+        stands in other frames is never read; `keys_2xB` are from `draw_keys`, None: no dropout. A window
+        without a real frame gives finite logits that mean nothing.
+        """
         options, dtype = self.options, jnp.dtype(self.options.compute_dtype)
         real_TxBx1 = mask_BxT.T[..., None]
         x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
@@ -163,6 +168,7 @@ class WorkoutModel(nn.Module):
 
 
 def make_model(options: config.Config) -> WorkoutModel:
+    """The module, without parameters."""
     return WorkoutModel(options.model, len(options.data.classes))
 
 

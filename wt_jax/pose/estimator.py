@@ -17,7 +17,6 @@ from wt_jax.runtime.native_output import quiet
 from wt_jax.skeleton import LANDMARKS, N_LANDMARKS
 
 _PARTS = ("pose_detector.tflite", "pose_landmarks_detector.tflite")  # the two networks in a .task file
-
 _MAX_PEOPLE = 4  # looked at where a track begins
 _TORSO = [LANDMARKS.index(f"{side}_{joint}") for joint in ("shoulder", "hip") for side in ("left", "right")]
 _JUMP = 1.0  # in torso lengths between two frames: another person, rather than a fast one
@@ -49,6 +48,7 @@ class PoseEstimator:
         self.close()
 
     def close(self) -> None:
+        """Frees MediaPipe's networks."""
         for landmarker in filter(None, (self._follower, self._finder)):
             landmarker.close()
         self._finder = None

@@ -216,7 +216,7 @@ def _rate(times_s: np.ndarray, container_fps: float) -> tuple[float, np.ndarray]
 
 
 def _work(job: _Job) -> _Result:
-    """The door of a worker, here or on a cluster: never raises for a video."""
+    """What a worker does, here or on a cluster: never raises for a video."""
     try:
         return _Result(*extract_with_remark(job.video, job.model))
     except MemoryError:

@@ -38,9 +38,9 @@ def angle_sequence(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The model's input: angles at 30 frames a second, float32 (F, J), and valid (F,), True where real.
 
-    `times_s` are the timestamps of the source frames, strictly increasing. Output frame k stands at the
-    first timestamp + k/30, up to the last one, and is interpolated linearly between the usable source
-    frames (all 25 angles there) on either side; a source at 30 fps comes out as it is. Where those two
+    `times_s` are the timestamps of the video's frames, strictly increasing. Output frame k stands at the
+    first timestamp + k/30, up to the last one, and is interpolated linearly between the video's usable
+    frames (all 25 angles there) on either side; a video at 30 fps comes out as it is. Where those two
     are more than MAX_GAP_S apart, and before the first and after the last usable frame, valid is False
     and the angles are 0. Never a NaN.
     """
@@ -54,7 +54,7 @@ def point_sequence(
     """The landmarks behind `angle_sequence`, at the same 30 frames a second: float16 (F, L, 3).
 
     x, y and z in pixels from the middle between the hips (y grows downwards, z away from the camera);
-    interpolated between the same source frames, 0 where the angles are not valid.
+    interpolated between the same frames of the video, 0 where the angles are not valid.
     """
     return pose_sequence(landmarks_FxLx4, times_s, width_px, height_px)[1]
 
@@ -76,9 +76,9 @@ def _points(landmarks_FxLx4: np.ndarray, width_px: float, height_px: float) -> n
 
 
 class SequenceStream:
-    """`angle_sequence` and `point_sequence`, one source frame at a time: the same numbers, as they settle.
+    """`angle_sequence` and `point_sequence`, one video frame at a time: the same numbers, as they settle.
 
-    An output frame is settled by a usable source frame at or after it, or once MAX_GAP_S have passed since
+    An output frame is settled by a usable frame at or after it, or once MAX_GAP_S have passed since
     the last usable one. `push` and `flush` return those settled since: angles_NxJ, points_NxLx3, valid_N.
     """
 
@@ -87,13 +87,13 @@ class SequenceStream:
         self._first_s: float | None = None
         self._last_s = 0.0
         self._n_settled = 0
-        # Usable source frames, from the last one at or before the next output frame on.
+        # Usable frames of the video, from the last one at or before the next output frame on.
         self._times_s: np.ndarray = np.zeros(0)
         self._angles: np.ndarray = np.zeros((0, N_ANGLES), np.float32)
         self._points: np.ndarray = np.zeros((0, N_LANDMARKS, 3))
 
     def push(self, landmarks_Lx4: np.ndarray, time_s: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The next source frame. Raises ValueError for a time that is not after the last one."""
+        """The next frame of the video. Raises ValueError for a time that is not after the last one."""
         if not np.isfinite(time_s) or (self._first_s is not None and time_s <= self._last_s):
             raise ValueError("timestamps must be finite and strictly increasing, in seconds")
         if self._first_s is None:
@@ -112,7 +112,7 @@ class SequenceStream:
         return self._settle(n_settled)
 
     def flush(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The rest, up to the last source frame: none comes after it."""
+        """The rest, up to the last frame: none comes after it."""
         if self._first_s is None:
             return self._settle(0)
         return self._settle(_n_output_frames(self._last_s - self._first_s))
@@ -133,7 +133,7 @@ class SequenceStream:
 def _resample(
     values_Fx: np.ndarray, usable_F: np.ndarray, times_s: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """`values_Fx` (source frames, ...) at 30 frames a second, and which of them are real."""
+    """`values_Fx` (frames of the video, ...) at 30 frames a second, and which of them are real."""
     times_s = np.asarray(times_s, np.float64)
     if times_s.shape != usable_F.shape:
         raise ValueError(
@@ -150,14 +150,14 @@ def _resample(
 def _interpolate(
     values_Fx: np.ndarray, times_s: np.ndarray, grid_s: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The values of usable source frames at the times of output frames, and which of these are real."""
+    """The values of usable frames of a video at the times of output frames, and which of these are real."""
     if not len(times_s):
         return np.zeros((len(grid_s), *values_Fx.shape[1:]), np.float32), np.zeros(len(grid_s), bool)
     before = np.searchsorted(times_s, grid_s + _SAME_TIME_S, side="right") - 1
     after = np.searchsorted(times_s, grid_s - _SAME_TIME_S, side="left")
     inside_F = (before >= 0) & (after < len(times_s))
     before, after = np.maximum(before, 0), np.minimum(after, len(times_s) - 1)
-    gap_s = times_s[after] - times_s[before]  # 0 where an output frame falls on a source frame
+    gap_s = times_s[after] - times_s[before]  # 0 where an output frame falls on one of the video
     valid_F = inside_F & (gap_s <= MAX_GAP_S + _SAME_TIME_S)
     share_F = np.where(gap_s > 0, (grid_s - times_s[before]) / np.where(gap_s > 0, gap_s, 1.0), 0.0)
     over = (slice(None), *(None,) * (values_Fx.ndim - 1))  # (F,) to the shape of the values
@@ -166,9 +166,9 @@ def _interpolate(
 
 
 def to_frame(frames: np.ndarray, times_s: np.ndarray) -> np.ndarray:
-    """Source frame indices -> the nearest frames at 30 a second, int32 (halves go up).
+    """Frames of a video -> the nearest frames at 30 a second, int32 (halves go up).
 
-    `times_s` are the times of all source frames; the last one never maps beyond the last output frame.
+    `times_s` are the times of all frames of the video; the last one never maps beyond the last output frame.
     """
     since_s = np.asarray(times_s, np.float64) - times_s[0]
     nearest = np.floor(since_s[np.asarray(frames, np.int64)] * FRAME_RATE_HZ + 0.5)

@@ -23,7 +23,7 @@ class Landmarks:
     """MediaPipe's 33 landmarks over the frames of one video.
 
     `landmarks_FxLx4` is float32: x and y as shares of the image, z in units of x, visibility; a row of
-    NaN where no person was seen. `fps` is the rate of the source (the mean, where it varies), width and
+    NaN where no person was seen. `fps` is the rate of the video (the mean, where it varies), width and
     height are in pixels. `times_s` (F,) float64, strictly increasing, are the times of the frames; left
     out, they are those of a constant rate. `provenance` says what they were extracted from, None where they
     are somebody's own.

@@ -7,14 +7,10 @@ from pathlib import Path
 from wt_jax.runtime.files import cache_folder, sha256, written_beside
 
 ENVIRONMENT = "WT_JAX_POSE_MODEL"
-
-
 _URL = (
     "https://storage.googleapis.com/mediapipe-models/pose_landmarker/"
     "pose_landmarker_{size}/float16/1/pose_landmarker_{size}.task"
 )
-
-
 # SHA-256 of what is published there. Of full, two files of one length are in use: as DESIGN.md has it, and as
 # most projects that pin revision 1 do. None could be downloaded here to try; many public projects pin each.
 _DIGESTS = {
@@ -25,11 +21,7 @@ _DIGESTS = {
     ),
     "heavy": ("64437af838a65d18e5ba7a0d39b465540069bc8aae8308de3e318aad31fcbc7b",),
 }
-
-
 SIZES = tuple(_DIGESTS)
-
-
 _TIMEOUT_S = 30.0  # without a byte from the server
 
 

@@ -22,7 +22,7 @@ _n_counted: Any = None  # in a worker: the number that all of them share
 
 
 def count() -> None:
-    """One more step of a job is done, whoever does it: a worker, or, with nobody listening, anybody else."""
+    """One more step of a job is done. Outside of a worker nobody listens, and nothing happens."""
     if _n_counted is not None:
         with _n_counted.get_lock():
             _n_counted.value += 1
@@ -34,7 +34,7 @@ def on_this_machine(
     workers: int | None,
     tell: Callable[[int], Any],
 ) -> Generator[tuple[int, _Result | None], None, None]:
-    """(index of a job, its result) as they come; `tell` hears how many more steps were counted.
+    """(index of a job, its result) as they come; `tell` is told how many more steps were counted.
 
     `workers` processes, by default as many as cores, 16 at most. The result is None of a job that ended its
     process; such a one fails alone. Closing the iterator ends the processes, whatever they do.
@@ -42,16 +42,16 @@ def on_this_machine(
     waiting, suspects = deque(range(len(jobs))), deque[int]()
     workers = min(workers or _default_workers(), len(jobs))
     while waiting or suspects:
-        source, width = (suspects, 1) if suspects else (waiting, workers)
+        queue, n_processes = (suspects, 1) if suspects else (waiting, workers)
         running: dict[Future[_Result], int] = {}
-        with _pool(width) as (pool, n_counted):
+        with _pool(n_processes) as (pool, n_counted):
             told = 0
             try:
-                while source or running:
-                    while source and len(running) < width:
+                while queue or running:
+                    while queue and len(running) < n_processes:
                         with _without_interrupts():  # processes that start now inherit that
-                            running[pool.submit(work, jobs[source[0]])] = source[0]
-                        source.popleft()
+                            running[pool.submit(work, jobs[queue[0]])] = queue[0]
+                        queue.popleft()
                     done, _ = wait(running, timeout=_TICK_S, return_when=FIRST_COMPLETED)
                     now = n_counted.get_obj().value  # without its lock, which a process that died may hold
                     tell(now - told)
@@ -60,7 +60,7 @@ def on_this_machine(
                         result = future.result()
                         yield running.pop(future), result
             except BrokenProcessPool:
-                if width > 1:
+                if n_processes > 1:
                     suspects.extend(running.values())  # one of them: each alone tells which
                 else:
                     yield from ((i, None) for i in running.values())

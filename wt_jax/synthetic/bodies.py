@@ -94,6 +94,7 @@ def _bend(root, target, upper: float, lower: float, towards) -> tuple[np.ndarray
 
 
 def stand(rng: Rng, body: Body) -> np.ndarray:
+    """A pose, (17, 3), of somebody who stands upright with the arms down, each time a little differently."""
     pose, width = np.zeros((17, 3)), body.hip * rng.uniform(0.8, 1.6)
     pose[PELVIS] = [rng.normal(0, 0.01), rng.normal(0, 0.02), 0.993 * body.leg + body.sole]
     pose[HEAD] = rng.normal(0, 1, 3) * [0.1, 0.04, 0.2]

@@ -70,10 +70,12 @@ class LiveFeed:
         return self._last_s, frame_HxWx3
 
     def pause(self) -> None:
+        """Times stand still from now on."""
         with self._changed:
             self._is_paused, self._pause_s = True, time.monotonic()
 
     def resume(self) -> None:
+        """Goes on after `pause`; a camera's frames of meanwhile are gone."""
         with self._changed:
             self._is_paused = False
             if self._is_camera:
@@ -94,7 +96,7 @@ class LiveFeed:
                     self.n_dropped += self._slot is not None and not self._is_paused
                     self._slot = time_s, frame_HxWx3
                     self._changed.notify_all()
-        except Exception as error:  # told to whoever takes frames
+        except Exception as error:  # raised where frames are taken
             self._error = error
         finally:
             with self._changed:

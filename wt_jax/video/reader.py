@@ -60,6 +60,7 @@ class Video:
         self.close()
 
     def close(self) -> None:
+        """Lets go of the file or the camera."""
         self._capture.release()
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:

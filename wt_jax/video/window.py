@@ -1,7 +1,4 @@
-"""What a person sees: the skeleton and text drawn into frames, a window with keys, and video files.
-
-All frames are (H, W, 3) uint8 in RGB, and are drawn into in place.
-"""
+"""A window that shows frames, (H, W, 3) uint8 in RGB, and hears keys."""
 
 import os
 import subprocess
@@ -75,6 +72,7 @@ class Window:
             return True
 
     def close(self) -> None:
+        """Closes it, if nobody has; the toolkit may need a moment."""
         if not self.is_closed:
             cv2.destroyWindow(self.title)
             cv2.waitKey(1)  # some toolkits close only when they next hear of keys

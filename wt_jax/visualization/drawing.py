@@ -10,26 +10,15 @@ import numpy as np
 
 # Pairs of landmarks (skeleton.LANDMARKS): odd numbers are the left side, even ones the right.
 _LEFT = ((11, 13), (13, 15), (15, 19), (23, 25), (25, 27), (27, 29), (29, 31), (27, 31))
-
-
 _RIGHT = ((12, 14), (14, 16), (16, 20), (24, 26), (26, 28), (28, 30), (30, 32), (28, 32))
-
-
 _TORSO = ((11, 12), (11, 23), (12, 24), (23, 24), (7, 0), (0, 8))
 
 
 _ORANGE, _BLUE, _WHITE, _BLACK = (255, 140, 0), (0, 170, 255), (255, 255, 255), (0, 0, 0)
-
-
+_SIDES = ((_TORSO, _WHITE), (_LEFT, _ORANGE), (_RIGHT, _BLUE))
 _FAR_PX = 30_000  # beyond any screen; OpenCV's lines overflow at 32 bits in units of 1/65536 pixel
-
-
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-
-
 _BOX = 0.65  # share of black in a panel's box
-
-
 _LEADING = 1.3  # from one base line to the next, in lines
 
 
@@ -50,9 +39,6 @@ def draw_skeleton(frame: np.ndarray, landmarks_Lx4: np.ndarray) -> None:
             ends = tuple(map(int, points[a])), tuple(map(int, points[b]))
             thickness = thick_px + 2 if is_edge else thick_px
             cv2.line(frame, *ends, _BLACK if is_edge else colour, thickness, cv2.LINE_AA)
-
-
-_SIDES = ((_TORSO, _WHITE), (_LEFT, _ORANGE), (_RIGHT, _BLUE))
 
 
 def draw_text(

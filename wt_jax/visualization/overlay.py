@@ -36,12 +36,12 @@ def draw_state(
     draw_panel(frame_HxWx3, [*lines, *((note, 0.8) for note in notes)])
 
 
-def annotate(path: Path, source: Path, landmarks: Landmarks, prediction: Prediction) -> None:
-    """Writes the video `source` to `path`, an mp4 without sound, with what was found drawn into it.
+def annotate(path: Path, original: Path, landmarks: Landmarks, prediction: Prediction) -> None:
+    """Writes the video `original` to `path`, an mp4 without sound, with what was found drawn into it.
 
-    At the mean rate of the source, every frame at its own time. Raises as `screen.VideoWriter` does.
+    At its mean rate, every frame at its own time. Raises as `writer.VideoWriter` does.
     """
-    with Video(source) as video, PacedWriter(
+    with Video(original) as video, PacedWriter(
         path, landmarks.fps, video.width_px, video.height_px
     ) as writer:  # fmt: skip
         frames = zip(video, landmarks.landmarks_FxLx4, landmarks.times_s, strict=False)

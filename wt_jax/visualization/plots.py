@@ -34,6 +34,7 @@ _LOWEST, _HIGHEST = -0.25, 1.42
 
 
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
+    """The same for the same classes in every picture; grey for no exercise."""
     exercises = [name for name in classes if name != NO_EXERCISE]
     colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(exercises)}
     return colours | {NO_EXERCISE: _GREY}
