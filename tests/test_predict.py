@@ -18,6 +18,7 @@ from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose import extraction
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
+from wt_jax.runtime import progress
 from wt_jax.video.reader import Video
 
 REPOSITORY = Path(__file__).parents[1]
@@ -88,6 +89,14 @@ def test_the_documented_schema_is_what_is_written(command, tmp_path):
     for key in ("segments", "repetitions"):
         assert set(documented[key][0]) == set(written[key][0])
     assert names(tmp_path / "out") == ["a.json", "a.png"]
+
+
+def test_a_log_hears_how_far_a_long_video_is(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)
+    command(write_clip(tmp_path / "a.mp4", 40))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[39].startswith("finding poses in a.mp4: 40 frames, ")
+    assert lines[-1].startswith("writing a.mp4: 40 of 40 frames, ")
 
 
 @pytest.mark.parametrize("fps", [10.0, 120.0])

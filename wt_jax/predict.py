@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.input_files import find_input_files, is_video, name_results
@@ -20,6 +19,7 @@ from wt_jax.pose.landmarks import Landmarks, load_landmarks
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.files import is_writable
+from wt_jax.runtime.progress import Progress
 
 _LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
@@ -31,7 +31,7 @@ def look_at(source: Path, predictor: Predictor, model: Path | None) -> tuple[Lan
     remark = ""
     if is_video(source):
         assert model is not None
-        with tqdm(desc=source.name, unit=" frames", leave=False, disable=None) as bar:
+        with Progress(f"finding poses in {source.name}", "frames") as bar:
             landmarks, remark = extract_with_remark(source, model, bar.update)
     else:
         landmarks = load_landmarks(source)

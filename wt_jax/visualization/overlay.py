@@ -10,6 +10,7 @@ import numpy as np
 
 from wt_jax.counting.prediction import Prediction
 from wt_jax.pose.landmarks import Landmarks
+from wt_jax.runtime.progress import Progress
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.video.reader import Video
 from wt_jax.video.writer import PacedWriter
@@ -41,10 +42,13 @@ def annotate(path: Path, source: Path, landmarks: Landmarks, prediction: Predict
 
     At the mean rate of the source, every frame at its own time. Raises as `screen.VideoWriter` does.
     """
-    with Video(source) as video, PacedWriter(
-        path, landmarks.fps, video.width_px, video.height_px
-    ) as writer:  # fmt: skip
+    with (
+        Video(source) as video,
+        PacedWriter(path, landmarks.fps, video.width_px, video.height_px) as writer,
+        Progress(f"writing {path.name}", "frames", len(landmarks.times_s)) as progress,
+    ):
         frames = zip(video, landmarks.landmarks_FxLx4, landmarks.times_s, strict=False)
         for (_, frame_HxWx3), landmarks_Lx4, time_s in frames:
             draw_state(frame_HxWx3, landmarks_Lx4, *prediction.so_far(time_s))
             writer.write(frame_HxWx3, float(time_s))
+            progress.update()
