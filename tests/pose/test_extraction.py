@@ -217,8 +217,9 @@ def test_the_command_says_what_failed_once(root, capsys):
     assert said.count("text.mov") == 1 and "left out: " in said and "no landmarks yet" not in said
     assert build_dataset.main(options) == 0
     assert "videos: 0 extracted, 3 unchanged, 1 failed" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="--workers 0: must be at least 1"):
-        build_dataset.main([*options, "--workers", "0"])
+    for workers in ("0", "three", "1.5", ""):
+        with pytest.raises(ValueError, match=f"^--workers {workers}: must be a whole number, 1 or more$"):
+            build_dataset.main([*options, "--workers", workers])
 
 
 def test_a_video_that_broke_since_keeps_its_older_landmarks(root, capsys):
