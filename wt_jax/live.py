@@ -8,7 +8,7 @@ from pathlib import Path
 from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.live_session import KEYS, LiveSession, about_session
 from wt_jax.inference.predictor import Predictor
-from wt_jax.inference.results import document, write_json
+from wt_jax.inference.results import document, headline, write_json
 from wt_jax.inference.streaming import warm_up
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.model_file import pose_model
@@ -105,8 +105,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tell(prediction: Prediction, session: LiveSession, feed: LiveFeed) -> None:
-    counts = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
-    print(f"{counts or prediction.exercise or 'nobody seen'}")
+    print(headline(prediction))
     print(
         f"{session.n_frames} frames, {feed.n_dropped} dropped; "
         f"{session.own_ms:.1f} ms a frame outside MediaPipe; what is shown settles after "

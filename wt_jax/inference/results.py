@@ -71,14 +71,19 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def headline(prediction: Prediction) -> str:
+    """What was found, in a few words: the counts, or why there are none."""
+    counts = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
+    return counts or str(prediction.undecided or prediction.exercise or "nobody seen")
+
+
 def write_timeline(path: Path, title: str, prediction: Prediction) -> None:
     """A png to look at: classes, repetition signal, counted starts, key angle."""
-    said = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
     figure = draw_timeline(
         prediction.timeline,
         prediction.found_segments,
         prediction.found_repetitions,
-        title=f"{title}: {said or prediction.exercise or 'nobody seen'}",
+        title=f"{title}: {headline(prediction)}",
         key_angle_F=prediction.key_angle_F,
         counting=prediction.counting,
     )
