@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from wt_jax import config
-from wt_jax.inference.calibration import calibrate
+from wt_jax.inference.calibration import calibrate, why_none
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, coordination, failure, jax_setup
 from wt_jax.runtime.files import only_writer
@@ -154,7 +154,7 @@ def calibrate_best(run: TrainingRun) -> None:
     known = [recording for recording in run.val_recordings if recording.starts is not None]
     counting = calibrate(known, make_timelines(run.options)(params, known))
     if counting is None:
-        print("warning: too few validation recordings with known repetitions: thresholds are the defaults")
+        print(f"warning: {why_none(known)}")
     elif coordination.is_first():
         run.checkpoints.save_counting(step, counting)
 
@@ -202,11 +202,13 @@ def train(options: config.Config) -> int:
         print(f"{name}: saved step {run.step} in {run.workdir}; the same command goes on from there")
         return status
     assert served is not None
-    why = "last epoch" if len(run.history) >= options.train.epochs else "early stop"
+    n = len(run.history)
+    is_last = n >= options.train.epochs
+    why = f"done after {n} epoch{'s'[: n > 1]}" if is_last else f"early stop after epoch {n}"
     epoch = served * options.train.batch_size // run.windows_per_epoch
     loss = run.history.values["val_segmentation_loss"][epoch - 1]
     print(
-        f"{why}: {options.train.select} epoch {epoch}, validation segmentation loss {loss:.4f}; "
+        f"{why}: serving the {options.train.select}, epoch {epoch}; validation segmentation loss {loss:.4f}; "
         f"data: {run.about_data['data']}\n"
         f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
     )
