@@ -34,6 +34,7 @@ def save_run(workdir, options, counting=EVERYTHING, **meta):
     state = init_state(options, jax.devices()[:1])
     about = {"data": "nowhere", "fingerprint": "0123", "root": "", "recordings": "", "trained_on": []}
     batches = iter(grain.MapDataset.range(3).to_iter_dataset())
+    about |= {"monitor": {"learning_rate": 1e-3}, "history": {"loss": [0.5]}}
     checkpoints.save(state, batches, make_meta(options, **about) | meta, 0.5)
     if counting:
         checkpoints.save_counting(0, counting)

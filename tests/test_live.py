@@ -196,6 +196,9 @@ def test_a_closed_window_a_signal_and_enough_seconds_end_it(session):
     ("arguments", "message"),
     [
         (["--source", "0", "--every_frame"], "--every_frame: a camera does not wait"),
+        (["--seconds", "soon"], "^--seconds soon: must be a number greater than 0$"),
+        (["--seconds", "nan"], "--seconds nan: must be"),
+        (["--seconds", "-1"], "--seconds -1: must be"),
         (["--source", "nowhere.mp4"], r"nowhere\.mp4: no such file"),
         (["--source", "77"], "camera 77: not there"),
         (["--output", "a.avi"], r"--output a\.avi: one \.json, one \.mp4"),

@@ -13,12 +13,14 @@ from clips import MODEL, VIDEOS, picture, turn, write_clip, write_sound
 from runs import ANGLES, POINTS, Walker, save_run, walking
 
 from wt_jax import predict
+from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import SCHEMA_VERSION
 from wt_jax.inference import results
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose import extraction
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
+from wt_jax.runtime import progress
 from wt_jax.video.reader import Video
 
 REPOSITORY = Path(__file__).parents[1]
@@ -77,6 +79,27 @@ def test_a_video_gives_three_files_and_a_row(command, run, tmp_path, capsys):
         assert np.mean(near) > 0.5
 
 
+def test_what_is_not_sure_is_undecided_in_all_that_is_written(tmp_path, monkeypatch, capsys):
+    """An untrained network, asked for a certainty that it never has."""
+    run = save_run(tmp_path / "run", ANGLES, Counting(class_threshold=1.0))
+    save_landmarks(tmp_path / "walk.npz", Landmarks(walking(120), 30.0, 64, 48))
+    titles, draw = [], results.draw_timeline
+    monkeypatch.setattr(
+        results, "draw_timeline", lambda *args, **rest: titles.append(rest["title"]) or draw(*args, **rest)
+    )
+    arguments = [str(tmp_path / "walk.npz"), "--checkpoint", str(run), "--output", str(tmp_path / "out")]
+    assert predict.main(arguments) == 0
+    written = json.loads((tmp_path / "out" / "walk.json").read_text())
+    assert (written["exercise"], written["counts"]) == ("no-exercise", {})
+    nearest = written["undecided"]
+    said = f"undecided: {nearest['exercise']} {nearest['probability']:.2f}?"
+    header, row, _ = capsys.readouterr().out.splitlines()
+    assert row.split() == ["walk", *said.split(), "0", "-"]
+    assert (len(header), row.index(" 0 ") + 2) == (len(row), header.index("repetitions") + len("repetitions"))
+    assert titles == [f"walk: {said}"]
+    assert {"exercise": "lunges", "probability": 0.604}.keys() == nearest.keys()
+
+
 def test_the_documented_schema_is_what_is_written(command, tmp_path):
     command(write_clip(tmp_path / "a.mp4", 40), "--no_video")
     written = json.loads((tmp_path / "out" / "a.json").read_text())
@@ -89,6 +112,14 @@ def test_the_documented_schema_is_what_is_written(command, tmp_path):
     for key in ("segments", "repetitions"):
         assert set(documented[key][0]) == set(written[key][0])
     assert names(tmp_path / "out") == ["a.json", "a.png"]
+
+
+def test_a_log_hears_how_far_a_long_video_is(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)
+    command(write_clip(tmp_path / "a.mp4", 40))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[39].startswith("finding poses in a.mp4: 40 frames, ")
+    assert lines[-1].startswith("writing a.mp4: 40 of 40 frames, ")
 
 
 @pytest.mark.parametrize("fps", [10.0, 120.0])

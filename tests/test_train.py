@@ -210,7 +210,7 @@ def test_a_checkpoint_that_cannot_be_written(root: Path, tmp_path: Path, monkeyp
 
 def test_a_finished_run_says_so(whole_run: Path, root: Path, capsys):
     assert train.main(arguments(root, whole_run)) == 0
-    assert "best epoch" in capsys.readouterr().out
+    assert "\ndone after 4 epochs: serving the best, epoch " in capsys.readouterr().out
 
 
 def test_early_stop(root: Path, tmp_path: Path, monkeypatch, capsys):
@@ -224,7 +224,9 @@ def test_early_stop(root: Path, tmp_path: Path, monkeypatch, capsys):
 
     monkeypatch.setattr("wt_jax.training.setup.make_evaluation", make_scripted)
     train.main(arguments(root, tmp_path / "run", **{"train.patience": 3, "train.epochs": 50}))
-    assert "early stop: best epoch 2, validation segmentation loss 0.4000" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "early stop after epoch 5: serving the best, epoch 2; validation segmentation loss 0.4000;" in said
+    assert "warning: 2 validation recordings with repetitions, 5 are needed to choose thresholds by: " in said
     assert len(np.load(tmp_path / "run" / "training_history.npy", allow_pickle=True).item()["loss"]) == 5
 
 

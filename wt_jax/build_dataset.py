@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wt_jax.data.builder import build, recordings_folder
-from wt_jax.runtime.cli import run
+from wt_jax.runtime.cli import run, whole_number
 from wt_jax.skeleton import CLASSES
 
 _SHOWN = 5  # names of removed recordings
@@ -24,7 +24,6 @@ def main(arguments: Sequence[str]) -> int:
     videos = parser.add_argument_group("landmarks of videos in ROOT/raw")
     videos.add_argument(
         "--workers",
-        type=int,
         metavar="N",
         help="processes, a video each (default: as many as cores, 16 at most)",
     )
@@ -40,11 +39,10 @@ def main(arguments: Sequence[str]) -> int:
         "--pose_size", metavar="NAME", help="which one is downloaded: lite, full or heavy (default: full)"
     )
     options = parser.parse_args(arguments)
-    if options.workers is not None and options.workers < 1:
-        raise ValueError(f"--workers {options.workers}: must be at least 1")
+    workers = None if options.workers is None else whole_number("--workers", options.workers)
 
     output = recordings_folder(options.data, options.output)
-    not_extracted = _extract_videos(options)
+    not_extracted = _extract_videos(options, workers)
     report = build(options.data, output, options.classes, remove=True, not_extracted=not_extracted)
     print(report.table())
     print(f"{report.built} built, {report.unchanged} unchanged, in {output}; {len(report.left_out)} left out")
@@ -59,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _extract_videos(options: argparse.Namespace) -> dict[Path, str]:
+def _extract_videos(options: argparse.Namespace, workers: int | None) -> dict[Path, str]:
     """Brings landmarks/ up to date with raw/; returns the videos that failed, with the reason."""
     if not any(Path(options.data).glob("raw/*/*")):
         return {}
@@ -73,7 +71,7 @@ def _extract_videos(options: argparse.Namespace) -> dict[Path, str]:
         options.classes,
         lambda: pose_model(options.pose_model, options.pose_size or "full"),
         is_model_named=is_named(options.pose_model, options.pose_size),
-        workers=options.workers,
+        workers=workers,
         cluster=options.cluster,
     )
     seconds = time.monotonic() - started_s

@@ -128,8 +128,8 @@ def _results_on_unseen(
             f"--split {split}: {len(seen)} of its recordings were trained on ({', '.join(seen[:3])}) by "
             f"{folder}: a score on them says nothing of new people; use --split train or all"
         )
-    if trained.chosen is None:
-        print(f"warning: {folder}: no thresholds were chosen (its training was not over): defaults are used")
+    if trained.remark:
+        print(f"warning: {folder}: {trained.remark}")
     try:
         return results_of(trained.options, trained.params, trained.counting, recordings)
     except jax.errors.JaxRuntimeError as error:

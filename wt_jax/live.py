@@ -8,7 +8,7 @@ from pathlib import Path
 from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.live_session import KEYS, LiveSession, about_session
 from wt_jax.inference.predictor import Predictor
-from wt_jax.inference.results import write_json
+from wt_jax.inference.results import headline, write_json
 from wt_jax.inference.streaming import warm_up
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.model_file import pose_model
@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--every_frame", action="store_true", help="of a file: drop none, however long that takes"
     )
-    parser.add_argument("--seconds", type=float, metavar="S", help="end after so much of the source")
+    parser.add_argument("--seconds", metavar="S", help="end after so much of the source")
     parser.add_argument(
         "--pose_model",
         metavar="FILE",
@@ -61,6 +61,7 @@ def main(arguments: Sequence[str]) -> int:
     source = int(options.source) if options.source.isdecimal() else options.source
     if options.every_frame and isinstance(source, int):
         raise ValueError("--every_frame: a camera does not wait: only for files")
+    most_s = None if options.seconds is None else cli.positive_number("--seconds", options.seconds)
     outputs = check_outputs(options.output, source)
     if not options.headless:
         check_display()
@@ -85,7 +86,7 @@ def main(arguments: Sequence[str]) -> int:
                 if path := outputs.get(".mp4"):
                     writer = PacedWriter(path, video.fps, video.width_px, video.height_px)
                     files.enter_context(writer)
-                session.run(window, writer, options.seconds, stop)
+                session.run(window, writer, most_s, stop)
         except OSError as error:  # a full disk: the count is not lost with the video
             failure = error
         prediction = session.stream.flush()
@@ -104,8 +105,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _tell(prediction: Prediction, session: LiveSession, feed: LiveFeed) -> None:
-    counts = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
-    print(f"{counts or prediction.exercise or 'nobody seen'}")
+    print(headline(prediction))
     print(
         f"{session.n_frames} frames, {feed.n_dropped} dropped; "
         f"{session.own_ms:.1f} ms a frame outside MediaPipe; what is shown settles after "

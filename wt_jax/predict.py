@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from wt_jax.counting.prediction import Prediction
+from wt_jax.counting.prediction import Prediction, Undecided
 from wt_jax.inference.input_files import find_input_files, is_video, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.results import about_landmarks, write_results
@@ -20,6 +19,8 @@ from wt_jax.pose.landmarks import Landmarks, load_landmarks
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.files import is_writable
+from wt_jax.runtime.progress import Progress
+from wt_jax.skeleton import NO_EXERCISE
 
 _LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
@@ -31,7 +32,7 @@ def look_at(source: Path, predictor: Predictor, model: Path | None) -> tuple[Lan
     remark = ""
     if is_video(source):
         assert model is not None
-        with tqdm(desc=source.name, unit=" frames", leave=False, disable=None) as bar:
+        with Progress(f"finding poses in {source.name}", "frames") as bar:
             landmarks, remark = extract_with_remark(source, model, bar.update)
     else:
         landmarks = load_landmarks(source)
@@ -50,17 +51,18 @@ def _why_little_is_said(landmarks: Landmarks) -> str:
     return ""
 
 
-def rows(name: str, prediction: Prediction, width: int) -> list[str]:
+def rows(name: str, prediction: Prediction, widths: tuple[int, int]) -> list[str]:
     """Of the console's table: the exercise done longest first, then the others that were counted."""
     main = prediction.exercise
-    sure = f"{prediction.confidence:.2f}" if main else "-"
-    cells = [(main or "nobody seen", prediction.counts.get(main or "", 0), sure)]
+    sure = f"{prediction.confidence:.2f}" if main and not prediction.undecided else "-"
+    said = str(prediction.undecided or main or "nobody seen")
+    cells = [(said, prediction.counts.get(main or "", 0), sure)]
     cells += [(other, n, "") for other, n in prediction.counts.items() if other != main and n]
-    return [_row(name if i == 0 else "", *cell, width) for i, cell in enumerate(cells)]
+    return [_row(name if i == 0 else "", *cell, widths) for i, cell in enumerate(cells)]
 
 
-def _row(name: str, exercise: str, repetitions: object, sure: str, width: int) -> str:
-    return f"{name:<{width}}  {exercise:<14}{repetitions!s:>11}  {sure:>10}".rstrip()
+def _row(name: str, exercise: str, repetitions: object, sure: str, widths: tuple[int, int]) -> str:
+    return f"{name:<{widths[0]}}  {exercise:<{widths[1]}}  {repetitions!s:>11}  {sure:>10}".rstrip()
 
 
 def check_output(output: Path, names: dict[Path, str]) -> None:
@@ -107,9 +109,12 @@ def main(arguments: Sequence[str]) -> int:
         PoseEstimator(model).close()  # a wrong file is one error, not one for each video
     for path, reason in failed.items():
         print(f"error: {path}: {reason}", file=sys.stderr)
-    width = min(_NAME_WIDTH, max(map(len, names.values()), default=0))
+    widths = (
+        min(_NAME_WIDTH, max(map(len, ["video", *names.values()]))),
+        max(len(str(Undecided(name, 0.0))) for name in predictor.classes if name != NO_EXERCISE),
+    )
     if names:
-        print(_row("video", "exercise", "repetitions", "confidence", width), flush=True)
+        print(_row("video", "exercise", "repetitions", "confidence", widths), flush=True)
     for source, name in names.items():
         try:
             landmarks, prediction, remark = look_at(source, predictor, model)
@@ -123,7 +128,7 @@ def main(arguments: Sequence[str]) -> int:
             failed[source] = reason
             print(f"error: {source}: {reason}", file=sys.stderr, flush=True)
             continue
-        print("\n".join(rows(name, prediction, width)), flush=True)
+        print("\n".join(rows(name, prediction, widths)), flush=True)
         if remark:
             print(f"note: {source}: {remark}", file=sys.stderr, flush=True)
     n_done = sum(source not in failed for source in names)

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from wt_jax import config
-from wt_jax.inference.calibration import calibrate
+from wt_jax.inference.calibration import calibrate, why_none
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, coordination, failure, jax_setup
 from wt_jax.runtime.callable_module import make_callable
@@ -159,7 +159,7 @@ def calibrate_best(run: TrainingRun) -> None:
     known = [recording for recording in run.data.val_recordings if recording.starts is not None]
     counting = calibrate(known, make_timelines(run.options)(params, known))
     if counting is None:
-        print("warning: too few validation recordings with known repetitions: thresholds are the defaults")
+        print(f"warning: {why_none(known)}")
     elif coordination.is_first():
         run.checkpoints.save_counting(step, counting)
 
@@ -208,9 +208,10 @@ def train(options: config.Config, ends_process: bool = True) -> TrainingResult:
         name = result.stopped_by.name
         print(f"{name}: saved step {run.progress.step} in {run.workdir}; the same command goes on from there")
         return result
-    why = "last epoch" if result.n_epochs >= options.train.epochs else "early stop"
+    n, is_last = result.n_epochs, result.n_epochs >= options.train.epochs
+    why = f"done after {n} epoch{'s'[: n > 1]}" if is_last else f"early stop after epoch {n}"
     print(
-        f"{why}: {options.train.select} epoch {result.epoch}, validation segmentation loss "
+        f"{why}: serving the {options.train.select}, epoch {result.epoch}; validation segmentation loss "
         f"{result.segmentation_loss:.4f}; data: {result.data}\n"
         f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
     )

@@ -178,7 +178,10 @@ def test_the_exercise_is_the_one_done_longest():
 
 def test_no_thresholds_is_said(tmp_path, capsys):
     predictor = Predictor.restore(save_run(tmp_path, ANGLES, None))
-    assert "no thresholds were chosen for this checkpoint: defaults are used" in capsys.readouterr().out
+    assert capsys.readouterr().out == (
+        f"note: {tmp_path}: no thresholds were chosen, the defaults are used: its training is not over (1 of "
+        "250 epochs): they are chosen at its end; the command that began it goes on with it\n"
+    )
     assert predictor.counting == Counting()
     assert predictor.identity["is_calibrated"] is False
 

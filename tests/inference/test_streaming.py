@@ -1,5 +1,6 @@
 """A stream says the same as the whole: frames, windows, counts; and goes on at the same cost."""
 
+import dataclasses
 import time
 
 import numpy as np
@@ -12,6 +13,7 @@ from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.streaming import Stream, warm_up
 from wt_jax.pose.joint_angles import SequenceStream, angle_sequence, point_sequence
 from wt_jax.pose.landmarks import Landmarks, load_landmarks
+from wt_jax.skeleton import NO_EXERCISE
 
 NAMES = {"angles": ANGLES, "points": POINTS}
 CORPUS = SHARED / "corpus" / "landmarks"
@@ -143,6 +145,24 @@ def test_a_long_stream_counts_again_only_its_end(predictor, monkeypatch):
     assert abs(shown - there) <= 1
     assert_same(stream.flush(), predictor.predict(landmarks))
     assert len(stream._points) <= stream._span + stream._stride
+
+
+def test_it_is_as_undecided_as_predict_of_the_frames_so_far(predictor, monkeypatch):
+    """Nothing is sure enough. A long stream remembers the beginning that it does not look at again."""
+    monkeypatch.setattr(stream_module, "_KEPT_FRAMES", 200)
+    monkeypatch.setattr(stream_module, "_CONTEXT_FRAMES", 300)
+    monkeypatch.setattr(stream_module, "_MOST_FRAMES", 600)
+    monkeypatch.setattr(predictor, "counting", dataclasses.replace(EVERYTHING, class_threshold=2.0))
+    landmarks = Landmarks(with_gaps(walking(1500), (0, 200), (700, 800)), 30.0, 320, 240)
+    stream = Stream(predictor, 320, 240)
+    states = push_all(stream, landmarks)
+    assert states[150].undecided is None  # nobody so far
+    for n_frames in (400, 600, 900, 1500):
+        so_far = predictor.predict(Landmarks(landmarks.landmarks_FxLx4[:n_frames], 30.0, 320, 240))
+        shown = states[n_frames - 1].undecided
+        assert (shown.exercise, so_far.exercise) == (so_far.undecided.exercise, NO_EXERCISE)
+        assert shown.probability == pytest.approx(so_far.undecided.probability, abs=5e-3)
+    assert stream.flush().undecided.exercise == shown.exercise
 
 
 def test_a_window_is_computed_once(predictor, monkeypatch):

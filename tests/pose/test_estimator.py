@@ -226,6 +226,16 @@ def test_sizes():
 
 
 @needs_videos
+def test_mediapipe_says_nothing_from_beginning_to_end(capfd):
+    with Video(VIDEOS / "squats" / "squat_17.mp4") as clip:
+        frames = [clip.frame(i) for i in range(3)]
+    with PoseEstimator(MODEL) as estimate:
+        people = [estimate(frame, i / 25) for i, frame in enumerate(frames)]
+    assert np.isfinite(people).all()  # both networks were at work, and the finder was asked
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_videos
 def test_one_person_is_what_mediapipe_alone_gives():
     with Video(VIDEOS / "squats" / "squat_17.mp4") as clip:
         frames = [clip.frame(i) for i in range(30)]

@@ -14,6 +14,7 @@ from wt_jax import build_dataset
 from wt_jax.pose import extraction
 from wt_jax.pose.extraction import extract, extract_folder, find_videos
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, read_provenance, save_landmarks
+from wt_jax.runtime import progress
 from wt_jax.skeleton import CLASSES
 
 REPOSITORY = Path(__file__).parents[2]
@@ -216,8 +217,9 @@ def test_the_command_says_what_failed_once(root, capsys):
     assert said.count("text.mov") == 1 and "left out: " in said and "no landmarks yet" not in said
     assert build_dataset.main(options) == 0
     assert "videos: 0 extracted, 3 unchanged, 1 failed" in capsys.readouterr().out
-    with pytest.raises(ValueError, match="--workers 0: must be at least 1"):
-        build_dataset.main([*options, "--workers", "0"])
+    for workers in ("0", "three", "1.5", ""):
+        with pytest.raises(ValueError, match=f"^--workers {workers}: must be a whole number, 1 or more$"):
+            build_dataset.main([*options, "--workers", workers])
 
 
 def test_a_video_that_broke_since_keeps_its_older_landmarks(root, capsys):
@@ -230,6 +232,20 @@ def test_a_video_that_broke_since_keeps_its_older_landmarks(root, capsys):
     assert f"left as it was: {root}/raw/squats/a.mp4: an empty file (0 bytes)" in said
     assert said.count("older landmarks stay in use") == 1
     assert (root / "landmarks/squats/a.npz").read_bytes() == before
+
+
+def test_a_log_hears_how_far_it_is(root, capsys, monkeypatch):
+    monkeypatch.setattr(progress, "_EVERY_S", 0.0)
+    monkeypatch.setattr(
+        extraction, "on_this_machine",
+        lambda work, jobs, _, tell: ((i, (work(job), tell(40))[0]) for i, job in enumerate(jobs)),
+    )  # fmt: skip
+    build_dataset.main(["--data", str(root), "--pose_model", str(root / "model.task")])
+    lines = capsys.readouterr().err.splitlines()
+    said = [line.split(",")[0] for line in lines]
+    assert said[:3] == [f"looking for what is new: {n} of 3 videos" for n in (1, 2, 3)]
+    assert said[3:6] == [f"extraction: {n} of 120 frames" for n in (40, 80, 120)]
+    assert said[6:] == [f"building: {n} of 3 recordings" for n in (1, 2, 3)]
 
 
 def test_jax_stays_out_of_the_workers():
@@ -256,7 +272,9 @@ def test_interrupted_and_gone_on_with(tmp_path):
     stopped_s = time.monotonic()
     os.killpg(process.pid, signal.SIGINT)
     said, _ = process.communicate(timeout=20)
-    assert (process.returncode, said) == (130, "interrupted\n")
+    *before, last = said.splitlines()
+    assert (process.returncode, last) == (130, "interrupted")
+    assert all(line.startswith("extraction: ") for line in before)  # on a slow machine
     assert time.monotonic() - stopped_s < 5
     n_done = len(list(tmp_path.glob("landmarks/*/*")))  # whole ones alone
     assert 1 <= n_done < 3

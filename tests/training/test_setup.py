@@ -69,9 +69,15 @@ def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
         served[select] = step
         checkpoints.close()
     assert served["best"] < served["last"]
-    assert "last epoch: last epoch 6, validation segmentation loss" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "\ndone after 6 epochs: serving the last, epoch 6; validation segmentation loss" in said
     average = restore_model(tmp_path / "last", jax.devices()[:1])
     assert average.step == 48 and average.chosen is None  # two recordings are too few to choose by
+    for select in ("best", "last"):  # whichever checkpoint is served: the newest one tells
+        assert restore_model(tmp_path / select, jax.devices()[:1]).remark == (
+            "no thresholds were chosen, the defaults are used: fewer than 5 of its validation recordings "
+            "hold repetitions: label more (python -m wt_jax.label) and train again"
+        )
 
 
 def test_rest_alone_is_nothing_to_validate_on_where_it_does_not_count(tmp_path):

@@ -42,6 +42,25 @@ class TimedSegment:
     repetitions: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Undecided:
+    """The most probable class is an exercise, and still too little of it is sure enough to be called one."""
+
+    exercise: str
+    probability: float  # its mean over the frames with somebody in them
+
+    def __str__(self) -> str:
+        return f"undecided: {self.exercise} {self.probability:.2f}?"
+
+
+def most_probable(classes: Sequence[str], sum_C: np.ndarray, n_frames: int) -> Undecided | None:
+    """Of probabilities summed over `n_frames`; None where that is no-exercise, or nobody was seen."""
+    name = classes[int(sum_C.argmax())]
+    if n_frames == 0 or name == NO_EXERCISE:
+        return None
+    return Undecided(name, float(sum_C.max()) / n_frames)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
     """What the model says of one video.
@@ -104,6 +123,15 @@ class Prediction:
         return max(lengths, key=lambda name: lengths[name]) if lengths else NO_EXERCISE
 
     @property
+    def undecided(self) -> Undecided | None:
+        """The nearest exercise, where `exercise` is no-exercise only because none reached its threshold."""
+        if self.exercise != NO_EXERCISE:
+            return None
+        valid_F = self.timeline.valid_F
+        sum_C = self.timeline.probabilities_FxC[valid_F].sum(0, np.float64)
+        return most_probable(self.timeline.classes, sum_C, int(valid_F.sum()))
+
+    @property
     def confidence(self) -> float:
         """Mean probability of `exercise` in its segments; 0 where nobody is seen."""
         own = [segment for segment in self.found_segments if segment.class_name == self.exercise]
@@ -150,6 +178,7 @@ class Prediction:
         found = {
             "exercise": self.exercise,
             "confidence": round(self.confidence, 3),
+            "undecided": _rounded([self.undecided])[0] if self.undecided else None,
             "counts": self.counts,
             "segments": _rounded(self.segments),
             "repetitions": _rounded(self.repetitions),

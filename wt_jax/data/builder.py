@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from tqdm import tqdm
 
 from wt_jax.data.labels import Span, class_known, read_segments, read_starts
 from wt_jax.data.recordings import Recording, load_recording, other_recordings, save_recording
@@ -16,6 +15,7 @@ from wt_jax.data.splits import SPLITS, assign_splits, audit, read_manifest
 from wt_jax.pose.joint_angles import pose_sequence, to_frame
 from wt_jax.pose.landmarks import load_landmarks
 from wt_jax.runtime.files import is_writable
+from wt_jax.runtime.progress import track
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
@@ -67,7 +67,7 @@ def build(
 
     A bad file is left out, with its reason in the report, and never stops the others. A recording whose
     landmarks are gone is removed if `remove`, else left out. `not_extracted` are videos without landmarks
-    for a known reason. `progress` shows a bar on a terminal. An
+    for a known reason. `progress` shows a bar on a terminal, and a line now and then in a log. An
     output that is up to date need not be writable. Raises ValueError where nothing is usable, where
     manifest.csv or segments.csv are wrong (all depends on them), where a group or a duplicated recording
     would be in two splits, and where something must be written and cannot be.
@@ -87,7 +87,7 @@ def build(
         ]
 
     found: list[Recording] = []
-    for name, files in tqdm(files_of.items(), desc="recordings", unit="", disable=None if progress else True):
+    for name, files in track(files_of.items(), "building", "recordings", is_shown=progress):
         try:
             found.append(_load_or_build(name, files, segments.get(name), output / f"{name}.npz"))
         except (ValueError, OSError) as error:

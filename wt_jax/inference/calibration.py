@@ -31,7 +31,8 @@ _CLASSES = {
     "class_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
     "class_smoothing_frames": (15.0, 30.0, 60.0),
 }
-_FEWEST = 5  # recordings with repetitions, below which chance decides
+FEWEST = 5  # recordings with repetitions, below which chance decides
+REMEDY = "label more (python -m wt_jax.label) and train again"
 _MARGIN = 2.0  # standard errors; with one, six validation recordings gave worse counts than no choice at all
 
 
@@ -54,9 +55,9 @@ def calibrate(recordings: Sequence[Recording], timelines: Sequence[Timeline]) ->
     few recordings.
     """
     both = list(zip(recordings, timelines, strict=True))
-    counted = [(r, t, len(r.starts)) for r, t in both if r.starts is not None and len(r.starts)]
+    counted = [(r, t, len(r.starts)) for r, t in both if r.starts is not None and _holds_repetitions(r)]
     rest = [timeline for recording, timeline in both if recording.class_name == NO_EXERCISE]
-    if len(counted) < _FEWEST:
+    if len(counted) < FEWEST:
         return None
 
     @cache
@@ -81,6 +82,19 @@ def calibrate(recordings: Sequence[Recording], timelines: Sequence[Timeline]) ->
 
     chosen = _least(Counting(), _STARTS, class_given)
     return _least(chosen, _CLASSES, end_to_end)
+
+
+def why_none(recordings: Sequence[Recording]) -> str:
+    """What to say, and to do, where `calibrate` gives None of these recordings."""
+    n = sum(map(_holds_repetitions, recordings))
+    return (
+        f"{n} validation recordings with repetitions, {FEWEST} are needed to choose thresholds by: the "
+        f"defaults are used; {REMEDY}"
+    )
+
+
+def _holds_repetitions(recording: Recording) -> bool:
+    return recording.starts is not None and len(recording.starts) > 0
 
 
 def _least(start: Counting, grid: dict, errors: Callable[[Counting], list[np.ndarray]]) -> Counting:

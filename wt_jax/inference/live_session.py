@@ -80,7 +80,7 @@ class LiveSession:
             if self.is_paused and self._shown is not None:
                 frame_HxWx3, landmarks_Lx4 = self._shown
                 state, notes = self.stream.state, ("PAUSED", *KEYS.split("   "))
-                draw_state(frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, notes)
+                draw_state(frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, notes, state.undecided)
                 window.show(frame_HxWx3)
 
     def _look(
@@ -98,7 +98,9 @@ class LiveSession:
             if self._feed.n_dropped:
                 notes.append(f"{self._feed.n_dropped} dropped")
             self._shown = (frame_HxWx3.copy(), landmarks_Lx4) if window else None
-            draw_state(frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, tuple(notes))
+            draw_state(
+                frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, tuple(notes), state.undecided
+            )
         if window:
             window.show(frame_HxWx3)
         if writer:

@@ -34,13 +34,13 @@ class Predictor:
     def restore(cls, folder: Path | str) -> "Predictor":
         """The best checkpoint in `folder`, the workdir of a training run.
 
-        Where no thresholds were chosen for it (its training was not over, or had no labelled validation
-        recordings), the defaults are used, and a line says so. Raises ValueError where there is no
-        checkpoint, where it is damaged, or of other joint angles than this wt_jax computes.
+        Where no thresholds were chosen for it (its training is not over, or had too few validation
+        recordings with repetitions), the defaults are used, and a line says so, and why. Raises ValueError
+        where there is no checkpoint, where it is damaged, or of other joint angles than this wt_jax computes.
         """
         trained = restore_model(folder, jax.local_devices()[:1])
-        if trained.chosen is None:
-            print(f"note: {folder}: no thresholds were chosen for this checkpoint: defaults are used")
+        if trained.remark:
+            print(f"note: {folder}: {trained.remark}")
         identity = {
             "checkpoint": str(Path(folder).absolute()),
             "step": trained.step,

@@ -10,19 +10,25 @@ import jax
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
-from wt_jax.training.checkpoints import open_best
+from wt_jax.inference.calibration import FEWEST, REMEDY
+from wt_jax.training.checkpoints import Checkpoints, open_best
+from wt_jax.training.optimizer import Monitor
 from wt_jax.training.train_step import state_template
 
 
 @dataclasses.dataclass(frozen=True)
 class RestoredModel:
-    """`chosen` are the thresholds kept in the checkpoint, None where none were chosen for it."""
+    """`chosen` are the thresholds kept in the checkpoint, None where none were chosen for it.
+
+    `remark` then says so, why, and what to do; "" otherwise.
+    """
 
     step: int
     options: config.Config
     params: Any
     chosen: Counting | None
     meta: dict[str, Any]
+    remark: str
 
     @property
     def counting(self) -> Counting:
@@ -46,6 +52,22 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
         meta, counting = checkpoints.meta(step), checkpoints.counting(step)
         options = config.unflatten(meta["config"])
         state = checkpoints.restore(step, state_template(options, devices))
-        return RestoredModel(step, options, state.eval_params, counting, meta)
+        remark = "" if counting else f"no thresholds were chosen, the defaults are used: {_why(checkpoints)}"
+        return RestoredModel(step, options, state.eval_params, counting, meta, remark)
     finally:
         checkpoints.close()
+
+
+def _why(checkpoints: Checkpoints) -> str:
+    """Why no thresholds were chosen: the newest checkpoint tells whether training came to its end."""
+    latest = checkpoints.latest_step
+    assert latest is not None
+    meta = checkpoints.meta(latest)
+    train = config.unflatten(meta["config"]).train
+    n_epochs = len(meta["history"]["loss"])
+    if Monitor(**meta["monitor"]).is_over(n_epochs, train):
+        return f"fewer than {FEWEST} of its validation recordings hold repetitions: {REMEDY}"
+    return (
+        f"its training is not over ({n_epochs} of {train.epochs} epochs): they are chosen at its end; the "
+        "command that began it goes on with it"
+    )

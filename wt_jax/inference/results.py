@@ -56,10 +56,15 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def headline(prediction: Prediction) -> str:
+    """What was found, in a few words: the counts, or why there are none."""
+    counts = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
+    return counts or str(prediction.undecided or prediction.exercise or "nobody seen")
+
+
 def write_timeline(path: Path, title: str, prediction: Prediction) -> None:
     """A png to look at: classes, repetition signal, counted starts, key angle."""
-    said = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
-    figure = draw_prediction(prediction, f"{title}: {said or prediction.exercise or 'nobody seen'}")
+    figure = draw_prediction(prediction, f"{title}: {headline(prediction)}")
     with written_beside(path) as beside:
         figure.savefig(beside, dpi=110)
 

@@ -49,8 +49,9 @@ class PoseEstimator:
 
     def close(self) -> None:
         """Frees MediaPipe's networks."""
-        for landmarker in filter(None, (self._follower, self._finder)):
-            landmarker.close()
+        with quiet():  # it names each accelerator that it lets go of
+            for landmarker in filter(None, (self._follower, self._finder)):
+                landmarker.close()
         self._finder = None
 
     def __call__(self, frame_HxWx3: np.ndarray, time_s: float) -> np.ndarray:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.landmarks import Landmarks, Provenance, constant_times, read_provenance, save_landmarks
 from wt_jax.pose.process_pool import count, on_a_cluster, on_this_machine
 from wt_jax.runtime.files import is_writable, sha256
+from wt_jax.runtime.progress import Progress, track
 from wt_jax.skeleton import canonical_class
 from wt_jax.video.formats import VIDEO_SUFFIXES
 from wt_jax.video.reader import Video
@@ -75,7 +75,7 @@ def extract_folder(
     """
     report = Extraction()
     model = find_model() if is_model_named else None
-    jobs = list(_jobs(Path(root), classes, sha256(model) if model else None, report))
+    jobs = list(_jobs(Path(root), classes, sha256(model) if model else None, report, progress))
     if not jobs:
         return report
     model = model or find_model()
@@ -83,7 +83,7 @@ def extract_folder(
     jobs = [replace(job, model=model) for job in jobs]
     jobs.sort(key=lambda job: -job.n_frames)  # the longest first: no worker is left alone with it at the end
     total = sum(job.n_frames for job in jobs)
-    with tqdm(total=total, desc="extraction", unit=" frames", disable=None if progress else True) as bar:
+    with Progress("extraction", "frames", total, is_shown=progress) as bar:
         if cluster:
             results = on_a_cluster(_work, [_anywhere(job) for job in jobs], cluster)
         else:
@@ -94,7 +94,8 @@ def extract_folder(
                 _keep(jobs[i], result, report)
                 if cluster:
                     bar.update(result.n_frames)
-                bar.total += result.n_frames - jobs[i].n_frames
+                total += result.n_frames - jobs[i].n_frames
+                bar.total = total
     return report
 
 
@@ -116,7 +117,9 @@ class _Result:
         return len(self.landmarks.times_s) if self.landmarks else 0
 
 
-def _jobs(root: Path, classes: Sequence[str], model_sha256: str | None, report: Extraction) -> Iterator[_Job]:
+def _jobs(
+    root: Path, classes: Sequence[str], model_sha256: str | None, report: Extraction, is_shown: bool
+) -> Iterator[_Job]:
     """What is to be extracted; what is there already, or cannot be, goes to the report."""
     videos: dict[tuple[str, str], list[Path]] = {}
     for path in find_videos(root, classes):
@@ -126,7 +129,7 @@ def _jobs(root: Path, classes: Sequence[str], model_sha256: str | None, report: 
         for path in root.glob("landmarks/[!.]*/[!.]*.npz")
     }
     can_write = is_writable(root / "landmarks")
-    for name, paths in videos.items():
+    for name, paths in track(videos.items(), "looking for what is new", "videos", is_shown=is_shown):
         first, output = paths[0], there.get(name)
         if output:
             provenance = read_provenance(output)

@@ -1,6 +1,7 @@
 """What every command shares: errors in one line, exit statuses, logging, the compilation cache."""
 
 import logging
+import math
 import os
 import signal
 import sys
@@ -38,6 +39,28 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
         print(words[0], file=sys.stderr)
         status = words[1]
     sys.exit(status)
+
+
+def whole_number(option: str, text: str) -> int:
+    """What somebody wrote after `option`. Raises ValueError for anything but a whole number, 1 or more."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise ValueError(f"{option} {text}: must be a whole number, 1 or more")
+    return number
+
+
+def positive_number(option: str, text: str) -> float:
+    """What somebody wrote after `option`. Raises ValueError for anything but a finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise ValueError(f"{option} {text}: must be a number greater than 0")
+    return number
 
 
 def last_words(error: BaseException) -> tuple[str, int] | None:

@@ -77,3 +77,7 @@ class Monitor:
     def should_stop(self, patience: int) -> bool:
         """Whether so many epochs have brought nothing better."""
         return self.epochs_since_best >= patience
+
+    def is_over(self, n_epochs: int, train: config.Train) -> bool:
+        """Whether a run of so many epochs has come to its end: the last epoch, or the early stop."""
+        return n_epochs >= train.epochs or (train.select == "best" and self.should_stop(train.patience))

@@ -3,7 +3,7 @@
 All frames are (H, W, 3) uint8 in RGB.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -12,15 +12,16 @@ import numpy as np
 
 from wt_jax.runtime.files import is_writable, written_beside
 from wt_jax.runtime.native_output import quiet
+from wt_jax.video.encoders import open_encoder
 
 
 class VideoWriter:
-    """Writes an mp4 of H.264 where this OpenCV can, else of MPEG-4. A context manager.
+    """Writes an mp4 of H.264 where this machine can, else of MPEG-4 (`encoders`). A context manager.
 
     Written beside `path` and renamed when the block ends, so `path` is whole or untouched; an error in
     the block leaves nothing. An odd last row or column is cut off, as both codecs want. Raises ValueError
-    for a folder that cannot be written, a frame of another size, a rate that is no number, and an OpenCV
-    that has neither codec; OSError for a full disk, found when the block ends.
+    for a folder that cannot be written, a frame of another size, a rate that is no number, and where there is
+    neither codec; OSError for a full disk, found when the block ends at the latest.
     """
 
     def __init__(self, path: Path | str, fps: float, width_px: int, height_px: int):
@@ -40,8 +41,8 @@ class VideoWriter:
         with ExitStack() as stack:
             self._beside = stack.enter_context(written_beside(self.path))
             self._beside.touch()  # OpenCV would only say that it could not, not why
-            self._writer = _open_writer(self._beside, self._fps, self._shape)
-            stack.callback(self._writer.release)
+            self._encoder = open_encoder(self._beside, self._fps, self._shape[1] & ~1, self._shape[0] & ~1)
+            stack.callback(self._give_up)
             self._stack = stack.pop_all()
         return self
 
@@ -51,7 +52,10 @@ class VideoWriter:
                 f"{self.path}: a frame of shape {frame.shape}, {frame.dtype}: must be {self._shape}, uint8"
             )
         even = frame[: frame.shape[0] & ~1, : frame.shape[1] & ~1]
-        self._writer.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
+        try:
+            self._encoder.write(even)
+        except OSError as error:
+            raise self._not_whole() from error
         self.n_frames += 1
 
     def __exit__(
@@ -61,8 +65,19 @@ class VideoWriter:
             self._stack.__exit__(kind, error, trace)
             return
         with self._stack:
-            self._writer.release()
+            try:
+                self._encoder.close()
+            except OSError as failed:
+                raise self._not_whole() from failed
             self._check()
+
+    def _give_up(self) -> None:
+        """The file is thrown away: that it cannot be finished either is no news."""
+        with suppress(Exception):
+            self._encoder.close()
+
+    def _not_whole(self) -> OSError:
+        return OSError(f"{self.path}: cannot be written whole: is the disk full? nothing is left of it")
 
     def _check(self) -> None:
         """OpenCV says nothing of a write that fails: a file that cannot be read back tells."""
@@ -71,20 +86,7 @@ class VideoWriter:
             n_written = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
             written.release()
         if n_written < self.n_frames:
-            raise OSError(f"{self.path}: cannot be written whole: is the disk full? nothing is left of it")
-
-
-def _open_writer(path: Path, fps: float, shape: tuple[int, int, int]) -> cv2.VideoWriter:
-    height_px, width_px = shape[0] & ~1, shape[1] & ~1
-    for codec in ("avc1", "mp4v"):
-        with quiet():
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (width_px, height_px))
-        if writer.isOpened():
-            return writer
-    raise ValueError(
-        f"{path.parent}: OpenCV can write neither H.264 nor MPEG-4 of {width_px}x{height_px} pixels: "
-        "pip install --force-reinstall opencv-contrib-python"
-    )
+            raise self._not_whole()
 
 
 class PacedWriter:

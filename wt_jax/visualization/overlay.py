@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from wt_jax.counting.prediction import Prediction
+from wt_jax.counting.prediction import Prediction, Undecided
 from wt_jax.pose.landmarks import Landmarks
+from wt_jax.runtime.progress import Progress
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.video.reader import Video
 from wt_jax.video.writer import PacedWriter
@@ -22,14 +23,16 @@ def draw_state(
     exercise: str,
     counts: Mapping[str, int],
     notes: tuple[str, ...] = (),
+    undecided: Undecided | None = None,
 ) -> None:
     """Draws into the frame: the skeleton, what is done now and how often so far, the other counts, notes.
 
-    Between sets the count of the only exercise so far stays, that of several is their list.
+    With `undecided`, that stands in place of no-exercise. Between sets the count of the only exercise so far
+    stays, that of several is their list.
     """
     draw_skeleton(frame_HxWx3, landmarks_Lx4)
     others = {name: count for name, count in counts.items() if name != exercise and count}
-    lines = [(exercise, 1.2)]
+    lines = [(str(undecided) if undecided and exercise == NO_EXERCISE else exercise, 1.2)]
     if exercise != NO_EXERCISE:
         lines.append((str(counts.get(exercise, 0)), 2.4))
     lines += [(f"{name} {count}", 1.0) for name, count in others.items()]
@@ -41,10 +44,14 @@ def annotate(path: Path, original: Path, landmarks: Landmarks, prediction: Predi
 
     At its mean rate, every frame at its own time. Raises as `writer.VideoWriter` does.
     """
-    with Video(original) as video, PacedWriter(
-        path, landmarks.fps, video.width_px, video.height_px
-    ) as writer:  # fmt: skip
+    with (
+        Video(original) as video,
+        PacedWriter(path, landmarks.fps, video.width_px, video.height_px) as writer,
+        Progress(f"writing {path.name}", "frames", len(landmarks.times_s)) as progress,
+    ):
+        undecided = prediction.undecided
         frames = zip(video, landmarks.landmarks_FxLx4, landmarks.times_s, strict=False)
         for (_, frame_HxWx3), landmarks_Lx4, time_s in frames:
-            draw_state(frame_HxWx3, landmarks_Lx4, *prediction.so_far(time_s))
+            draw_state(frame_HxWx3, landmarks_Lx4, *prediction.so_far(time_s), undecided=undecided)
             writer.write(frame_HxWx3, float(time_s))
+            progress.update()

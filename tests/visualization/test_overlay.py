@@ -1,0 +1,46 @@
+"""What is written into the pictures."""
+
+import numpy as np
+import pytest
+from clips import grey, write_clip
+from runs import walking
+
+from wt_jax.counting.decoding import Counting, Timeline
+from wt_jax.counting.prediction import Undecided, read_timeline
+from wt_jax.pose.landmarks import Landmarks
+from wt_jax.skeleton import NO_EXERCISE
+from wt_jax.visualization import overlay
+
+NOBODY = np.full((33, 4), np.nan, np.float32)
+
+
+@pytest.fixture
+def panels(monkeypatch):
+    """The lines of each panel drawn."""
+    drawn = []
+    monkeypatch.setattr(overlay, "draw_panel", lambda _, lines: drawn.append([text for text, _ in lines]))
+    return drawn
+
+
+@pytest.mark.parametrize(
+    ("exercise", "counts", "undecided", "lines"),
+    [
+        ("squats", {"squats": 3, "dips": 0}, None, ["squats", "3", "note"]),
+        (NO_EXERCISE, {"squats": 3}, None, [NO_EXERCISE, "squats 3", "note"]),
+        (NO_EXERCISE, {}, Undecided("lunges", 0.604), ["undecided: lunges 0.60?", "note"]),
+        ("dips", {"dips": 1}, Undecided("lunges", 0.604), ["dips", "1", "note"]),
+    ],
+)
+def test_the_panel(panels, exercise, counts, undecided, lines):
+    overlay.draw_state(grey(), NOBODY, exercise, counts, ("note",), undecided)
+    assert panels == [lines]
+
+
+def test_an_annotated_video_is_as_undecided_as_its_table(panels, tmp_path):
+    shares = np.tile(np.array([0.6, 0.4], np.float32), (60, 1))
+    timeline = Timeline(("lunges", NO_EXERCISE), shares, np.zeros(60, np.float32), np.ones(60, bool))
+    prediction = read_timeline(timeline, Counting(class_threshold=0.7), 0.0)
+    source = write_clip(tmp_path / "a.mp4", 60)
+    overlay.annotate(tmp_path / "out.mp4", source, Landmarks(walking(60), 30.0, 64, 48), prediction)
+    assert panels == [[str(prediction.undecided)]] * 60
+    assert str(prediction.undecided) == "undecided: lunges 0.60?"
