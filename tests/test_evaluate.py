@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
@@ -82,6 +83,30 @@ def test_report_has_the_fixed_keys(run, tmp_path, capsys):
     assert "<html" in page and "key_angle" in page.replace(" ", "_")
     shown = capsys.readouterr().out
     assert "macro-F1, recordings" in shown and "majority" in shown
+
+
+def test_other_runs_have_a_key_and_a_column_of_their_own(run, tmp_path, capsys):
+    """Two of one name, too: more of their paths tells them apart."""
+    root, workdir = run
+    others = [tmp_path / name / "other" for name in ("a", "b")]
+    for other in others:
+        shutil.copytree(workdir, other)
+    output = tmp_path / "report.json"
+    common = ["--checkpoint", str(workdir), "--data", str(root), "--output", str(output)]
+    evaluate.main([*common, "--baselines", "--against", *map(str, others)])
+    report = json.loads(output.read_text())
+    assert list(report["against"]) == ["other", "b/other"]
+    assert list(report["baselines"]) == ["majority", "key_angle", "neighbours"]
+    assert report["against"]["other"]["count"] == report["count"]  # it is the same run
+    assert report["paired"]["other"]["count"]["obo"] == {"difference": 0.0, "interval": [0.0, 0.0]}
+    assert next(iter(report)) == "verdict" and "the plain angle counter" in report["verdict"]
+    shown = capsys.readouterr().out
+    (heads,) = [line for line in shown.splitlines() if line.strip().startswith("this model")]
+    assert heads.split() == ["this", "model", "other", "b/other", "majority", "key_angle", "neighbours"]
+    page = output.with_suffix(".html").read_text()
+    assert "<th>other</th><th>b/other</th><th>majority</th>" in page
+    with pytest.raises(ValueError, match=f"--against {others[0]}: named twice"):
+        evaluate.main([*common, "--against", str(others[0]), str(others[0])])
 
 
 def test_evaluation_reads_timelines_as_the_checkpoint_says(run):

@@ -3,7 +3,7 @@
 import argparse
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ from wt_jax.data.loading import SYNTHETIC, load_dataset
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import SPLITS
 from wt_jax.evaluation.baselines import baselines
-from wt_jax.evaluation.console_report import number, score_at, table
+from wt_jax.evaluation.console_report import THIS, number, score_at, table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import RecordingResult, make_result
-from wt_jax.evaluation.score_report import score
+from wt_jax.evaluation.score_report import paired, score
+from wt_jax.evaluation.verdict import verdict
 from wt_jax.inference.restore import RestoredModel, restore_model
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
@@ -36,7 +37,7 @@ class Evaluation:
     results: list[RecordingResult]
     timelines: dict[str, Timeline]
     counting: Counting
-    baselines: Mapping[str, Sequence[RecordingResult]]
+    others: Mapping[str, Sequence[RecordingResult]]  # those it was scored against, and the baselines
 
     def __repr__(self) -> str:
         report = self.report
@@ -59,7 +60,7 @@ class Evaluation:
         with written_beside(path) as beside:
             beside.write_text(json.dumps(self.report, indent=2, allow_nan=False) + "\n")
         page = path.with_suffix(".html")
-        write_html(page, self.report, self.results, self.timelines, self.counting, self.baselines)
+        write_html(page, self.report, self.results, self.timelines, self.counting, self.others)
         return page
 
 
@@ -90,7 +91,7 @@ def evaluate(
         raise ValueError(f"--split {split}: no recording of {root} is in it; try --split all")
     # Before the network is asked: what they refuse should cost nobody the wait.
     known = [recording for recording in dataset.recordings if recording.content in trained.trained_on]
-    others: dict[str, Sequence[RecordingResult]] = {}
+    rivals: dict[str, Sequence[RecordingResult]] = {}
     if with_baselines and split in ("train", "all"):
         raise ValueError(
             f"--split {split} --baselines: they would be judged on what they know: use val or test"
@@ -100,12 +101,14 @@ def evaluate(
     by_others = baselines(known, chosen) if with_baselines else {}
     print(f"checkpoint: {folder}, step {trained.step}, trained on data: {meta['data']}")
     timelines, results = _results_on_unseen(folder, trained, chosen, split)
-    for other in against:
+    for i, other in enumerate(against):
         rival = restore_model(other, jax.local_devices())
         if rival.options.data.classes != options.data.classes:
             raise ValueError(f"--against {other}: trained on other classes: {rival.options.data.classes}")
-        others[other.name] = _results_on_unseen(other, rival, chosen, split)[1]
-    others |= by_others
+        if other.resolve() in {one.resolve() for one in against[:i]}:
+            raise ValueError(f"--against {other}: named twice")
+        name = _column(other, {THIS, *rivals, *by_others})
+        rivals[name] = _results_on_unseen(other, rival, chosen, split)[1]
     report = {
         "data": dataset.data,
         "split": split,
@@ -113,10 +116,22 @@ def evaluate(
         "counting": dataclasses.asdict(trained.counting),
         **score(results, options.data.classes),
     }
+    for key, methods in (("against", rivals), ("baselines", by_others)):
+        if methods:
+            report[key] = {name: score(of, options.data.classes) for name, of in methods.items()}
+    others = {**rivals, **by_others}
     if others:
-        report["baselines"] = {name: score(of, options.data.classes) for name, of in others.items()}
+        report["paired"] = paired(results, others, options.data.classes)
+    report = {"verdict": verdict(report), **report}
     by_name = {recording.name: timeline for recording, timeline in zip(chosen, timelines, strict=True)}
     return Evaluation(report, results, by_name, trained.counting, others)
+
+
+def _column(folder: Path, taken: Collection[str]) -> str:
+    """What a run is called in the report: its folder's name, with more of its path where that is taken."""
+    parts = folder.absolute().parts
+    names = ("/".join(parts[-n:]) for n in range(1, len(parts) + 1))
+    return next(name for name in names if name not in taken)
 
 
 def _results_on_unseen(

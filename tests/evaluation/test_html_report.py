@@ -13,6 +13,7 @@ from wt_jax.evaluation.console_report import table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import make_result
 from wt_jax.evaluation.score_report import score
+from wt_jax.evaluation.verdict import verdict
 from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
 
 CLASSES = ("squats", "dips", "no-exercise")
@@ -120,6 +121,8 @@ def test_confusions_curves_and_counts():
 def test_the_table_shows_scores_intervals_methods_and_the_worst(scored):
     report = scored[0]
     shown = table(report)
+    assert " ".join(shown.partition("\n\n")[0].split()) == verdict(report)
+    assert "this model counts 0.50 of 2 recordings" in verdict(report)
     assert "data: <here>   split: val   recordings: 3 of 3 groups" in shown
     assert "repetitions known: 2 recordings, 6 repetitions   no-exercise: 1 recordings, 0.2 minutes" in shown
     assert re.search(r"this model +silent\n", shown)
@@ -162,6 +165,7 @@ def test_the_page_stands_alone(scored, tmp_path):
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in page.sources)
     assert "http" not in text.replace("charset", "")
     said = " ".join(page.said)
+    assert page.said.index(verdict(report)) < page.said.index("All scores")
     assert "<here>" in said  # escaped: read back as text
     assert "dips/<wrong>" in said
     assert 'title="no start reaches the working height">-' in text

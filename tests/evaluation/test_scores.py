@@ -20,7 +20,7 @@ def test_counts_by_hand(said):
     )
     assert report["count"] == {
         "mae": 4 / 4, "nmae": 0.5 / 3, "obo": 3 / 4, "exact": 1 / 4,
-        "recordings": 4, "recordings_with_repetitions": 3,
+        "recordings": 4, "recordings_with_repetitions": 3, "groups": 4,
     }  # fmt: skip
     assert report["count_class_given"] == report["count"]
     assert report["by_exercise"]["dips"]["count"]["mae"] == 3 / 2

@@ -76,7 +76,7 @@ def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
     for select in ("best", "last"):  # whichever checkpoint is served: the newest one tells
         assert restore_model(tmp_path / select, jax.devices()[:1]).remark == (
             "no thresholds were chosen, the defaults are used: fewer than 5 of its validation recordings "
-            "hold repetitions: label more (python -m wt_jax.label) and train again"
+            "hold repetitions: label more with python -m wt_jax.label, and train again"
         )
 
 

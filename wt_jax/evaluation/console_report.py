@@ -1,9 +1,11 @@
 """The table of a report for the console, and what its HTML page shows of the same scores."""
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wt_jax.evaluation.recording_result import TOLERANCES_FRAMES
+from wt_jax.evaluation.verdict import verdict
 from wt_jax.skeleton import NO_EXERCISE
 
 THIS = "this model"
@@ -19,7 +21,7 @@ LINES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("count, end to end", tuple((f"count.{key}", label) for key, label in _COUNTS)),
     ("count, class given", tuple((f"count_class_given.{key}", label) for key, label in _COUNTS)),
     ("repetition starts, class given", (
-        *((f"rep_start.ap_{n}", f"average precision, {n} frames") for n in TOLERANCES_FRAMES),
+        *((f"rep_start.ap_{n}", f"average precision, {n} frame{'s'[: n > 1]}") for n in TOLERANCES_FRAMES),
         *((f"rep_start.f1_{n}", f"F1, {n} frames") for n in (4, 8, 15)),
         ("rep_start.precision_15", "precision, 15 frames"),
         ("rep_start.recall_15", "recall, 15 frames"),
@@ -39,11 +41,13 @@ SUBSET = (("count.obo", "OBO"), ("count.nmae", "nMAE"), ("count.exact", "exact")
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """The report for the console: a row a score, a column a method, with 95 % intervals."""
+    """The report for the console: its verdict, then a row a score, a column a method, with 95 % intervals."""
     methods = methods_of(report)
     count, starts, no_exercise = report["count"], report["rep_start"], report["no_exercise"]
     width = max(21, *(len(name) + 2 for name in methods))
     lines = [
+        *textwrap.wrap(verdict(report), 110),
+        "",
         f"data: {report['data']}   split: {report['split']}   recordings: {report['recordings']} of "
         f"{report['groups']} groups",
         f"repetitions known: {count['recordings']} recordings, {starts['repetitions']} repetitions   "
@@ -80,7 +84,8 @@ def table(report: Mapping[str, Any]) -> str:
 
 
 def methods_of(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {THIS: report, **report.get("baselines", {})}
+    """What the table has columns of: this model, those it was scored against, the baselines."""
+    return {THIS: report, **report.get("against", {}), **report.get("baselines", {})}
 
 
 def score_at(report: Mapping[str, Any] | None, *path: str) -> Any:

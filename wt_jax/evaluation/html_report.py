@@ -23,6 +23,7 @@ from wt_jax.evaluation.console_report import (
     words,
 )
 from wt_jax.evaluation.recording_result import RecordingResult, is_right, result_rows, start_curve
+from wt_jax.evaluation.verdict import verdict
 from wt_jax.runtime.files import written_beside
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
@@ -37,17 +38,18 @@ def write_html(
     results: Sequence[RecordingResult],
     timelines: Mapping[str, Timeline],
     counting: Counting,
-    baselines: Mapping[str, Sequence[RecordingResult]] | None = None,
+    others: Mapping[str, Sequence[RecordingResult]] | None = None,
 ) -> None:
-    """Writes the page. `results` and `baselines` are what `report` and its "baselines" were scored from.
+    """Writes the page. `results` and `others` are what `report` and its other methods were scored from.
 
     `timelines`, by the names of recordings: of the worst and of the best, those that are there are drawn.
     """
     title = f"{report['data']}, {report['split']}"
     parts = [
         f"<h1>Scores: {html.escape(title)}</h1>",
-        f"<p>{report['recordings']} recordings of {report['groups']} groups; repetitions are known in "
-        f"{report['count']['recordings']} of them ({report['rep_start']['repetitions']} repetitions). "
+        f'<p class="verdict">{html.escape(verdict(report))}</p>',
+        f"<p>{report['recordings']} recordings of {report['groups']} groups (people or sources); repetitions "
+        f"are known in {report['count']['recordings']} ({report['rep_start']['repetitions']} repetitions). "
         "Brackets: 95 % interval, bootstrap over groups. A dash: cannot be computed. "
         "Reasons, and the intervals of parts, show where the pointer rests.</p>",
         _scores_table(report),
@@ -55,7 +57,7 @@ def write_html(
         "<h2>Exercise</h2>",
         _image(_confusion(report), "confusion matrices"),
         "<h2>Repetition starts</h2><p>The class is given. Dots: the working height.</p>",
-        _image(_curves(report, results, baselines or {}), "precision-recall curves"),
+        _image(_curves(report, results, others or {}), "precision-recall curves"),
         "<h2>Counts</h2>",
         _image(_counts(report, results), "true and counted repetitions"),
         _worst_table(report),
@@ -126,13 +128,13 @@ def _confusion(report: Mapping[str, Any]) -> Figure:
 def _curves(
     report: Mapping[str, Any],
     results: Sequence[RecordingResult],
-    baselines: Mapping[str, Sequence[RecordingResult]],
+    others: Mapping[str, Sequence[RecordingResult]],
 ) -> Figure:
     methods = methods_of(report)
     panels: dict[str, dict[str, Any]] = {}
     for frames in _CURVES_FRAMES:
         panel = panels.setdefault(f"{frames} frames, {1000 * frames / FRAME_RATE_HZ:.0f} ms", {})
-        for name, of_method in {THIS: results, **baselines}.items():
+        for name, of_method in {THIS: results, **others}.items():
             _, precision, recall = start_curve(of_method, frames)
             starts = methods[name]["rep_start"]
             working = (starts[f"recall_{frames}"], starts[f"precision_{frames}"])
@@ -185,9 +187,11 @@ def _image(figure: Figure, text: str) -> str:
 
 
 _PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>Scores: {title}</title><style>
+<html lang="en"><head><meta charset="utf-8">
+<meta name="viewport" content="width=device-width"><title>Scores: {title}</title><style>
 body {{ font: 15px/1.45 system-ui, sans-serif; max-width: 1250px; margin: 2em auto; padding: 0 1em }}
-h1 {{ font-size: 1.5em }} h2 {{ font-size: 1.15em; margin: 2em 0 .5em }}
+h1 {{ font-size: 1.5em }} .verdict {{ font-size: 1.15em; max-width: 62em }}
+h2 {{ font-size: 1.15em; margin: 2em 0 .5em }}
 table {{ border-collapse: collapse; display: block; overflow-x: auto }}
 td, th {{ padding: .2em .8em .2em 0; text-align: left; white-space: nowrap }}
 td {{ font-variant-numeric: tabular-nums }} th {{ font-weight: 600 }} tr {{ border-bottom: 1px solid #eee }}

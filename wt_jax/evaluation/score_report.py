@@ -1,6 +1,6 @@
 """The scores of report.json, of a network or of a baseline, each with a 95 % interval over groups."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from wt_jax.evaluation import scores
 from wt_jax.evaluation.bootstrap import interval
 from wt_jax.evaluation.recording_result import RecordingResult, is_right, result_rows
-from wt_jax.evaluation.result_columns import make_result_columns
+from wt_jax.evaluation.result_columns import ResultColumns, make_result_columns
 from wt_jax.skeleton import NO_EXERCISE
 
 _N_WORST = 10
@@ -65,6 +65,38 @@ def score(
     return report
 
 
+def paired(
+    results: Sequence[RecordingResult],
+    others: Mapping[str, Sequence[RecordingResult]],
+    classes: Sequence[str],
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Name -> "count", "exercise" -> score -> how much greater it is of `results` than of the other method.
+
+    {"difference", "interval"}: 95 %, over the same draws of groups for both, which are judged on the same
+    recordings in the same order; None where all are of one group. A score that either lacks is left out.
+    """
+    columns = make_result_columns(results, classes, draws, seed)
+    ours = _end_to_end(columns)
+    differences: dict[str, Any] = {name: {part: {} for part in ours} for name in others}
+    for name, of_other in others.items():
+        for part, theirs in _end_to_end(make_result_columns(of_other, classes, draws, seed)).items():
+            n_groups = len(np.unique(columns.groups_N[theirs.among_N]))
+            for key, other_D in theirs.values.items():
+                by_D = ours[part].values[key] - other_D
+                if np.isfinite(by_D[0]):
+                    differences[name][part][key] = {
+                        "difference": float(by_D[0]),
+                        "interval": interval(by_D[1:]) if n_groups > 1 else None,
+                    }
+    return differences
+
+
+def _end_to_end(columns: ResultColumns) -> dict[str, scores.ScoreGroup]:
+    return {"count": scores.end_to_end_counts(columns), "exercise": scores.exercise_scores(columns)}
+
+
 def _add(
     report: dict[str, Any], section: scores.ScoreGroup, groups_N: np.ndarray, path: tuple[str, ...]
 ) -> None:
@@ -83,7 +115,6 @@ def _add(
             report["reasons"][".".join((*path, key))] = why
             continue
         target[key] = float(value_D[0])
-        if n_groups > 1:
-            intervals[key] = interval(value_D[1:])
+        intervals[key] = interval(value_D[1:]) if n_groups > 1 else None
     if n_groups == 1:
         report["reasons"][".".join(("intervals", *path))] = "recordings of one group alone: no interval"

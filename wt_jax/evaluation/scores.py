@@ -49,6 +49,11 @@ def repetition_scores(columns: ResultColumns, among_N: np.ndarray) -> dict[str, 
     }
 
 
+def end_to_end_counts(columns: ResultColumns) -> ScoreGroup:
+    """ "count" of `repetitions`, of all recordings."""
+    return _count(columns, columns.known_N, columns.end_to_end_N)
+
+
 def _count(columns: ResultColumns, among_N: np.ndarray, counted_N: np.ndarray) -> ScoreGroup:
     """Errors by recording; obo is the share off by one at most, exact that of none off."""
     weights_DxN, off_N = columns.weights_DxN[:, among_N], np.abs(counted_N - columns.true_N)[among_N]
@@ -61,7 +66,11 @@ def _count(columns: ResultColumns, among_N: np.ndarray, counted_N: np.ndarray) -
         "obo": _ratio(weights_DxN @ (off_N <= 1), n_D),
         "exact": _ratio(weights_DxN @ (off_N == 0), n_D),
     }
-    numbers = {"recordings": int(among_N.sum()), "recordings_with_repetitions": int(has_some_N.sum())}
+    numbers = {
+        "recordings": int(among_N.sum()),
+        "recordings_with_repetitions": int(has_some_N.sum()),
+        "groups": len(np.unique(columns.groups_N[among_N])),
+    }
     return ScoreGroup(among_N, values, numbers, _NO_COUNT, {"nmae": _NO_TRUE})
 
 

@@ -32,7 +32,7 @@ _CLASSES = {
     "class_smoothing_frames": (15.0, 30.0, 60.0),
 }
 FEWEST = 5  # recordings with repetitions, below which chance decides
-REMEDY = "label more (python -m wt_jax.label) and train again"
+REMEDY = "label more with python -m wt_jax.label, and train again"
 _MARGIN = 2.0  # standard errors; with one, six validation recordings gave worse counts than no choice at all
 
 
