@@ -49,8 +49,9 @@ class PoseEstimator:
 
     def close(self) -> None:
         """Frees MediaPipe's networks."""
-        for landmarker in filter(None, (self._follower, self._finder)):
-            landmarker.close()
+        with quiet():  # mediapipe 1.0 takes leave of each of its accelerators
+            for landmarker in filter(None, (self._follower, self._finder)):
+                landmarker.close()
         self._finder = None
 
     def __call__(self, frame_HxWx3: np.ndarray, time_s: float) -> np.ndarray:
