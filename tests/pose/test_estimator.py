@@ -225,6 +225,13 @@ def test_sizes():
     assert all(len(digest) == 64 for digests in model_file._DIGESTS.values() for digest in digests)
 
 
+@needs_model
+def test_mediapipe_says_nothing_in_between(capfd):
+    with PoseEstimator(MODEL) as landmarks_of:
+        assert np.isnan(landmarks_of(np.zeros((48, 64, 3), np.uint8), 0.0)).all()
+    assert capfd.readouterr() == ("", "")
+
+
 @needs_videos
 def test_mediapipe_says_nothing_from_beginning_to_end(capfd):
     with Video(VIDEOS / "squats" / "squat_17.mp4") as clip:
