@@ -1,4 +1,4 @@
-"""`wt-jax` and `python -m wt_jax`: the commands, a line each, and the door to each of them."""
+"""`wt-jax` and `python -m wt_jax`: the commands, a line each, and the way to each of them."""
 
 import difflib
 import importlib

@@ -13,6 +13,7 @@ _SHOWN = 5  # names of removed recordings
 
 
 def main(arguments: Sequence[str]) -> int:
+    """The command: its exit status."""
     parser = argparse.ArgumentParser(prog="python -m wt_jax.build_dataset", description=__doc__)
     parser.add_argument(
         "--data", default="data", metavar="ROOT", help="holds raw/ or landmarks/, and labels/ (default: data)"

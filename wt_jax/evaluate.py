@@ -164,6 +164,7 @@ def results_of(
 
 
 def main(argv: Sequence[str]) -> None:
+    """The command."""
     parser = argparse.ArgumentParser(prog="python -m wt_jax.evaluate", description=__doc__)
     parser.add_argument(
         "--checkpoint", required=True, type=Path, metavar="DIR", help="workdir of a training run"

@@ -45,7 +45,8 @@ def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
 
 
 def restore(checkpoint: Path) -> "Predictor":
-    from wt_jax.inference.predictor import Predictor  # here: whoever marks by hand waits for no JAX
+    """The predictor that proposes marks."""
+    from wt_jax.inference.predictor import Predictor  # here: marking by hand starts without importing JAX
 
     use_compilation_cache()
     return Predictor.restore(checkpoint)
@@ -72,6 +73,7 @@ def label(video: Video, editor: Editor, title: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
+    """The command: its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m wt_jax.label",
         description="Mark by hand where the repetitions of a video start, in a window.",

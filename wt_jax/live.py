@@ -34,6 +34,7 @@ def check_outputs(outputs: Sequence[Path], source: str | int) -> dict[str, Path]
 
 
 def main(arguments: Sequence[str]) -> int:
+    """The command: its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m wt_jax.live",
         description="Counts repetitions as they are done, before a camera, or in a video played like one.",

@@ -78,6 +78,7 @@ def check_output(output: Path, names: dict[Path, str]) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
+    """The command: its exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m wt_jax.predict",
         description="Which exercises are in videos, and how many repetitions. Writes OUT/<name>.json, "

@@ -235,6 +235,7 @@ def _result(run: TrainingRun) -> TrainingResult:
 
 
 def main(argv: Sequence[str]) -> int:
+    """The command: its exit status."""
     if {"-h", "--help"} & set(argv):
         print(usage(_ABOUT))
         return 0

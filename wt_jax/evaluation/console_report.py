@@ -97,6 +97,7 @@ def score_at(report: Mapping[str, Any] | None, *path: str) -> Any:
 
 
 def number(value: float | None) -> str:
+    """A score as tables show it: three decimals, one from 10 on; a dash where there is none."""
     if value is None:
         return "-"
     return f"{value}" if isinstance(value, int) else f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
@@ -111,6 +112,7 @@ def _cell(report: Mapping[str, Any], *path: str) -> str:
 
 
 def words(key: str) -> str:
+    """A key of the report as a title has it."""
     return key if key == NO_EXERCISE else key.replace("_", " ")
 
 
@@ -120,4 +122,5 @@ def subsets(report: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping
 
 
 def n_counted(part: Mapping[str, Any]) -> int:
+    """Recordings with known repetitions of a part of the report."""
     return score_at(part, "count", "recordings") or 0

@@ -32,6 +32,7 @@ class Progress:
 
     @property
     def total(self) -> int | None:
+        """How many there are; None where nobody knows."""
         return self._total
 
     @total.setter

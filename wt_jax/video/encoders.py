@@ -31,9 +31,11 @@ _VIDEO_RANGE = 1
 class Encoder(Protocol):
     """Raises OSError where the file cannot be written; `close` may be called again, and then does nothing."""
 
-    def write(self, frame_HxWx3: np.ndarray) -> None: ...
+    def write(self, frame_HxWx3: np.ndarray) -> None:
+        """The next frame, uint8 RGB."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Writes what is left."""
 
 
 def open_encoder(path: Path, fps: float, width_px: int, height_px: int) -> Encoder:

@@ -47,6 +47,7 @@ class VideoWriter:
         return self
 
     def write(self, frame: np.ndarray) -> None:
+        """The next frame; raises ValueError for one of another size or type."""
         if frame.shape != self._shape or frame.dtype != np.uint8:
             raise ValueError(
                 f"{self.path}: a frame of shape {frame.shape}, {frame.dtype}: must be {self._shape}, uint8"
