@@ -146,7 +146,7 @@ class Checkpoints:
         return meta
 
     def restore(self, step: int, template: Any, batches: grain.DatasetIterator | None = None) -> Any:
-        """The state, with the shapes, types and placement of `template` (`steps.state_template`).
+        """The state, with the shapes, types and placement of `template` (`train_step.state_template`).
 
         `batches` is moved to its position. Raises ValueError for a checkpoint that is damaged or of
         another model.
