@@ -91,7 +91,7 @@ class VideoWriter:
 
 
 class PacedWriter:
-    """A `screen.VideoWriter` of frames that come at any time: each is shown until the next one. A context
+    """A `VideoWriter` of frames that come at any time: each is shown until the next one. A context
     manager. Of several frames in one frame of the file the last is kept."""
 
     def __init__(self, path: Path | str, fps: float, width_px: int, height_px: int):
