@@ -100,9 +100,7 @@ class TrainingRun:
     @property
     def is_over(self) -> bool:
         """Whether the last epoch is done, or the early stop has come."""
-        train, progress = self.options.train, self.progress
-        stops_early = train.select == "best" and progress.monitor.should_stop(train.patience)
-        return len(progress.history) >= train.epochs or stops_early
+        return self.progress.monitor.is_over(len(self.progress.history), self.options.train)
 
     def heed(self, stop: cli.Stop) -> bool:
         """Whether to stop for a signal: that of any process stops all, at the same dispatch."""
