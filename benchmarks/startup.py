@@ -3,7 +3,7 @@
     python benchmarks/startup.py --config experiments/main.py --rounds 3
 
 Each round starts two processes: one with an empty compilation cache, one with what the first left there. A
-cell is the median over rounds. `start` is all of `setup.start` (data, pipeline, parameters, state); of it
+cell is the median over rounds. `start` is all of `setup.start_run` (data, pipeline, parameters, state); of it
 `load data` is timed beside the rest. The first step is that of one dispatch, without its compilation.
 """
 

@@ -15,6 +15,7 @@ from training_runs import REPOSITORY, assert_same_run, write_root
 
 import wt_jax
 from wt_jax import config
+from wt_jax.counting.decoding import Counting
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import only_writer
 from wt_jax.training.result import TrainingResult
@@ -213,7 +214,7 @@ def test_what_an_evaluation_gives(trained, root, tmp_path, capsys):
 def test_an_evaluation_is_of_the_test_split_and_of_the_data_trained_on(trained, root):
     found = wt_jax.evaluate(str(trained.workdir), against=[trained.workdir])
     assert (found.report["split"], found.report["data"]) == ("test", str(root))
-    assert found.report["baselines"]["run"]["count"] == found.report["count"]
+    assert found.report["against"]["run"]["count"] == found.report["count"]
 
 
 def test_a_split_that_there_is_not(trained):
@@ -229,6 +230,10 @@ def test_a_prediction_and_a_predictor_in_a_line(tmp_path):
     )
     said = predictor.predict_landmarks(walking(90), 30, 640, 360)
     assert repr(said) == f"<Prediction: {said.exercise} {said.confidence:.2f}, {said.counts} in 3.0 s>"
+    predictor.counting = Counting(class_threshold=1.0)  # a certainty that it never has
+    unsure = predictor.predict_landmarks(walking(90), 30, 640, 360)
+    assert repr(unsure) == f"<Prediction: {unsure.undecided}, {{}} in 3.0 s>"
+    assert str(unsure.undecided).startswith("undecided: ")
     nobody = predictor.predict_landmarks(np.full((45, 33, 4), np.nan), 30)
     assert repr(nobody) == "<Prediction: nobody seen in 1.5 s>"
 

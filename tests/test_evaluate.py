@@ -12,7 +12,7 @@ from training_runs import arguments, write_root
 from wt_jax import config, evaluate, train
 from wt_jax.counting.decoding import Counting
 from wt_jax.data.recordings import load_recordings, save_recording
-from wt_jax.training.checkpoints import open_best
+from wt_jax.training.checkpoints import open_served
 from wt_jax.training.train_step import init_state
 from wt_jax.training.validation import make_evaluation, make_evaluation_of_each
 
@@ -112,7 +112,7 @@ def test_other_runs_have_a_key_and_a_column_of_their_own(run, tmp_path, capsys):
 def test_evaluation_reads_timelines_as_the_checkpoint_says(run):
     """Thresholds that find nothing, kept in the checkpoint, are obeyed on every split, and stay."""
     root, workdir = run
-    checkpoints, step = open_best(workdir)
+    checkpoints, step = open_served(workdir)
     before = checkpoints.counting(step)
     try:
         checkpoints.save_counting(step, Counting(peak_height=2.0))

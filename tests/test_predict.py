@@ -83,9 +83,9 @@ def test_what_is_not_sure_is_undecided_in_all_that_is_written(tmp_path, monkeypa
     """An untrained network, asked for a certainty that it never has."""
     run = save_run(tmp_path / "run", ANGLES, Counting(class_threshold=1.0))
     save_landmarks(tmp_path / "walk.npz", Landmarks(walking(120), 30.0, 64, 48))
-    titles, draw = [], results.draw_timeline
+    titles, draw = [], results.draw_prediction
     monkeypatch.setattr(
-        results, "draw_timeline", lambda *args, **rest: titles.append(rest["title"]) or draw(*args, **rest)
+        results, "draw_prediction", lambda said, title: titles.append(title) or draw(said, title)
     )
     arguments = [str(tmp_path / "walk.npz"), "--checkpoint", str(run), "--output", str(tmp_path / "out")]
     assert predict.main(arguments) == 0

@@ -87,7 +87,8 @@ def names_used(tree):
     ("library", "files"),
     [
         ("mediapipe", {"pose/estimator.py"}),
-        ("cv2", {"video/reader.py", "video/window.py", "video/writer.py", "visualization/drawing.py"}),
+        ("cv2", {"video/encoders.py", "video/reader.py", "video/window.py", "visualization/drawing.py"}),
+        ("av", {"video/encoders.py"}),
         ("ray", {"pose/process_pool.py"}),
     ],
 )

@@ -17,7 +17,7 @@ from wt_jax import train
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.runtime import cli
 from wt_jax.runtime.config_flags import parse
-from wt_jax.training.checkpoints import Checkpoints, open_best
+from wt_jax.training.checkpoints import Checkpoints, open_served
 from wt_jax.training.history import KEYS
 from wt_jax.training.metrics import Sums
 from wt_jax.training.setup import start_run
@@ -60,7 +60,7 @@ def test_what_a_run_leaves(whole_run: Path, root: Path):
     assert all(len(values) == 4 for values in history.values())
     assert (whole_run / "training_curves.png").read_bytes().startswith(b"\x89PNG")
     assert list((whole_run / "tensorboard").glob("events*"))
-    checkpoints, best = open_best(whole_run)
+    checkpoints, best = open_served(whole_run)
     losses = history["val_segmentation_loss"]
     assert best == (int(np.argmin(losses)) + 1) * 8  # 64 windows in batches of 8
     meta = checkpoints.meta(best)

@@ -28,6 +28,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     ],
     submod_attrs={
         "config": ["Config"],
+        "evaluate": ["Evaluation"],
+        "training.result": ["TrainingResult"],
         "counting.prediction": ["Prediction"],
         "inference.predictor": ["Predictor"],
         "runtime.version": ["__version__"],

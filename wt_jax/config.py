@@ -61,7 +61,7 @@ class Data(Section):
     )
     window_frames: int = option(30, at_least(2), "frames of a window")
     window_step: int = option(
-        1, COUNT, "from one of them to the next, at 30 frames/s: 48 and 3 are 4.8 s at 10"
+        1, COUNT, "frames at 30 a second from one of a window to the next: 3 is a window at 10 a second"
     )
     inputs: tuple[str, ...] = option(
         ("angles",), _INPUTS,
@@ -102,7 +102,7 @@ class Labels(Section):
     """What the repetition head is taught."""
 
     kernel: str = option("gaussian", one_of(*KERNELS), "shape of the soft target around a start")
-    width_frames: float = option(4.0, POSITIVE, "its half width at half height")
+    width_frames: float = option(4.0, POSITIVE, "half width of the soft target at half height")
     rest: bool = option(
         True, ANY, "no-exercise counts in the segmentation loss, as frames where nothing starts"
     )
@@ -121,8 +121,8 @@ class Augment(Section):
     yaw_deg: float = option(
         0.0, in_range(0, 180, " degrees"), "the camera goes around the person, by up to this to either side"
     )
-    pitch_deg: float = option(0.0, in_range(0, 180, " degrees"), "and up and down")
-    roll_deg: float = option(0.0, in_range(0, 180, " degrees"), "and tilts")
+    pitch_deg: float = option(0.0, in_range(0, 180, " degrees"), "the camera goes up and down, by up to this")
+    roll_deg: float = option(0.0, in_range(0, 180, " degrees"), "the camera tilts, by up to this")
     jitter: float = option(
         0.0, in_range(0, 1, " torso lengths"),
         "landmarks are off by so many torso lengths, some constantly, some from frame to frame",
@@ -176,12 +176,12 @@ class Optimizer(Section):
         0.25, in_range(0, 1), "learning rate x (train.batch_size / 32) to this power: 0 is one for all"
     )
     warmup_epochs: float = option(
-        0.0, NOT_NEGATIVE, "epochs over which the learning rate rises from 0 (1 for batches above 256)"
+        0.0, NOT_NEGATIVE, "epochs over which the learning rate rises from 0; 1 is good for batches above 256"
     )
     weight_decay: float = option(1e-4, NOT_NEGATIVE, "not on biases and norms")
-    plateau_factor: float = option(0.5, INSIDE, "learning rate x this ...")
+    plateau_factor: float = option(0.5, INSIDE, "factor of the learning rate on a plateau: plateau_patience")
     plateau_patience: int = option(
-        10, COUNT, "... after so many epochs without a better validation segmentation loss"
+        10, COUNT, "epochs without a better validation segmentation loss that make a plateau"
     )
     minimum_learning_rate: float = option(1e-6, NOT_NEGATIVE, "below which a plateau does not bring it")
 
@@ -190,12 +190,12 @@ class Optimizer(Section):
 class Train(Section):
     """How long, in which batches, and which epoch is served."""
 
-    epochs: int = option(250, COUNT, "at most", may_change=True)
-    batch_size: int = option(32, COUNT, "windows, of all devices and processes together")
+    epochs: int = option(250, COUNT, "epochs at most; may be raised to train on", may_change=True)
+    batch_size: int = option(32, COUNT, "windows of a batch, on all devices and processes together")
     patience: int = option(
         20, COUNT, "epochs without a better validation segmentation loss before the run stops"
     )
-    windows_per_epoch: int = option(8192, COUNT, "what counts as an epoch")
+    windows_per_epoch: int = option(8192, COUNT, "windows that count as an epoch")
     steps_per_dispatch: int = option(8, COUNT, "training steps in one call to the device")
     select: str = option(
         "best", one_of("best", "last"),

@@ -1,4 +1,4 @@
-"""`python -m wt_jax.evaluate`: the best checkpoint on a split's recordings, beside what else one could do."""
+"""`python -m wt_jax.evaluate`: the checkpoint that is served, on a split, beside what else one could do."""
 
 import argparse
 import dataclasses
@@ -25,7 +25,7 @@ from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import written_beside
-from wt_jax.runtime.jax_setup import explain_out_of_memory
+from wt_jax.training.setup import explain_out_of_memory
 from wt_jax.training.validation import make_evaluation_of_each
 
 
@@ -55,13 +55,25 @@ class Evaluation:
         return table(self.report)
 
     def write(self, path: Path | str) -> Path:
-        """Writes the report to `path`, as JSON, and beside it as a page, whose path it returns."""
+        """Writes the report to `path`, as JSON, and beside it as a page, whose path it returns.
+
+        Raises ValueError as `check_report_path` does.
+        """
         path = Path(path)
+        check_report_path(path)
         with written_beside(path) as beside:
             beside.write_text(json.dumps(self.report, indent=2, allow_nan=False) + "\n")
         page = path.with_suffix(".html")
         write_html(page, self.report, self.results, self.timelines, self.counting, self.others)
         return page
+
+
+def check_report_path(path: Path) -> None:
+    """Raises ValueError where a report cannot be written to `path`, or its page would take its place."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise ValueError(f"--output {path}: must be a file in a folder that exists")
+    if path.suffix == ".html":
+        raise ValueError(f"--output {path}: name the JSON file; the page is written beside it")
 
 
 def evaluate(
@@ -158,7 +170,8 @@ def results_of(
     timelines = make_timelines(options)(params, recordings)
     sums = make_evaluation_of_each(options, recordings, jax.local_devices())(params)
     results = [
-        make_result(*one) for one in zip(recordings, timelines, [counting] * len(sums), sums, strict=True)
+        make_result(recording, timeline, counting, own_sums)
+        for recording, timeline, own_sums in zip(recordings, timelines, sums, strict=True)
     ]
     return timelines, results
 
@@ -180,10 +193,8 @@ def main(argv: Sequence[str]) -> None:
         "--output", type=Path, metavar="FILE", help="report as JSON, and beside it as a page, FILE's .html"
     )
     args = parser.parse_args(argv)
-    if args.output and (args.output.is_dir() or not args.output.absolute().parent.is_dir()):
-        raise ValueError(f"--output {args.output}: must be a file in a folder that exists")
-    if args.output and args.output.suffix == ".html":
-        raise ValueError(f"--output {args.output}: name the JSON file; the page is written beside it")
+    if args.output:
+        check_report_path(args.output)
     jax_setup.use_compilation_cache()
     found = evaluate(args.checkpoint, args.data, args.recordings, args.split, args.baselines, args.against)
     print(table(found.report))
@@ -198,7 +209,7 @@ def evaluate_here(
     data: Path | str | None = None,
     recordings: Path | str = "",
     baselines: bool = False,
-    against: Sequence[Path | str] = (),
+    against: Path | str | Sequence[Path | str] = (),
 ) -> Evaluation:
     """Scores the checkpoint of a training run, as `python -m wt_jax.evaluate` does.
 
@@ -212,7 +223,7 @@ def evaluate_here(
         raise ValueError(f"split={split!r}: must be one of {', '.join((*SPLITS, 'all'))}")
     jax_setup.use_compilation_cache()
     root = None if data is None else str(data)
-    others = [Path(other) for other in against]
+    others = [Path(against)] if isinstance(against, str | Path) else [Path(other) for other in against]
     return evaluate(Path(checkpoint), root, str(recordings), split, baselines, others)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from tqdm import tqdm
 
 from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.labeling.marked_starts import MarkedStartsFile
@@ -16,6 +15,7 @@ from wt_jax.labeling.view import draw
 from wt_jax.runtime.cli import run
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.jax_setup import use_compilation_cache
+from wt_jax.runtime.progress import Progress
 from wt_jax.skeleton import NO_EXERCISE, canonical_class
 from wt_jax.video.formats import VIDEO_SUFFIXES
 from wt_jax.video.reader import Video
@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
         "--checkpoint",
         type=Path,
         metavar="DIR",
-        help="for --propose: marks that this training run's best checkpoint suggests, rather than the angle",
+        help="for --propose: marks that this training run's checkpoint suggests, rather than the angle",
     )
     parser.add_argument(
         "--pose_model",
@@ -115,8 +115,12 @@ def main(arguments: Sequence[str]) -> int:
         check_display()
         if not is_writable(file.path.parent):
             raise ValueError(f"{file.path.parent}: cannot be written: say --data ROOT")
-        frames = tqdm(video, desc="reading", total=video.n_frames or None, unit=" frames", disable=None)
-        times_s = np.array([time_s for time_s, _ in frames])
+        times = []
+        with Progress("reading", "frames", video.n_frames or None) as progress:
+            for time_s, _ in video:
+                times.append(time_s)
+                progress.update()
+        times_s = np.array(times)
         was_there = file.is_there
         marks = file.load(len(times_s))
         if options.propose and not was_there:

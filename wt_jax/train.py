@@ -18,12 +18,11 @@ from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.cluster import find_hosts
 from wt_jax.runtime.config_flags import parse, usage
 from wt_jax.runtime.files import only_writer, written_beside
-from wt_jax.runtime.jax_setup import explain_out_of_memory, keep_freed
 from wt_jax.training.history import TensorBoard
 from wt_jax.training.metrics import scores
 from wt_jax.training.optimizer import set_learning_rate
 from wt_jax.training.result import TrainingResult
-from wt_jax.training.setup import TrainingRun, start_run
+from wt_jax.training.setup import TrainingRun, explain_out_of_memory, start_run
 from wt_jax.training.train_step import all_devices, reset_sums, state_template
 from wt_jax.visualization.learning_curves import draw_learning_curves
 
@@ -69,7 +68,7 @@ def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
         return None
     epoch_s = time.perf_counter() - start_s
     return {
-        **scores(jax.device_get(progress.state.sums), run.options.loss.segmentation_weight),
+        **scores(jax.device_get(progress.state.sums), run.options.loss),
         "epoch_seconds": epoch_s,
         "windows_per_second": (n_dispatches - first) * n_windows / epoch_s,
         "data_wait_share": waited_s / epoch_s,
@@ -86,7 +85,7 @@ def fit(run: TrainingRun, board: TensorBoard | None, stop: cli.Stop) -> None:
             break
         started_s = time.perf_counter()
         sums = run.programs.validate(progress.state.eval_params)
-        validation = scores(sums, run.options.loss.segmentation_weight)
+        validation = scores(sums, run.options.loss)
         loss = validation["segmentation_loss"]
         if not np.isfinite(loss):
             raise _not_finite(run, "validation segmentation loss", loss, progress.step)
@@ -151,7 +150,7 @@ def _epoch_line(run: TrainingRun, is_best: bool) -> str:
 
 
 def calibrate_best(run: TrainingRun) -> None:
-    """Chooses how the best checkpoint's timelines are read, on validation, and keeps that in it."""
+    """Chooses how the served checkpoint's timelines are read, on validation, and keeps that in it."""
     step = run.checkpoints.served_step
     assert step is not None
     template = state_template(run.options, all_devices())
@@ -241,7 +240,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     options = parse(argv)
     jax_setup.use_compilation_cache()
-    keep_freed()
+    jax_setup.keep_freed()
     with (
         failure.joined(),
         only_writer(options.workdir) if coordination.is_first() else contextlib.nullcontext(),
@@ -263,7 +262,7 @@ def train_here(options: config.Config) -> TrainingResult:
     if find_hosts() is not None:
         raise ValueError("a run of several processes is started with python -m wt_jax.train on every host")
     jax_setup.use_compilation_cache()
-    keep_freed()
+    jax_setup.keep_freed()
     with only_writer(options.workdir):
         result = train(options, ends_process=False)
     if result.stopped_by:

@@ -54,7 +54,7 @@ ADD = "add --baselines to compare it with a plain angle counter"
         (
             beside(0.92, 0.01, (-0.04, 0.06)),
             f"T{counts()}, the plain angle counter (key_angle) 0.92: "
-            f"about as good (the difference has a 95 % interval of -0.04 to 0.06); {NAMES}.",
+            f"not clearly different (the difference has a 95 % interval of -0.04 to 0.06); {NAMES}.",
         ),
         (
             beside(0.85, 0.08, (-0.001, 0.21)),

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wt_jax.config import Augment
 from wt_jax.input_pipeline.augment import augment, draw_stretch
 from wt_jax.input_pipeline.features import point_angles
-from wt_jax.options import Augment
 from wt_jax.skeleton import ANGLE_NAMES
 
 KEYS = jax.vmap(jax.random.key)(jnp.arange(64))

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from wt_jax.config import INPUTS, Augment, Config, Data
 from wt_jax.input_pipeline.features import (
     FEATURES,
     make_inputs,
@@ -13,7 +14,6 @@ from wt_jax.input_pipeline.features import (
     orientation,
     point_angles,
 )
-from wt_jax.options import INPUTS, Augment, Config, Data
 from wt_jax.pose.joint_angles import joint_angles
 from wt_jax.skeleton import LIMBS
 

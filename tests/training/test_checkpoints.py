@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from wt_jax import config
-from wt_jax.training.checkpoints import Checkpoints, check_resumable, delete_run, make_meta, open_best
+from wt_jax.training.checkpoints import Checkpoints, check_resumable, delete_run, make_meta, open_served
 from wt_jax.training.train_step import init_state, state_template
 
 DEVICES = jax.devices()[:1]
@@ -126,7 +126,7 @@ def test_a_folder_without_a_best_checkpoint(tmp_path, tiny_config, state, exists
         save(checkpoints, tiny_config, state, 4, None)
         checkpoints.close()
     with pytest.raises(ValueError, match=message):
-        open_best(tmp_path)
+        open_served(tmp_path)
     assert (tmp_path / "checkpoints").exists() == exists
 
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from wt_jax.config import Loss
 from wt_jax.training.metrics import METRICS, Sums, area_under_roc, batch_sums, macro_f1, scores
 
 C, T = 3, 10
@@ -50,7 +51,7 @@ def test_sums_add_up_over_batches():
         assert getattr(Sums.zeros(C), name).dtype == getattr(whole, name).dtype == np.int32
     np.testing.assert_allclose(summed.classification_loss, whole.classification_loss, rtol=1e-6)
     np.testing.assert_allclose(summed.segmentation_loss, whole.segmentation_loss, rtol=1e-6)
-    assert scores(summed, 5.0) == pytest.approx(scores(whole, 5.0), rel=1e-6)
+    assert scores(summed, Loss()) == pytest.approx(scores(whole, Loss()), rel=1e-6)
 
 
 def test_masked_entries_add_nothing():
@@ -83,7 +84,7 @@ def test_scores_by_hand():
         segmentation_losses_BxT=np.array([[1, 1, 1], [0.5, 0.25, 0.25], [7, 7, 7], [7, 7, 7]], np.float32),
     )
     np.testing.assert_array_equal(sums.confusion_CxC, [[1, 0, 0], [0, 1, 1], [0, 0, 0]])
-    assert scores(sums, 5.0) == pytest.approx(
+    assert scores(sums, Loss()) == pytest.approx(
         {
             "loss": 2.25 / 3 + 5 * 4 / 6,
             "classification_loss": 2.25 / 3,
@@ -120,15 +121,15 @@ def test_area_under_roc_against_all_pairs(seed):
 )
 def test_area_under_roc_in_clear_cases(logits, expected):
     sums = one_window(logits, [1, 1, 0, 0])
-    assert scores(sums, 1.0)["segmentation_auc"] == expected
+    assert scores(sums, Loss())["segmentation_auc"] == expected
 
 
 def test_scores_are_nan_where_there_is_nothing_to_count():
-    assert np.isnan([scores(Sums.zeros(C), 5.0)[name] for name in METRICS]).all()
-    quiet = scores(one_window([-1, -2], [0, 0]), 5.0)
+    assert np.isnan([scores(Sums.zeros(C), Loss())[name] for name in METRICS]).all()
+    quiet = scores(one_window([-1, -2], [0, 0]), Loss())
     undefined = {name for name, value in quiet.items() if np.isnan(value)}
     assert undefined == {f"segmentation_{name}" for name in ("precision", "recall", "auc")}
-    assert np.isnan(scores(one_window([1, 2], [1, 1]), 5.0)["segmentation_auc"])
+    assert np.isnan(scores(one_window([1, 2], [1, 1]), Loss())["segmentation_auc"])
 
 
 def test_macro_f1_by_hand():

@@ -13,7 +13,7 @@ from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.inference.restore import restore_model
 from wt_jax.runtime.config_flags import parse
 from wt_jax.skeleton import ANGLE_NAMES
-from wt_jax.training.checkpoints import open_best
+from wt_jax.training.checkpoints import open_served
 from wt_jax.training.setup import start_run
 
 
@@ -64,7 +64,7 @@ def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
             "train.average": 0.5,
         }  # fmt: skip
         train.main(arguments(root, tmp_path / select, **overrides))
-        checkpoints, step = open_best(tmp_path / select)
+        checkpoints, step = open_served(tmp_path / select)
         assert step == (checkpoints.best_step if select == "best" else 6 * 8)
         served[select] = step
         checkpoints.close()

@@ -77,7 +77,9 @@ class Prediction:
 
     def __repr__(self) -> str:
         seconds = len(self.timeline.valid_F) / FRAME_RATE_HZ
-        said = f"{self.exercise} {self.confidence:.2f}, {self.counts}" if self.exercise else "nobody seen"
+        said = "nobody seen"
+        if self.exercise:
+            said = f"{self.undecided or f'{self.exercise} {self.confidence:.2f}'}, {self.counts}"
         return f"<Prediction: {said} in {seconds:.1f} s>"
 
     @property

@@ -1,4 +1,4 @@
-"""The sections of a report: scores over some of the recordings, for all of them and for bootstrap draws.
+"""The scores, in groups: over some of the recordings, for all of them and for bootstrap draws.
 
 Every score is a ratio of sums over recordings, or an area under a curve of such sums, so the same lines
 compute it for all recordings and for the draws of them (`bootstrap.draw_groups`).
@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from wt_jax.config import Loss
 from wt_jax.evaluation.recording_result import TOLERANCES_FRAMES, WIDEST, RecordingResult, last_of_each
 from wt_jax.evaluation.result_columns import ResultColumns
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
@@ -211,7 +212,7 @@ def window_scores(
     totals = {key: columns.weights_DxN @ flat_NxM for key, flat_NxM in flat.items()}
     confusion = totals["confusion_CxC"].reshape(-1, n_classes, n_classes)
     values = [
-        scores(Sums(loss, of_draw, segmentation_loss, histogram.reshape(2, -1)), 1.0)
+        scores(Sums(loss, of_draw, segmentation_loss, histogram.reshape(2, -1)), Loss())
         for loss, of_draw, segmentation_loss, histogram in zip(
             totals["classification_loss"][:, 0], confusion, totals["segmentation_loss"][:, 0],
             totals["histogram_2xN"], strict=True,

@@ -68,7 +68,7 @@ def _beside_plain(report: Mapping[str, Any]) -> str:
     interval = f"the difference has a 95 % interval of {_share(low)} to {_share(high)}"
     if high - low > _WIDEST:
         return f"too few recordings to say which is better ({interval}): {_remedy(report)}"
-    return f"about as good ({interval})"
+    return f"not clearly different ({interval})"
 
 
 def _alone(report: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ _LEAST_TORSO, _TORSO = 10.0, 200.0  # below, units are no pixels: made as large 
 
 
 class Predictor:
-    """The best checkpoint of a training run, ready for videos and landmarks. Compiled once, at the first."""
+    """The checkpoint that a training run serves, for videos and landmarks. Compiled once, at the first."""
 
     def __init__(self, options: config.Config, params: Any, counting: Counting, identity: dict[str, Any]):
         self.options = options
@@ -32,7 +32,7 @@ class Predictor:
 
     @classmethod
     def restore(cls, folder: Path | str) -> "Predictor":
-        """The best checkpoint in `folder`, the workdir of a training run.
+        """The checkpoint to serve (`train.select`) of `folder`, the workdir of a training run.
 
         Where no thresholds were chosen for it (its training is not over, or had too few validation
         recordings with repetitions), the defaults are used, and a line says so, and why. Raises ValueError

@@ -11,7 +11,7 @@ import jax
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.inference.calibration import FEWEST, REMEDY
-from wt_jax.training.checkpoints import Checkpoints, open_best
+from wt_jax.training.checkpoints import Checkpoints, open_served
 from wt_jax.training.optimizer import Monitor
 from wt_jax.training.train_step import state_template
 
@@ -47,7 +47,7 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
     Raises ValueError where there is none, where it is damaged, or of other joint angles than this wt_jax
     computes.
     """
-    checkpoints, step = open_best(folder)
+    checkpoints, step = open_served(folder)
     try:
         meta, counting = checkpoints.meta(step), checkpoints.counting(step)
         options = config.unflatten(meta["config"])

@@ -52,8 +52,11 @@ class Windows:
 
     def without(self, others: "Windows") -> "Windows":
         """Those that do not begin where one of `others` does."""
-        keep_N = ~np.isin(self.firsts_N, others.firsts_N)
-        return Windows(*(getattr(self, field.name)[keep_N] for field in dataclasses.fields(self)))
+        return self.only(~np.isin(self.firsts_N, others.firsts_N))
+
+    def only(self, keep_N: np.ndarray) -> "Windows":
+        """Those where the mask is True."""
+        return Windows(**{f.name: getattr(self, f.name)[keep_N] for f in dataclasses.fields(self)})
 
 
 def make_sequences(
@@ -72,12 +75,12 @@ def make_sequences(
     spans = _spans(recordings, gap_frames)
     n_frames = (spans[-1].stop if spans else 0) + gap_frames
     sequences = Sequences(
-        None if points else np.zeros((n_frames, N_ANGLES), np.float32),
-        np.zeros(n_frames, np.float32),
-        np.full(n_frames, UNKNOWN, np.int8),
-        np.zeros(n_frames, bool),
-        np.zeros(n_frames, bool),
-        np.zeros((n_frames, N_LANDMARKS, 3), np.float16) if points else None,
+        angles_FxJ=None if points else np.zeros((n_frames, N_ANGLES), np.float32),
+        targets_F=np.zeros(n_frames, np.float32),
+        classes_F=np.full(n_frames, UNKNOWN, np.int8),
+        real_F=np.zeros(n_frames, bool),
+        counted_F=np.zeros(n_frames, bool),
+        points_FxLx3=np.zeros((n_frames, N_LANDMARKS, 3), np.float16) if points else None,
     )
     for recording, at in zip(recordings, spans, strict=True):
         if sequences.points_FxLx3 is not None:
@@ -140,8 +143,14 @@ def cut_windows(
     keep_N = _sums(sequences.real_F, firsts_N, span_frames) >= _LEAST_REAL_SHARE * most_real_N
     keep_N &= (classes_N != UNKNOWN) | (_sums(sequences.counted_F, firsts_N, span_frames) > 0)
     positive_N = _sums(starts_F, firsts_N, span_frames) > 0
-    kept = (values_N[keep_N] for values_N in (firsts_N, classes_N, positive_N, recordings_N, sources_N))
-    return Windows(*kept)
+    windows = Windows(
+        firsts_N=firsts_N,
+        classes_N=classes_N,
+        positive_N=positive_N,
+        recordings_N=recordings_N,
+        sources_N=sources_N,
+    )
+    return windows.only(keep_N)
 
 
 def spaced(low: int, high: int, stride: int) -> np.ndarray:

@@ -1,16 +1,19 @@
 """Where repetitions of a video may start, to begin labelling from."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wt_jax.counting.key_angle import angle_starts
-from wt_jax.inference.predictor import Predictor
 from wt_jax.labeling.marked_starts import MarkedStartsFile
 from wt_jax.pose.joint_angles import angle_sequence
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.runtime.files import is_writable
 from wt_jax.skeleton import FRAME_RATE_HZ
+
+if TYPE_CHECKING:
+    from wt_jax.inference.predictor import Predictor
 
 
 def propose(landmarks: Landmarks, class_name: str, predictor: "Predictor | None" = None) -> np.ndarray:

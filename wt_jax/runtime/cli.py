@@ -1,4 +1,4 @@
-"""What every command shares: errors in one line, exit statuses, logging, the compilation cache."""
+"""What every command shares: errors in one line, exit statuses, signals, logging."""
 
 import logging
 import math

@@ -84,7 +84,8 @@ def usage(description: str) -> str:
         for option in options:
             start = f"  --config.{option.key}={_written(option.default)}"
             indent = " " * 47
-            meaning = textwrap.wrap(option.about["meaning"], 110 - len(indent))
+            allowed = f" ({_allowed(option)})" if _allowed(option) else ""
+            meaning = textwrap.wrap(option.about["meaning"] + allowed, 110 - len(indent))
             lines += [f"{start:<46} {meaning[0]}"] if len(start) < 46 else [start, indent + meaning[0]]
             lines += [indent + more for more in meaning[1:]]
     return "\n".join(lines)
@@ -106,11 +107,14 @@ def markdown() -> str:
         lines += ["| key | default | allowed | meaning |", "|---|---|---|---|"]
         for option in options:
             key = f"`{option.key}`" + (" *" if option.about["may_change"] else "")
-            rule = "False, True" if option.type is bool else option.about["rule"].words
-            allowed = rule.removeprefix("must ").removeprefix("be ")
             default = f"`{_written(option.default)}`" if option.default != "" else ""
+            allowed = "False, True" if option.type is bool else _allowed(option)
             lines.append(f"| {key} | {default} | {allowed} | {option.about['meaning']} |")
     return "\n".join(lines) + "\n"
+
+
+def _allowed(option: Option) -> str:
+    return option.about["rule"].words.removeprefix("must ").removeprefix("be ")
 
 
 def _groups() -> Iterator[tuple[str, str, list[Option]]]:

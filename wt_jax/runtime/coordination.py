@@ -9,20 +9,22 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import jax
-from jax._src import distributed  # the key-value store has no public name; Orbax comes the same way
+from jax._src import distributed  # the key-value store has no public name (nor in multihost_utils)
 
 LONG_MS = 20 * 24 * 3600 * 1000  # whoever waits hears of a failure meanwhile
 
-
 _T = TypeVar("_T")
-
-
 _rounds = iter(range(sys.maxsize))
 
 
 def service_client() -> Any:
     """Of the coordination service that process 0 runs."""
     return distributed.global_state.client
+
+
+def own_process() -> int:
+    """Which process this is, once it has joined; asks no device, which may be lost."""
+    return distributed.global_state.process_id
 
 
 def is_first() -> bool:

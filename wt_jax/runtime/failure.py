@@ -1,4 +1,4 @@
-"""The processes of one run: they join, agree, and end together. A process alone has nothing to do here."""
+"""The processes of one run join, and end together. A process alone has nothing to do here."""
 
 import contextlib
 import ctypes
@@ -14,11 +14,10 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import jax
-from jax._src import distributed  # the key-value store has no public name; Orbax comes the same way
 
 from wt_jax.runtime import cli
 from wt_jax.runtime.cluster import find_hosts
-from wt_jax.runtime.coordination import LONG_MS, exchange, is_first, service_client
+from wt_jax.runtime.coordination import LONG_MS, exchange, is_first, own_process, service_client
 
 LOST = 75  # exit status EX_TEMPFAIL (sysexits.h): the same command again may work
 _JOIN_S = 120  # commands are also started by hand, one terminal after another
@@ -161,7 +160,7 @@ class _Ending:
         with self._lock:
             if self._joining:
                 self._say(line, status)
-            client, process = service_client(), distributed.global_state.process_id
+            client, process = service_client(), own_process()
             told = {"process": process, "line": line.removeprefix("error: "), "status": status}
             with contextlib.suppress(jax.errors.JaxRuntimeError):  # another process was first
                 client.key_value_set(_FAILED, json.dumps(told))

@@ -1,12 +1,9 @@
-"""Memory: kept from one step to the next, and what to do where it does not suffice."""
+"""How JAX is set up: compiled programs are kept between runs, freed memory from one step to the next."""
 
 import ctypes
 import os
 import sys
 
-import jax
-
-from wt_jax import config
 from wt_jax.runtime.files import cache_folder
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
@@ -25,22 +22,9 @@ def keep_freed() -> None:
             mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def explain_out_of_memory(error: Exception, options: config.Config) -> ValueError | None:
-    """What to change when the device's memory did not suffice; None for any other error."""
-    if "RESOURCE_EXHAUSTED" not in str(error) and "out of memory" not in str(error).lower():
-        return None
-    train = options.train
-    return ValueError(
-        f"out of memory on {jax.devices()[0].device_kind} at train.batch_size={train.batch_size}, "
-        f"train.accumulate={train.accumulate or 1}, model.compute_dtype={options.model.compute_dtype}: "
-        f"set --config.train.accumulate={(train.accumulate or 1) * 2} (same result, less memory), "
-        "--config.model.compute_dtype=bfloat16, or a smaller train.batch_size or train.eval_batch_size"
-    )
-
-
 def use_compilation_cache() -> None:
     """Keeps compiled steps between runs in ~/.cache/wt_jax, or in JAX_COMPILATION_CACHE_DIR."""
-    import jax  # here: the processes that extract landmarks come through this file, and have no use for JAX
+    import jax  # here: labelling by hand comes through this file, and starts without it
 
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))

@@ -1,4 +1,4 @@
-"""Recordings for a user with no data yet: moving skeletons filmed by a pinhole camera.
+"""A pinhole camera that films moving skeletons from anywhere around, with a pose estimator's mistakes.
 
 The landmarks take the road of real ones: one function computes angles for both.
 """

@@ -8,7 +8,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "checkpoints": ["Checkpoints", "open_best"],
+        "checkpoints": ["Checkpoints", "open_served"],
         "history": ["History"],
         "result": ["TrainingResult"],
         "setup": ["TrainingRun", "start_run"],

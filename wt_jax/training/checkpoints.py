@@ -216,7 +216,7 @@ def check_resumable(meta: dict[str, Any], options: config.Config, fingerprint: s
         )
 
 
-def open_best(folder: Path | str) -> tuple[Checkpoints, int]:
+def open_served(folder: Path | str) -> tuple[Checkpoints, int]:
     """The checkpoints of a training run's workdir and the step among them to serve.
 
     Raises ValueError where the folder holds none.

@@ -2,15 +2,11 @@
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from wt_jax.runtime.files import written_beside
 from wt_jax.training.metrics import METRICS
-
-if TYPE_CHECKING:
-    pass
 
 KEYS = (
     *METRICS, *(f"val_{name}" for name in METRICS),

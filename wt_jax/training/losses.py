@@ -1,8 +1,29 @@
-"""Losses, one value a window or a frame: the caller masks, sums and divides."""
+"""The loss: one value a window and one a frame, which the step masks, sums and divides, and their total."""
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import optax
+
+from wt_jax import config
+
+
+def losses(
+    options: config.Loss,
+    logits_BxC: jax.Array,
+    labels_B: jax.Array,
+    logits_BxT: jax.Array,
+    targets_BxT: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Of each window, (B,), and of each of its frames, (B, T); `total_loss` takes the means of both."""
+    class_losses_B = focal_losses(logits_BxC, labels_B, options.focal_gamma, options.focal_alpha)
+    return class_losses_B, segmentation_losses(logits_BxT, targets_BxT)
+
+
+def total_loss(options: config.Loss, class_loss: Any, frame_loss: Any) -> Any:
+    """What is minimised, of the means over windows of known class and over frames of known repetitions."""
+    return class_loss + options.segmentation_weight * frame_loss
 
 
 def focal_losses(logits_BxC: jax.Array, labels_B: jax.Array, gamma: float, alpha: float) -> jax.Array:

@@ -7,6 +7,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from wt_jax import config
+from wt_jax.training.losses import total_loss
+
 _BINS = 1024  # of the histogram of segmentation logits, for the area under the ROC curve
 _LOGIT_RANGE = 12.0  # logits beyond fall into the outermost bins: sigmoid(-12) is 6e-6
 
@@ -76,7 +79,7 @@ def area_under_roc(histogram_2xN: np.ndarray) -> float:
     return _ratio((positives * (below + 0.5 * negatives)).sum(), positives.sum() * negatives.sum())
 
 
-def scores(sums: Sums, segmentation_weight: float) -> dict[str, float]:
+def scores(sums: Sums, loss: config.Loss) -> dict[str, float]:
     """METRICS of the sums. A score without anything to count is NaN."""
     confusion = np.asarray(sums.confusion_CxC, np.int64)
     histogram = np.asarray(sums.histogram_2xN, np.int64)
@@ -85,7 +88,7 @@ def scores(sums: Sums, segmentation_weight: float) -> dict[str, float]:
     classification_loss = _ratio(sums.classification_loss, confusion.sum())
     segmentation_loss = _ratio(sums.segmentation_loss, histogram.sum())
     values = (
-        classification_loss + segmentation_weight * segmentation_loss,
+        total_loss(loss, classification_loss, segmentation_loss),
         classification_loss,
         _ratio(confusion.trace(), confusion.sum()),
         segmentation_loss,

@@ -25,7 +25,7 @@ from wt_jax.input_pipeline.features import make_inputs
 from wt_jax.input_pipeline.windows import Sequences, gather
 from wt_jax.models.batch_sizes import CPU_TRAINING_PART
 from wt_jax.models.tcn import draw_keys, init_params, make_model
-from wt_jax.training.losses import focal_losses, segmentation_losses
+from wt_jax.training.losses import losses, total_loss
 from wt_jax.training.metrics import Sums, batch_sums
 from wt_jax.training.optimizer import make_optimizer, warmup_share
 
@@ -133,9 +133,9 @@ def _losses_and_sums(
     model = make_model(options)
     logits: Any = model.apply({"params": params}, batch["inputs_BxTxI"], batch["mask_BxT"], dropout_keys)
     logits_BxC, logits_BxT = logits
-    loss = options.loss
-    class_losses_B = focal_losses(logits_BxC, batch["labels_B"], loss.focal_gamma, loss.focal_alpha)
-    frame_losses_BxT = segmentation_losses(logits_BxT, batch["targets_BxT"])
+    class_losses_B, frame_losses_BxT = losses(
+        options.loss, logits_BxC, batch["labels_B"], logits_BxT, batch["targets_BxT"]
+    )
     sums = batch_sums(
         logits_BxC, batch["labels_B"], batch["labelled_B"], class_losses_B,
         logits_BxT, batch["targets_BxT"], batch["counted_BxT"], frame_losses_BxT,
@@ -187,7 +187,7 @@ def _train_step(
     def part_loss(params: Any, part: dict) -> tuple[jax.Array, Sums]:
         dropout_keys = draw_keys(key, part["samples_B"]) if options.model.dropout > 0 else None
         class_loss, frame_loss, sums = _losses_and_sums(options, params, part, dropout_keys)
-        return class_loss * per_window + options.loss.segmentation_weight * frame_loss * per_frame, sums
+        return total_loss(options.loss, class_loss * per_window, frame_loss * per_frame), sums
 
     def accumulate(carry: tuple, part: dict) -> tuple[tuple, None]:
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, part)

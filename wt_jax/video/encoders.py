@@ -99,6 +99,7 @@ class _H264Encoder:
             raise _NoH264Error from error
 
     def write(self, frame_HxWx3: np.ndarray) -> None:
+        """Raises OSError, as all that FFmpeg may say of a write."""
         frame = self._av.VideoFrame.from_ndarray(frame_HxWx3, format="rgb24")
         self._encode(self._reformatter.reformat(frame, format="yuv420p", dst_colorspace=self._colorspace))
 
@@ -108,13 +109,20 @@ class _H264Encoder:
             return
         try:
             self._encode(None, container)
-        finally:
             container.close()
+        except self._av.FFmpegError as error:
+            raise OSError(f"FFmpeg: {error}") from error
+        finally:
+            with contextlib.suppress(self._av.FFmpegError):
+                container.close()
 
     def _encode(self, frame: Any, container: Any = None) -> None:
         """None: what the encoder still holds."""
-        for packet in self._stream.encode(frame):
-            (container or self._container).mux(packet)
+        try:
+            for packet in self._stream.encode(frame):
+                (container or self._container).mux(packet)
+        except self._av.FFmpegError as error:
+            raise OSError(f"FFmpeg: {error}") from error
 
 
 class _OpenCVEncoder:

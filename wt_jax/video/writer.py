@@ -28,6 +28,8 @@ class VideoWriter:
         self.path = Path(path)
         if self.path.suffix.lower() != ".mp4":
             raise ValueError(f"{path}: a video is written as .mp4")
+        if min(width_px, height_px) < 2:
+            raise ValueError(f"{path}: a video of {width_px}x{height_px} pixels: must be 2x2 at least")
         if not 0 < fps <= 1000:
             raise ValueError(f"{path}: {fps} frames a second: must be above 0, and 1000 at most")
         self._fps = fps
