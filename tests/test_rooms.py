@@ -87,7 +87,11 @@ def names_used(tree):
     ("library", "files"),
     [
         ("mediapipe", {"pose/estimator.py"}),
-        ("cv2", {"video/encoders.py", "video/reader.py", "video/window.py", "visualization/drawing.py"}),
+        (
+            "cv2",
+            {f"video/{name}.py" for name in ("encoders", "reader", "window", "writer")}
+            | {"visualization/drawing.py"},
+        ),
         ("av", {"video/encoders.py"}),
         ("ray", {"pose/process_pool.py"}),
     ],

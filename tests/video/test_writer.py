@@ -153,9 +153,14 @@ def test_a_folder_that_cannot_be_written(tmp_path, is_file):
     assert is_file or not any((tmp_path / "out").iterdir())
 
 
+def test_a_size_that_is_none(tmp_path):
+    with pytest.raises(ValueError, match=r"v.mp4: a video of 320x1 pixels: must be 2x2 at least"):
+        VideoWriter(tmp_path / "v.mp4", 30, 320, 1)
+
+
 def test_a_size_that_nothing_can_write(tmp_path):
-    with pytest.raises(ValueError, match=r"neither PyAV nor OpenCV can write a video of 320x0 pixels"):
-        VideoWriter(tmp_path / "v.mp4", 30, 320, 1).__enter__()
+    with pytest.raises(ValueError, match=r"neither PyAV nor OpenCV can write a video of 320000x2 pixels"):
+        VideoWriter(tmp_path / "v.mp4", 30, 320_000, 2).__enter__()
     assert not any(tmp_path.iterdir())
 
 
