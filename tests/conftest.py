@@ -17,12 +17,28 @@ from wt_jax.skeleton import N_ANGLES
 pytest_plugins = ["virtual_screen"]
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# One compilation of each program for all tests, and for the processes that they start.
-_cache = tempfile.mkdtemp(prefix="wt_jax-tests-")
-atexit.register(shutil.rmtree, _cache, ignore_errors=True)
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _cache
-jax.config.update("jax_compilation_cache_dir", _cache)
+# One compilation of each program for all tests: those of all workers, and the processes that they start.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="wt_jax-tests-")
+    atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def pytest_xdist_auto_num_workers(config):
+    """One for each core, and four at most, for each compiles programs of its own; none for a file alone."""
+    if len(config.args) == 1 and os.path.isfile(config.args[0].split("::")[0]):
+        return 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, 4)
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture
+def pytest_runtest_setup(item):
+    """Optimizing is half of what the tests take: XLA and LLVM do it for tests marked `optimized` alone."""
+    is_optimized = item.get_closest_marker("optimized") is not None
+    jax.config.update("jax_disable_most_optimizations", not is_optimized)
+    os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(not is_optimized))  # of processes that it starts
 
 
 @pytest.fixture(scope="session")

@@ -13,5 +13,5 @@ def run_python(program, *arguments, **changes):
         capture_output=True,
         text=True,
         env=env,
-        timeout=100,
+        timeout=300,
     )

@@ -17,6 +17,8 @@ EVERYTHING = Counting(
     peak_height=0.01, relative_height=0.2, min_distance_frames=6, class_threshold=0.0, min_segment_frames=10
 )
 
+PLAINLY = {"xla_backend_optimization_level": "0"}  # compiler_options of what optimized programs must equal
+
 
 def tiny(inputs=("angles",), window_frames=30, window_step=1, **data):
     model = config.Model(filters=8, blocks=2, dilations=(1, 2), heads=2, dense_units=(8,))

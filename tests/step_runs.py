@@ -1,5 +1,7 @@
 """Training steps on random sequences, and how close two results are."""
 
+import functools
+
 import jax
 import numpy as np
 
@@ -35,13 +37,18 @@ def random_firsts(options: config.Config) -> np.ndarray:
     return np.random.default_rng(2).integers(0, N_FRAMES - 30, shape).astype(np.int32)
 
 
+@functools.cache
+def make_dispatch(options: config.Config, n_devices: int = 1) -> train_step.Dispatch:
+    """One program for all tests of the same options."""
+    return train_step.make_train_dispatch(options, jax.devices()[:n_devices])
+
+
 def run_steps(options: config.Config, n_devices: int = 1, firsts: np.ndarray | None = None) -> tuple:
     devices = jax.devices()[:n_devices]
-    dispatch = train_step.make_train_dispatch(options, devices)
     sequences = train_step.put_sequences(random_sequences(), devices)
     state = train_step.init_state(options, devices)
     firsts = random_firsts(options) if firsts is None else firsts
-    return jax.device_get(dispatch(state, sequences, firsts))
+    return jax.device_get(make_dispatch(options, n_devices)(state, sequences, firsts))
 
 
 def assert_close(a: object, b: object, tolerance: float = 1e-5) -> None:

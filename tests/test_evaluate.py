@@ -25,6 +25,7 @@ def run(tmp_path_factory):
     return root, folder / "run"
 
 
+@pytest.mark.optimized
 def test_the_batch_size_changes_nothing(make_recording, tiny_config):
     recordings = [make_recording(f"squats/{i}", 50 + 7 * i, starts=(20,)) for i in range(3)]
     params = init_state(tiny_config, jax.devices()[:1]).params

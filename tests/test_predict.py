@@ -1,10 +1,7 @@
 """The predict command: what it writes, whom it names, and that one bad video stops nobody."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +9,7 @@ import pytest
 from clips import MODEL, VIDEOS, picture, turn, write_clip, write_sound
 from runs import ANGLES, POINTS, Walker, save_run, walking
 
-from wt_jax import predict
+from wt_jax import live, predict
 from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import SCHEMA_VERSION
 from wt_jax.inference import results
@@ -290,10 +287,8 @@ def test_a_real_clip_through_build_predict_and_live(run, tmp_path):
         "live": ["--source", str(clip), *common, str(tmp_path / "out" / "live.json"), "--headless",
                  "--every_frame"],
     }  # fmt: skip
-    for name, arguments in commands.items():
-        subprocess.run(
-            [sys.executable, "-m", f"wt_jax.{name}", *arguments], cwd=REPOSITORY, env=os.environ, check=True
-        )
+    assert predict.main(commands["predict"]) == 0
+    assert live.main(commands["live"]) == 0
     for name in ("dips_8", "live"):
         written = json.loads((tmp_path / "out" / f"{name}.json").read_text())
         assert {key: written[key] for key in expected} == expected, name

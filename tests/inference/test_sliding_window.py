@@ -78,6 +78,7 @@ def test_a_window_cut_on_the_host_is_the_one_gathered_on_the_device(options):
         np.testing.assert_array_equal(windows, gathered[name])
 
 
+@pytest.mark.optimized
 def test_a_timeline_is_the_networks_own_words(options):
     """A recording of one window: the same numbers as the model's, at the window's frames."""
     params = init_params(options)
@@ -91,6 +92,7 @@ def test_a_timeline_is_the_networks_own_words(options):
     np.testing.assert_allclose(timeline.signal_F[::3], jax.nn.sigmoid(logits_BxT)[0], rtol=1e-5)
 
 
+@pytest.mark.optimized
 def test_recordings_of_all_lengths_together_are_as_alone(options):
     """And frames where nobody is seen are 0. 200 windows in batches of 64, one of them across recordings."""
     params, timelines = init_params(options), make_timelines(options)
@@ -147,6 +149,7 @@ def test_no_more_programs_than_batch_sizes(options, monkeypatch):
     assert events == []
 
 
+@pytest.mark.optimized
 def test_batch_sizes_change_nothing(options, monkeypatch):
     params, poses = init_params(options), [pose(7), pose(300), pose(1)]
     expected = make_timelines(options)(params, poses)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from wt_jax.config import Augment
-from wt_jax.input_pipeline.augment import augment, draw_stretch
-from wt_jax.input_pipeline.features import point_angles
+from wt_jax.input_pipeline import augment as augment_module
+from wt_jax.input_pipeline import features
 from wt_jax.skeleton import ANGLE_NAMES
 
 KEYS = jax.vmap(jax.random.key)(jnp.arange(64))
+augment = jax.jit(augment_module.augment, static_argnums=0)
+point_angles = jax.jit(features.point_angles)
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def batch():
 
 
 def test_nothing_changes_by_default(batch):
-    after = augment(Augment(), batch, KEYS)
+    after = augment_module.augment(Augment(), batch, KEYS)
     assert all(after[name] is batch[name] for name in batch)
 
 
@@ -73,11 +75,12 @@ def test_a_missing_stretch_is_neither_seen_nor_counted(batch):
 
 
 def test_stretch_is_as_often_longer_as_shorter():
-    stretch = np.asarray(draw_stretch(Augment(speed=0.5), KEYS))
+    stretch = np.asarray(augment_module.draw_stretch(Augment(speed=0.5), KEYS))
     assert np.exp(-0.5) <= stretch.min() < 0.8 and 1.25 < stretch.max() <= np.exp(0.5)
     assert 20 <= (stretch > 1).sum() <= 44
 
 
+@pytest.mark.optimized
 def test_a_sample_is_changed_alike_in_any_batch(batch):
     options = Augment(mirror=True, yaw_deg=40, pitch_deg=20, roll_deg=10, jitter=0.05, missing=0.4)
     whole = augment(options, batch, KEYS)

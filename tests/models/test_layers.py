@@ -11,6 +11,7 @@ import pytest
 from wt_jax.models.layers import kept, norm_relu_dropout, tap_shifts
 from wt_jax.models.tcn import DilatedConv, draw_keys
 
+pytestmark = pytest.mark.optimized
 T = 30
 
 

@@ -5,11 +5,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from runs import PLAINLY
 
 from wt_jax.config import Config, flatten, unflatten
 from wt_jax.models.layers import kept
 from wt_jax.models.tcn import ResidualBlock, draw_keys, init_params, make_model
 
+pytestmark = pytest.mark.optimized
 B, T, J = 3, 30, 25
 
 
@@ -116,7 +118,7 @@ def test_model_equals_a_plain_one(tiny_config, params, windows, changes):
         params = random_params(options)
     angles, mask = windows
     logits_BxC, logits_BxT = apply(options, params, angles, mask)
-    plain = jax.jit(functools.partial(plain_model, options.model))
+    plain = jax.jit(functools.partial(plain_model, options.model), compiler_options=PLAINLY)
     expected_BxC, expected_BxT = plain(params, angles, mask)
     assert logits_BxC.shape == (B, 5) and logits_BxT.shape == (B, T)
     np.testing.assert_allclose(logits_BxC, expected_BxC, rtol=1e-5, atol=1e-5)
@@ -148,7 +150,10 @@ def test_gradients_equal_those_of_a_plain_model(tiny_config, windows, causal, dr
     def plain(params, angles):
         return plain_model(options.model, params, angles, mask, keys_2xB)
 
-    both = [jax.jit(jax.value_and_grad(functools.partial(weighted, f), (0, 1))) for f in (ours, plain)]
+    both = [
+        jax.jit(jax.value_and_grad(functools.partial(weighted, f), (0, 1)), compiler_options=compiled)
+        for f, compiled in ((ours, None), (plain, PLAINLY))
+    ]
     (value, grads), (expected, expected_grads) = (f(params, angles) for f in both)
     np.testing.assert_allclose(value, expected, rtol=1e-5, atol=1e-5)
     del expected_grads[0]["attention"]["key_bias"], grads[0]["attention"]["key_bias"]  # 0, and its rounding

@@ -21,6 +21,7 @@ from wt_jax.runtime import cluster, coordination, failure
 from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.history import KEYS
 
+pytestmark = pytest.mark.optimized
 REPOSITORY = Path(__file__).parents[2]
 # Slower machines than users have: a process may get no time for a minute.
 TRAIN = """
@@ -28,6 +29,12 @@ from wt_jax import train
 from wt_jax.runtime import cli, failure
 failure._HEARTBEAT_S, failure._JOIN_S = {heartbeat_s}, {join_s}
 cli.run(train.main)
+"""
+TRAIN_EACH = """
+import ast, sys
+from wt_jax import train
+for argv in map(ast.literal_eval, sys.argv[1:]):
+    assert train.main(argv) == 0
 """
 GONE = "another process of the run is gone, and this one ends too; the same command"
 
@@ -106,16 +113,27 @@ def argv_of(root, workdir, **overrides):
     return arguments(root, workdir, **{"train.epochs": 6, "optimizer.plateau_patience": 1, **overrides})
 
 
+LONG_EPOCH = {"train.windows_per_epoch": 4000, "train.epochs": 1}
+
+
 @pytest.fixture(scope="module")
-def alone(root, tmp_path_factory):
-    """The run of one process that several must equal."""
-    workdir = tmp_path_factory.mktemp("alone") / "run"
+def by_one_process(root, tmp_path_factory):
+    """Runs of one process, {name: workdir}: the whole one, its first half, and an epoch of 250 dispatches."""
+    overrides = {"whole": {}, "half": {"train.epochs": 3}, "long": LONG_EPOCH}
+    workdirs = {name: tmp_path_factory.mktemp("alone") / name for name in overrides}
+    argvs = [argv_of(root, workdirs[name], **overrides[name]) for name in overrides]
     done = subprocess.run(
-        [sys.executable, "-m", "wt_jax.train", *argv_of(root, workdir)], cwd=REPOSITORY, check=True,
+        [sys.executable, "-c", TRAIN_EACH, *map(repr, argvs)], cwd=REPOSITORY, check=True,
         capture_output=True, text=True, env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
     )  # fmt: skip
-    assert "done after 6 epochs" in done.stdout
-    return workdir
+    assert done.stdout.count("serving the best") == 3
+    return workdirs
+
+
+@pytest.fixture(scope="module")
+def alone(by_one_process):
+    """The run of one process that several must equal."""
+    return by_one_process["whole"]
 
 
 @pytest.mark.parametrize("n_devices", [1, 2])
@@ -134,28 +152,18 @@ def test_two_processes_equal_one(alone, root, tmp_path, n_devices):
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
 
 
-def test_a_checkpoint_moves_between_numbers_of_processes(alone, root, tmp_path):
+def test_a_checkpoint_moves_between_numbers_of_processes(by_one_process, alone, root, tmp_path):
     """Three epochs of one process, three of two; the other way round where a killed process is told of."""
-    for n_epochs, n_processes in ((3, 1), (6, 2)):
-        argv = argv_of(root, tmp_path / "run", **{"train.epochs": n_epochs})
-        for status, _, err in Processes(*[argv] * n_processes).end():
-            assert status == 0, err
+    shutil.copytree(by_one_process["half"], tmp_path / "run")
+    assert Checkpoints(tmp_path / "run").latest_step == 24
+    argv = argv_of(root, tmp_path / "run")
+    for status, _, err in Processes(argv, argv).end():
+        assert status == 0, err
     assert_close(tmp_path / "run", alone)
 
 
-LONG_EPOCH = {"train.windows_per_epoch": 2000, "train.epochs": 1, "train.steps_per_dispatch": 1}
-
-
-@pytest.fixture(scope="module")
-def long_epoch(root, tmp_path_factory):
-    """One epoch of 250 steps without a break."""
-    workdir = tmp_path_factory.mktemp("long") / "run"
-    assert Processes(argv_of(root, workdir, **LONG_EPOCH)).end()[0][0] == 0
-    return workdir
-
-
 @pytest.mark.parametrize("sent", [{1: signal.SIGTERM}, {0: signal.SIGINT, 1: signal.SIGTERM}])
-def test_a_signal_at_one_stops_all_at_the_same_step(long_epoch, root, tmp_path, sent):
+def test_a_signal_at_one_stops_all_at_the_same_step(by_one_process, root, tmp_path, sent):
     """And the same command goes on to what a run without a break gives."""
     argv = argv_of(root, tmp_path / "run", **LONG_EPOCH)
     processes = Processes(argv, argv, WT_JAX_LOG="debug")
@@ -167,10 +175,10 @@ def test_a_signal_at_one_stops_all_at_the_same_step(long_epoch, root, tmp_path, 
     (status, out, _), (other, nothing, err) = processes.end()
     assert status == other and status in {128 + number for number in sent.values()}, err
     step = int(re.search(r"SIG\w+: saved step (\d+)", out)[1])
-    assert 0 < step < 250 and nothing == ""
+    assert 0 < step < 500 and nothing == ""
     n_processes = 3 - len(sent)
     assert [status for status, *_ in Processes(*[argv] * n_processes).end()] == [0] * n_processes
-    assert_close(tmp_path / "run", long_epoch)
+    assert_close(tmp_path / "run", by_one_process["long"])
 
 
 @pytest.mark.parametrize("killed", [0, 1])

@@ -20,7 +20,7 @@ def counter() -> grain.DatasetIterator:
     return iter(grain.MapDataset.range(100).to_iter_dataset())
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def state(tiny_config):
     return init_state(tiny_config, DEVICES)
 

@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 
 from wt_jax.config import Loss
-from wt_jax.training.metrics import METRICS, Sums, area_under_roc, batch_sums, macro_f1, scores
+from wt_jax.training import metrics
+from wt_jax.training.metrics import METRICS, Sums, area_under_roc, macro_f1, scores
 
 C, T = 3, 10
+batch_sums = jax.jit(metrics.batch_sums)
 
 
 def random_batch(seed, n_windows):

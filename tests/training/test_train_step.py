@@ -1,23 +1,26 @@
 """The step: against plain arithmetic, in parts, on two devices, and restored on another number of them."""
 
 import os
-import subprocess
+import pickle
 import sys
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from step_runs import assert_close, options_with, random_firsts, random_sequences, run_steps
+from programs import run_python
+from runs import PLAINLY, compilations
+from step_runs import assert_close, make_dispatch, options_with, random_firsts, random_sequences, run_steps
 
 from wt_jax.models.tcn import draw_keys, make_model
 from wt_jax.training import train_step
 
+pytestmark = pytest.mark.optimized
+
 
 def test_a_step_is_what_the_formulas_say():
-    """One step, written out again with plain sums and optax.adamw."""
+    """One step, written out again with plain sums and optax.adamw, and compiled as plainly as XLA can."""
     options = options_with(**{"train.steps_per_dispatch": 1})
     sequences, firsts = random_sequences(), random_firsts(options)[0]
     firsts[3] = 210  # of unknown class
@@ -41,10 +44,14 @@ def test_a_step_is_what_the_formulas_say():
 
     assert 0 < known.sum() < 8
     params = jax.device_get(initial.params)
-    value, grads = jax.value_and_grad(loss)(params)
     decayed = jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
     optimizer = optax.adamw(5e-4, weight_decay=1e-4, mask=decayed)
-    expected = optax.apply_updates(params, optimizer.update(grads, optimizer.init(params), params)[0])
+
+    def plain_step(params):
+        value, grads = jax.value_and_grad(loss)(params)
+        return value, optax.apply_updates(params, optimizer.update(grads, optimizer.init(params), params)[0])
+
+    value, expected = jax.jit(plain_step, compiler_options=PLAINLY)(params)
     state, losses = run_steps(options, firsts=firsts[None])
     np.testing.assert_allclose(losses, [value], rtol=1e-5)
     assert_close(state.params, expected, 1e-5)
@@ -73,7 +80,7 @@ def test_several_steps_a_dispatch_are_the_same_steps():
     options, one = options_with(), options_with(**{"train.steps_per_dispatch": 1})
     together, losses = run_steps(options)
     devices = jax.devices()[:1]
-    dispatch, state = train_step.make_train_dispatch(one, devices), train_step.init_state(one, devices)
+    dispatch, state = make_dispatch(one), train_step.init_state(one, devices)
     sequences = train_step.put_sequences(random_sequences(), devices)
     for firsts, loss in zip(random_firsts(options), losses, strict=True):
         state, loss_alone = dispatch(state, sequences, firsts[None])
@@ -88,7 +95,7 @@ def test_the_seed_decides_everything():
 
 def test_the_step_only_takes_indices_from_the_host():
     options, devices = options_with(), jax.devices()[:1]
-    dispatch = train_step.make_train_dispatch(options, devices)
+    dispatch = make_dispatch(options)
     state, sequences = (
         train_step.init_state(options, devices),
         train_step.put_sequences(random_sequences(), devices),
@@ -99,19 +106,19 @@ def test_the_step_only_takes_indices_from_the_host():
     assert np.isfinite(losses).all()
 
 
-def test_a_step_is_compiled_once(capfd):
+def test_a_step_is_compiled_once():
     options, devices = options_with(), jax.devices()[:1]
     dispatch = train_step.make_train_dispatch(options, devices)
     state, sequences = (
         train_step.init_state(options, devices),
         train_step.put_sequences(random_sequences(), devices),
     )
-    with jax.log_compiles():
+    with compilations() as events:
         state, _ = dispatch(state, sequences, random_firsts(options))
-        capfd.readouterr()
+        n_first = len(events)
         for _ in range(3):
             state, _ = dispatch(train_step.reset_sums(state), sequences, random_firsts(options))
-    assert "Compiling" not in capfd.readouterr().err
+    assert n_first > 0 and events[n_first:] == []
 
 
 def test_bfloat16_learns_the_same_thing():
@@ -145,22 +152,15 @@ def test_a_batch_that_the_devices_do_not_divide(n_devices: int, accumulate: int)
 
 
 TWO_DEVICES = """
-import sys, tempfile
-sys.path.insert(0, "tests")
+import pickle, sys, tempfile
 import jax, numpy as np, grain
-from pathlib import Path
-from step_runs import *
+from step_runs import options_with, run_steps
 from wt_jax.training import train_step
 from wt_jax.training.checkpoints import Checkpoints, make_meta
 assert jax.device_count() == 2
-for overrides in ({}, {"train.accumulate": 2}):
-    options = options_with(**overrides)
-    (one, losses_one), (two, losses_two) = run_steps(options, 1), run_steps(options, 2)
-    assert_close(losses_one, losses_two)
-    assert_close(one.params, two.params)
-    assert_close(one.sums, two.sums)
+results = [run_steps(options_with(**{"train.accumulate": parts}), 2) for parts in (0, 4)]
 with tempfile.TemporaryDirectory() as folder:
-    both, alone = jax.devices(), jax.devices()[1:]
+    options, (two, _), both, alone = options_with(), results[0], jax.devices(), jax.devices()[1:]
     state = jax.device_put(two, train_step.replicated(both))
     batches = iter(grain.MapDataset.range(10).to_iter_dataset())
     checkpoints = Checkpoints(folder)
@@ -169,18 +169,20 @@ with tempfile.TemporaryDirectory() as folder:
     assert jax.tree.leaves(restored)[0].devices() == set(alone)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), two)
     checkpoints.close()
-print("two devices agree")
+with open(sys.argv[1], "wb") as file:
+    pickle.dump(results, file)
 """
 
 
-def test_two_devices_equal_one_and_a_checkpoint_moves_between_them():
-    environment = {
-        **os.environ,
-        "XLA_FLAGS": "--xla_force_host_platform_device_count=2",
-        "JAX_PLATFORMS": "cpu",
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", TWO_DEVICES], cwd=Path(__file__).parents[2], env=environment,
-        capture_output=True, text=True,
+def test_two_devices_equal_one_and_a_checkpoint_moves_between_them(tmp_path):
+    done = run_python(
+        TWO_DEVICES, tmp_path / "results", JAX_PLATFORMS="cpu", PYTHONPATH=os.pathsep.join(sys.path),
+        XLA_FLAGS="--xla_force_host_platform_device_count=2",
     )  # fmt: skip
-    assert "two devices agree" in done.stdout, done.stderr[-3000:]
+    assert done.returncode == 0, done.stderr[-3000:]
+    by_two = pickle.loads((tmp_path / "results").read_bytes())
+    for parts, (two, losses_two) in zip((0, 4), by_two, strict=True):
+        one, losses_one = run_steps(options_with(**{"train.accumulate": parts}))
+        assert_close(losses_one, losses_two)
+        assert_close(one.params, two.params)
+        assert_close(one.sums, two.sums)

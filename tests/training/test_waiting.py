@@ -42,7 +42,7 @@ def worse_each_time(run):
 
 
 def test_nothing_is_compiled_after_the_first_epoch(root, tmp_path):
-    overrides = {"optimizer.plateau_patience": 1, "train.epochs": 4, "train.average": 0.9}
+    overrides = {"optimizer.plateau_patience": 1, "train.epochs": 4, "train.average": 0.5}
     run = start_run(parse(arguments(root, tmp_path / "run", **overrides)))
     worse_each_time(run)
     with compilations() as events:
