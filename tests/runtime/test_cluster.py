@@ -113,12 +113,12 @@ def argv_of(root, workdir, **overrides):
     return arguments(root, workdir, **{"train.epochs": 6, "optimizer.plateau_patience": 1, **overrides})
 
 
-LONG_EPOCH = {"train.windows_per_epoch": 4000, "train.epochs": 1}
+LONG_EPOCH = {"train.windows_per_epoch": 2000, "train.epochs": 1}
 
 
 @pytest.fixture(scope="module")
 def by_one_process(root, tmp_path_factory):
-    """Runs of one process, {name: workdir}: the whole one, its first half, and an epoch of 250 dispatches."""
+    """Runs of one process, {name: workdir}: the whole one, its first half, and one epoch of 125 dispatches."""
     overrides = {"whole": {}, "half": {"train.epochs": 3}, "long": LONG_EPOCH}
     workdirs = {name: tmp_path_factory.mktemp("alone") / name for name in overrides}
     argvs = [argv_of(root, workdirs[name], **overrides[name]) for name in overrides]
@@ -175,7 +175,7 @@ def test_a_signal_at_one_stops_all_at_the_same_step(by_one_process, root, tmp_pa
     (status, out, _), (other, nothing, err) = processes.end()
     assert status == other and status in {128 + number for number in sent.values()}, err
     step = int(re.search(r"SIG\w+: saved step (\d+)", out)[1])
-    assert 0 < step < 500 and nothing == ""
+    assert 0 < step < 250 and nothing == ""
     n_processes = 3 - len(sent)
     assert [status for status, *_ in Processes(*[argv] * n_processes).end()] == [0] * n_processes
     assert_close(tmp_path / "run", by_one_process["long"])
