@@ -15,6 +15,7 @@ from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import N_ANGLES
 
 pytest_plugins = ["virtual_screen"]
+_LONGEST = ("test_cluster", "test_train", "test_train_step", "test_notebook")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # One compilation of each program for all tests: those of all workers, and the processes that they start.
@@ -31,6 +32,11 @@ def pytest_xdist_auto_num_workers(config):
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return min(cores or 1, 4)
+
+
+def pytest_collection_modifyitems(items):
+    """The files that take the longest first, so that no worker begins one of them when the others are done."""
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
 
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture
