@@ -35,7 +35,7 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_collection_modifyitems(items):
-    """The files that take the longest first, so that no worker begins one of them when the others are done."""
+    """The files that take the longest come first: no worker begins one when the others are done."""
     items.sort(key=lambda item: item.path.stem not in _LONGEST)
 
 

@@ -118,7 +118,7 @@ LONG_EPOCH = {"train.windows_per_epoch": 2000, "train.epochs": 1}
 
 @pytest.fixture(scope="module")
 def by_one_process(root, tmp_path_factory):
-    """Runs of one process, {name: workdir}: the whole one, its first half, and one epoch of 125 dispatches."""
+    """Runs of one process, {name: workdir}: the whole one, its first half, one epoch of 125 dispatches."""
     overrides = {"whole": {}, "half": {"train.epochs": 3}, "long": LONG_EPOCH}
     workdirs = {name: tmp_path_factory.mktemp("alone") / name for name in overrides}
     argvs = [argv_of(root, workdirs[name], **overrides[name]) for name in overrides]
