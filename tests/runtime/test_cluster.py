@@ -21,7 +21,6 @@ from wt_jax.runtime import cluster, coordination, failure
 from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.history import KEYS
 
-pytestmark = pytest.mark.optimized
 REPOSITORY = Path(__file__).parents[2]
 # Slower machines than users have: a process may get no time for a minute.
 TRAIN = """
@@ -136,6 +135,7 @@ def alone(by_one_process):
     return by_one_process["whole"]
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("n_devices", [1, 2])
 def test_two_processes_equal_one(alone, root, tmp_path, n_devices):
     argv = argv_of(root, tmp_path / "run")
