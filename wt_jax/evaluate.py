@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from wt_jax.inference.restore import RestoredModel, restore_model
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.callable_module import make_callable
-from wt_jax.runtime.files import written_beside
+from wt_jax.runtime.files import write_json
 from wt_jax.training.setup import explain_out_of_memory
 from wt_jax.training.validation import make_evaluation_of_each
 
@@ -61,8 +60,7 @@ class Evaluation:
         """
         path = Path(path)
         check_report_path(path)
-        with written_beside(path) as beside:
-            beside.write_text(json.dumps(self.report, indent=2, allow_nan=False) + "\n")
+        write_json(path, self.report)
         page = path.with_suffix(".html")
         write_html(page, self.report, self.results, self.timelines, self.counting, self.others)
         return page

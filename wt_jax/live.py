@@ -8,12 +8,12 @@ from pathlib import Path
 from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.live_session import KEYS, LiveSession, about_session
 from wt_jax.inference.predictor import Predictor
-from wt_jax.inference.results import headline, write_json
+from wt_jax.inference.results import headline
 from wt_jax.inference.streaming import warm_up
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli, jax_setup
-from wt_jax.runtime.files import is_writable
+from wt_jax.runtime.files import is_writable, write_json
 from wt_jax.video.live_feed import LiveFeed
 from wt_jax.video.reader import Video
 from wt_jax.video.window import Window, check_display

@@ -1,13 +1,12 @@
 """What predict and live write of a video: the JSON that docs/predict.md describes, a timeline, a video."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wt_jax.counting.prediction import Prediction
 from wt_jax.pose.landmarks import Landmarks, Provenance
-from wt_jax.runtime.files import written_beside
+from wt_jax.runtime.files import write_json, written_beside
 from wt_jax.visualization.overlay import annotate
 from wt_jax.visualization.plots import draw_prediction
 
@@ -48,12 +47,6 @@ def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
         size_px=(landmarks.width_px, landmarks.height_px),
         origin=landmarks.provenance,
     )
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes the document of a prediction, beside `path` first and then renamed."""
-    with written_beside(path) as beside:
-        beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def headline(prediction: Prediction) -> str:

@@ -1,13 +1,15 @@
 """Files on disk: written whole or not at all, by one process, and what a damaged .npz may raise."""
 
 import hashlib
+import json
 import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -38,6 +40,12 @@ def written_beside(path: Path | str) -> Iterator[Path]:
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes plain values as JSON, whole or not at all; raises ValueError for NaN and infinity."""
+    with written_beside(path) as beside:
+        beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 @contextmanager
