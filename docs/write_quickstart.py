@@ -12,9 +12,8 @@ from nbclient import NotebookClient
 NOTEBOOK = Path(__file__).with_name("quickstart.ipynb")
 
 
-def execute() -> nbformat.NotebookNode:
-    """The notebook with its outputs, and nothing of the machine that it ran on."""
-    notebook = nbformat.read(NOTEBOOK, as_version=4)
+def execute(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """It with its outputs, and nothing of the machine that it ran on."""
     kernel = notebook.metadata.kernelspec
     with tempfile.TemporaryDirectory() as folder:
         where = {"metadata": {"path": folder}}
@@ -27,4 +26,4 @@ def execute() -> nbformat.NotebookNode:
 
 
 if __name__ == "__main__":
-    nbformat.write(execute(), NOTEBOOK)
+    nbformat.write(execute(nbformat.read(NOTEBOOK, as_version=4)), NOTEBOOK)

@@ -1,6 +1,8 @@
 import atexit
 import os
 import shutil
+import signal
+import sys
 import tempfile
 
 import jax
@@ -15,15 +17,23 @@ from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import N_ANGLES
 
 pytest_plugins = ["virtual_screen"]
-_LONGEST = ("test_cluster", "test_train", "test_train_step", "test_notebook")
+_LONGEST = (
+    "test_train_processes",
+    "test_train",
+    "test_train_step",
+    "test_notebook",
+    "test_setup",
+    "test_api",
+)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # One compilation of each program for all tests: those of all workers, and the processes that they start.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="wt_jax-tests-")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and what is registered is done
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 def pytest_xdist_auto_num_workers(config):

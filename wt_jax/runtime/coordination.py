@@ -12,6 +12,7 @@ import jax
 from jax._src import distributed  # the key-value store has no public name (nor in multihost_utils)
 
 LONG_MS = 20 * 24 * 3600 * 1000  # whoever waits hears of a failure meanwhile
+_STORAGE_S = 10  # network storage may take its time
 
 _T = TypeVar("_T")
 _rounds = iter(range(sys.maxsize))
@@ -73,7 +74,7 @@ def check_shared(folder: Path) -> None:
     if is_first():
         (folder / name).touch()
     exchange("")
-    until = time.monotonic() + 10  # network storage may take its time
+    until = time.monotonic() + _STORAGE_S
     while not (seen := (folder / name).exists()) and time.monotonic() < until:
         time.sleep(0.2)
     exchange("")

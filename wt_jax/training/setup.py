@@ -141,25 +141,23 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
     data = _training_data(options, dataset, devices)
     if options.overwrite:
         coordination.first_then_others(lambda: delete_run(workdir))
-    run = TrainingRun(
-        options,
-        data,
-        Programs(
-            dispatch=make_train_dispatch(options, devices),
-            validate=make_evaluation(options, data.val_recordings, devices),
-            agree=agree,
-        ),
-        Checkpoints(workdir),
-        Progress(init_state(options, devices), 0, Monitor(learning_rate(options)), History()),
-    )
-    latest = run.checkpoints.latest_step
+    checkpoints = Checkpoints(workdir)
+    latest = checkpoints.latest_step
     coordination.check_same({"latest checkpoint": latest})
-    if latest is not None:
-        meta = run.checkpoints.meta(latest)
+    if latest is None:
+        progress = Progress(init_state(options, devices), 0, Monitor(learning_rate(options)), History())
+    else:
+        meta = checkpoints.meta(latest)
         check_resumable(meta, options, dataset.fingerprint, workdir)
-        state = run.checkpoints.restore(latest, state_template(options, devices), data.batches)
-        run.progress = Progress(state, latest, Monitor(**meta["monitor"]), History(meta["history"]))
-        print(f"resumed: {workdir}, step {latest}, {len(run.progress.history)} epochs done")
+        state = checkpoints.restore(latest, state_template(options, devices), data.batches)
+        progress = Progress(state, latest, Monitor(**meta["monitor"]), History(meta["history"]))
+        print(f"resumed: {workdir}, step {latest}, {len(progress.history)} epochs done")
+    programs = Programs(
+        dispatch=make_train_dispatch(options, devices),
+        validate=make_evaluation(options, data.val_recordings, devices),
+        agree=agree,
+    )
+    run = TrainingRun(options, data, programs, checkpoints, progress)
     print(summary(options))
     windows = data.windows
     print(

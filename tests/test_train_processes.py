@@ -1,0 +1,153 @@
+"""What several processes train is what one does alone, and they end together."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from processes import Processes
+from training_runs import REPOSITORY, TIMES, arguments, best_and_history, write_root
+
+from wt_jax.data.recordings import load_recording, save_recording
+from wt_jax.runtime import failure
+from wt_jax.training.checkpoints import Checkpoints
+from wt_jax.training.history import KEYS
+
+TRAIN_EACH = """
+import ast, sys
+from wt_jax import train
+for argv in map(ast.literal_eval, sys.argv[1:]):
+    assert train.main(argv) == 0
+"""
+GONE = "another process of the run is gone, and this one ends too; the same command"
+
+
+def assert_close(a, b):
+    """Parameters, losses and scores; binned and counted ones may differ by a window at a bin's edge."""
+    (params_a, history_a), (params_b, history_b) = best_and_history(a), best_and_history(b)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), params_a, params_b)
+    for key in set(KEYS) - TIMES:
+        np.testing.assert_allclose(history_a[key], history_b[key], rtol=1e-5, atol=1e-5, err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return write_root(tmp_path_factory.mktemp("root"))
+
+
+def argv_of(root, workdir, **overrides):
+    """Long enough for a plateau; dropout as in main.py."""
+    return arguments(root, workdir, **{"train.epochs": 6, "optimizer.plateau_patience": 1, **overrides})
+
+
+def train(*argvs):
+    """The exit status of each process."""
+    with Processes(*argvs) as processes:
+        return [status for status, *_ in processes.end()]
+
+
+LONG_EPOCH = {"train.windows_per_epoch": 1600, "train.epochs": 1}
+
+
+@pytest.fixture(scope="module")
+def by_one_process(root, tmp_path_factory):
+    """Runs of one process, {name: workdir}: the whole one, its first half, one epoch of 100 dispatches."""
+    overrides = {"whole": {}, "half": {"train.epochs": 3}, "long": LONG_EPOCH}
+    workdirs = {name: tmp_path_factory.mktemp("alone") / name for name in overrides}
+    argvs = [argv_of(root, workdirs[name], **overrides[name]) for name in overrides]
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN_EACH, *map(repr, argvs)], cwd=REPOSITORY, check=True,
+        capture_output=True, text=True, env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+    )  # fmt: skip
+    assert done.stdout.count("serving the best") == 3
+    return workdirs
+
+
+def test_two_processes_of_two_devices_equal_one(by_one_process, root, tmp_path):
+    """Of one device each: where a killed process is told of."""
+    argv = argv_of(root, tmp_path / "run")
+    flags = "--xla_force_host_platform_device_count=2"
+    with Processes(argv, argv, XLA_FLAGS=flags) as processes:
+        (status, out, err), other = processes.end()
+    assert status == 0, err
+    assert other[:2] == (0, "")  # only process 0 prints
+    assert "4 x cpu of 2 processes" in out and "epoch   6/6" in out
+    assert_close(tmp_path / "run", by_one_process["whole"])
+    step = max((tmp_path / "run" / "checkpoints").iterdir(), key=lambda path: int(path.name))
+    assert len(list((step / "batches").glob("process_*-of-2.json"))) == 2
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"checkpoints", "tensorboard", "training_history.npy", "training_curves.png", ".lock"}
+    assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
+
+
+def test_a_signal_at_one_stops_all_at_the_same_step(by_one_process, root, tmp_path):
+    """And the same command goes on to what a run without a break gives: stopped twice, ended by one alone."""
+    argv, steps = argv_of(root, tmp_path / "run", **LONG_EPOCH), [0]
+    for sent in ({1: signal.SIGTERM}, {0: signal.SIGINT, 1: signal.SIGTERM}):
+        with Processes(argv, argv, WT_JAX_LOG="debug") as processes:
+            next(line for line in processes.all[0].stderr if "losses" in line)
+            for i, number in sent.items():
+                processes.all[i].send_signal(number)
+            (status, out, _), (other, nothing, err) = processes.end()
+        assert status == other and status in {128 + number for number in sent.values()}, err
+        assert nothing == ""
+        steps.append(int(re.search(r"SIG\w+: saved step (\d+)", out)[1]))
+    assert 0 < steps[1] < steps[2] < 200
+    assert train(argv) == [0]
+    assert_close(tmp_path / "run", by_one_process["long"])
+
+
+@pytest.mark.parametrize(("killed", "epochs_of_one", "n_after"), [(0, 3, 1), (1, 0, 2)])
+def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(
+    by_one_process, root, tmp_path, killed, epochs_of_one, n_after
+):
+    """Three epochs by one process, some by two, the rest by one; or all of them by two."""
+    if epochs_of_one:
+        shutil.copytree(by_one_process["half"], tmp_path / "run")
+    argv = argv_of(root, tmp_path / "run")
+    with Processes(argv, argv, heartbeat_s=100) as processes:
+        processes.wait_for(f"epoch   {epochs_of_one + 1}/6")
+        processes.all[killed].kill()
+        status, _, err = processes.end()[1 - killed]
+    assert status == failure.LOST and GONE in err.splitlines()[-1] and "Traceback" not in err, err
+    assert 8 * (epochs_of_one + 1) <= Checkpoints(tmp_path / "run").latest_step < 48
+    assert train(*[argv] * n_after) == [0] * n_after
+    assert_close(tmp_path / "run", by_one_process["whole"])
+
+
+def test_an_error_of_one_ends_all_with_its_words(root, tmp_path):
+    argv, wrong = argv_of(root, tmp_path / "run"), argv_of("/nowhere", tmp_path / "run")
+    with Processes(argv, wrong, slurm=True) as processes:
+        (status, _, err), (other, _, words) = processes.end()
+    assert status == other == 2
+    assert words == "error: data root /nowhere: no such folder; expected landmarks/<class>/<video>.npz, " \
+        "see data/README.md\n"  # fmt: skip
+    assert err == words.replace("error: ", "error: process 1 of the run ended: ")
+
+
+def test_other_data_another_config_and_another_workdir_are_refused(root, tmp_path):
+    changed = Path(shutil.copytree(root, tmp_path / "changed"))
+    path = next(changed.rglob("train0.npz"))
+    recording = load_recording(path)
+    recording.angles_FxJ[:] *= 0.5
+    save_recording(path, recording)
+    argv = argv_of(root, tmp_path / "run")
+    for other, message in (
+        (
+            argv_of(changed, tmp_path / "run", seed=3),
+            "must be given the same: seed (process 0: 0, process 1: 3); the data's fingerprint (process 0: ",
+        ),
+        (argv_of(root, tmp_path / "own"), f"workdir={tmp_path}/own: does not hold what process 0 writes"),
+    ):
+        with Processes(argv, other) as processes:
+            ends = processes.end()
+        assert [status for status, *_ in ends] == [2, 2], ends
+        said = "".join(err for *_, err in ends)
+        assert message in said and "Traceback" not in said
+        assert not (tmp_path / "run" / "checkpoints").exists()
