@@ -1,4 +1,5 @@
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -26,6 +27,7 @@ _LONGEST = (
     "test_api",
 )
 jax.config.update("jax_numpy_rank_promotion", "raise")
+gc.set_threshold(200_000, 50, 100)  # tracing makes objects by the million: looking through them took a tenth
 
 # One compilation of each program for all tests: those of all workers, and the processes that they start.
 if "PYTEST_XDIST_WORKER" not in os.environ:
