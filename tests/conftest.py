@@ -37,6 +37,8 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
+
 
 def pytest_xdist_auto_num_workers(config):
     """One for each core, and four at most, for each compiles programs of its own; none for a file alone."""
