@@ -9,7 +9,8 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
-from wt_jax.training.checkpoints import Checkpoints, make_meta
+from wt_jax.training.checkpoint_meta import make_meta
+from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.train_step import init_state
 
 # Random parameters are sure of nothing, so everything counts: the tests compare, they do not judge.
@@ -30,14 +31,18 @@ ANGLES = tiny()
 POINTS = tiny(("angles", "orientation", "normalised"), 16, 3, overhang=0.4)  # like experiments/best.py
 
 
+ABOUT = {
+    "data": "nowhere", "fingerprint": "0123", "root": "", "recordings": "", "trained_on": [], "split": {},
+    "monitor": {"learning_rate": 1e-3}, "history": {"loss": [0.5]},
+}  # fmt: skip
+
+
 def save_run(workdir, options, counting=EVERYTHING, **meta):
     """A workdir with one checkpoint."""
     checkpoints = Checkpoints(workdir)
     state = init_state(options, jax.devices()[:1])
-    about = {"data": "nowhere", "fingerprint": "0123", "root": "", "recordings": "", "trained_on": []}
     batches = iter(grain.MapDataset.range(3).to_iter_dataset())
-    about |= {"monitor": {"learning_rate": 1e-3}, "history": {"loss": [0.5]}}
-    checkpoints.save(state, batches, make_meta(options, **about) | meta, 0.5)
+    checkpoints.save(state, batches, make_meta(options, **ABOUT) | meta, 0.5)
     if counting:
         checkpoints.save_counting(0, counting)
     checkpoints.close()

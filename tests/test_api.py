@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runs import ANGLES, save_run, walking
-from training_runs import REPOSITORY, assert_same_run, write_root
+from training_runs import REPOSITORY, assert_same_run, read_history, write_root
 
 import wt_jax
 from wt_jax import config
@@ -104,7 +104,7 @@ def test_a_callable_module_shows_the_function_and_stays_a_module(monkeypatch):
 
 
 def test_what_training_gives(trained):
-    history = np.load(trained.workdir / "training_history.npy", allow_pickle=True).item()
+    history = read_history(trained.workdir)
     np.testing.assert_equal(trained.history, history)
     best = int(np.argmin(history["val_segmentation_loss"]))
     assert (trained.epoch, trained.n_epochs, trained.step) == (best + 1, 4, 32)

@@ -13,6 +13,7 @@ from wt_jax import config, evaluate, train
 from wt_jax.counting.decoding import Counting
 from wt_jax.data.recordings import load_recordings, save_recording
 from wt_jax.training.checkpoints import open_served
+from wt_jax.training.step_folder import StepFolder
 from wt_jax.training.train_step import init_state
 from wt_jax.training.validation import make_evaluation, make_evaluation_of_each
 
@@ -114,17 +115,16 @@ def test_evaluation_reads_timelines_as_the_checkpoint_says(run):
     """Thresholds that find nothing, kept in the checkpoint, are obeyed on every split, and stay."""
     root, workdir = run
     checkpoints, step = open_served(workdir)
-    before = checkpoints.counting(step)
+    folder, before = StepFolder(checkpoints.folder / str(step)), checkpoints.counting(step)
     try:
-        checkpoints.save_counting(step, Counting(peak_height=2.0))
+        folder.save_counting(Counting(peak_height=1.0))
         for split in ("val", "test"):
             found = evaluate.evaluate(workdir, str(root), "", split)
-            assert found.counting == Counting(peak_height=2.0)
+            assert found.counting == Counting(peak_height=1.0)
             assert all(one.n_class_given == 0 for one in found.results)
-        assert checkpoints.counting(step) == Counting(peak_height=2.0)
+        assert checkpoints.counting(step) == Counting(peak_height=1.0)
     finally:
-        checkpoints.save_counting(step, before or Counting())
-        checkpoints.close()
+        folder.save_counting(before or Counting())
 
 
 def test_a_split_that_was_trained_on_is_refused(run, tmp_path):

@@ -11,13 +11,13 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from training_runs import REPOSITORY, arguments, assert_same_run, best_and_history, write_root
+from training_runs import REPOSITORY, arguments, assert_same_run, best_and_history, read_history, write_root
 
 from wt_jax import evaluate, train
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.runtime import cli
 from wt_jax.runtime.config_flags import parse
-from wt_jax.training.checkpoints import Checkpoints, open_served
+from wt_jax.training.checkpoints import CheckpointReader, open_served
 from wt_jax.training.history import KEYS
 from wt_jax.training.metrics import Sums
 from wt_jax.training.setup import start_run
@@ -57,7 +57,8 @@ def whole_run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_a_run_leaves(whole_run: Path, root: Path):
-    history = np.load(whole_run / "training_history.npy", allow_pickle=True).item()
+    history = read_history(whole_run)
+    np.testing.assert_equal(history, np.load(whole_run / "training_history.npy", allow_pickle=True).item())
     assert set(history) == set(KEYS)
     assert all(len(values) == 4 for values in history.values())
     assert (whole_run / "training_curves.png").read_bytes().startswith(b"\x89PNG")
@@ -70,7 +71,6 @@ def test_what_a_run_leaves(whole_run: Path, root: Path):
     assert meta["split"]["push-ups/val0"] == "val"
     assert len(meta["angles"]) == 25
     assert meta["frame_rate_hz"] == 30.0
-    checkpoints.close()
 
 
 def test_two_epochs_and_two_more_equal_four(whole_run: Path, root: Path, tmp_path: Path, capsys):
@@ -102,10 +102,9 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
     output = process.stdout.read()
     assert process.wait() == status
     assert f"{sent.name}: saved step" in output
-    checkpoints = Checkpoints(tmp_path / "run")
+    checkpoints = CheckpointReader(tmp_path / "run")
     assert 0 < checkpoints.latest_step < 125_000
     assert checkpoints.best_step is None  # nothing was validated yet
-    checkpoints.close()
 
 
 @pytest.mark.parametrize("n_dispatches", [1, 3, 4, 5, 8])
@@ -138,7 +137,7 @@ def test_another_config_is_refused(whole_run: Path, root: Path, tmp_path: Path):
     more_people = write_root(tmp_path / "more", n_people=3)
     with pytest.raises(ValueError, match="recordings added, removed, changed"):
         train.main(arguments(more_people, whole_run))
-    assert Checkpoints(whole_run).latest_step == 32  # nothing was lost
+    assert CheckpointReader(whole_run).latest_step == 32  # nothing was lost
 
 
 def test_overwrite_starts_over(root: Path, tmp_path: Path, capsys):
@@ -153,7 +152,7 @@ def test_overwrite_starts_over(root: Path, tmp_path: Path, capsys):
 def test_overwrite_deletes_nothing_when_the_data_is_bad(whole_run: Path):
     with pytest.raises(ValueError, match="no such folder"):
         train.main(arguments(Path("/nowhere"), whole_run, overwrite=True))
-    assert Checkpoints(whole_run).latest_step == 32
+    assert CheckpointReader(whole_run).latest_step == 32
 
 
 def test_two_runs_in_one_folder_are_refused(root: Path, tmp_path: Path):
@@ -229,7 +228,7 @@ def test_early_stop(root: Path, tmp_path: Path, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "early stop after epoch 5: serving the best, epoch 2; validation segmentation loss 0.4000;" in said
     assert "warning: 2 validation recordings with repetitions, 5 are needed to choose thresholds by: " in said
-    assert len(np.load(tmp_path / "run" / "training_history.npy", allow_pickle=True).item()["loss"]) == 5
+    assert len(read_history(tmp_path / "run")["loss"]) == 5
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good(root: Path, tmp_path: Path):
@@ -306,7 +305,7 @@ def test_evaluate_gives_the_last_validation(whole_run: Path, tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     evaluate.main(["--checkpoint", str(whole_run), "--split", "val", "--output", "report.json"])
     values = json.loads((tmp_path / "report.json").read_text())
-    history = np.load(whole_run / "training_history.npy", allow_pickle=True).item()
+    history = read_history(whole_run)
     best = int(np.argmin(history["val_segmentation_loss"]))
     for name in ("loss", "recall", "auc"):
         value = history[f"val_segmentation_{name}"][best]

@@ -8,16 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import jax
-import numpy as np
 import pytest
 from processes import Processes
-from training_runs import REPOSITORY, TIMES, arguments, best_and_history, write_root
+from training_runs import REPOSITORY, arguments, assert_close, write_root
 
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.runtime import failure
-from wt_jax.training.checkpoints import Checkpoints
-from wt_jax.training.history import KEYS
+from wt_jax.training.checkpoints import CheckpointReader
 
 TRAIN_EACH = """
 import ast, sys
@@ -26,14 +23,6 @@ for argv in map(ast.literal_eval, sys.argv[1:]):
     assert train.main(argv) == 0
 """
 GONE = "another process of the run is gone, and this one ends too; the same command"
-
-
-def assert_close(a, b):
-    """Parameters, losses and scores; binned and counted ones may differ by a window at a bin's edge."""
-    (params_a, history_a), (params_b, history_b) = best_and_history(a), best_and_history(b)
-    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), params_a, params_b)
-    for key in set(KEYS) - TIMES:
-        np.testing.assert_allclose(history_a[key], history_b[key], rtol=1e-5, atol=1e-5, err_msg=key)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +71,10 @@ def test_two_processes_of_two_devices_equal_one(by_one_process, root, tmp_path):
     step = max((tmp_path / "run" / "checkpoints").iterdir(), key=lambda path: int(path.name))
     assert len(list((step / "batches").glob("process_*-of-2.json"))) == 2
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"checkpoints", "tensorboard", "training_history.npy", "training_curves.png", ".lock"}
+    assert names == {
+        "checkpoints", "tensorboard", "training_history.json", "training_history.npy", "training_curves.png",
+        ".lock",
+    }  # fmt: skip
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
 
 
@@ -116,7 +108,7 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(
         processes.all[killed].kill()
         status, _, err = processes.end()[1 - killed]
     assert status == failure.LOST and GONE in err.splitlines()[-1] and "Traceback" not in err, err
-    assert 8 * (epochs_of_one + 1) <= Checkpoints(tmp_path / "run").latest_step < 48
+    assert 8 * (epochs_of_one + 1) <= CheckpointReader(tmp_path / "run").latest_step < 48
     assert train(*[argv] * n_after) == [0] * n_after
     assert_close(tmp_path / "run", by_one_process["whole"])
 

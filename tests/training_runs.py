@@ -1,5 +1,7 @@
 """Small training runs: their data, their command lines, and how two of them are compared."""
 
+import json
+import math
 from pathlib import Path
 
 import jax
@@ -7,7 +9,7 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.data.recordings import Recording, save_recording
-from wt_jax.training.checkpoints import Checkpoints
+from wt_jax.training.checkpoints import CheckpointReader
 from wt_jax.training.history import KEYS
 from wt_jax.training.train_step import state_template
 
@@ -52,12 +54,16 @@ def arguments(root: Path, workdir: Path, **overrides: object) -> list[str]:
 
 
 def best_and_history(workdir: Path) -> tuple[dict, dict]:
-    checkpoints = Checkpoints(workdir)
+    checkpoints = CheckpointReader(workdir)
     step = checkpoints.latest_step
     options = config.unflatten(checkpoints.meta(step)["config"])
     params = checkpoints.restore(step, state_template(options, jax.devices()[:1])).params
-    checkpoints.close()
-    return jax.device_get(params), np.load(workdir / "training_history.npy", allow_pickle=True).item()
+    return jax.device_get(params), read_history(workdir)
+
+
+def read_history(workdir: Path) -> dict[str, list[float]]:
+    values = json.loads((workdir / "training_history.json").read_text())
+    return {key: [math.nan if value is None else value for value in values[key]] for key in values}
 
 
 def assert_same_run(a: Path, b: Path) -> None:
@@ -65,3 +71,11 @@ def assert_same_run(a: Path, b: Path) -> None:
     jax.tree.map(np.testing.assert_array_equal, params_a, params_b)
     for key in set(KEYS) - TIMES:
         np.testing.assert_array_equal(history_a[key], history_b[key], err_msg=key)
+
+
+def assert_close(a: Path, b: Path) -> None:
+    """Parameters, losses and scores; binned and counted ones may differ by a window at a bin's edge."""
+    (params_a, history_a), (params_b, history_b) = best_and_history(a), best_and_history(b)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-5), params_a, params_b)
+    for key in set(KEYS) - TIMES:
+        np.testing.assert_allclose(history_a[key], history_b[key], rtol=1e-5, atol=1e-5, err_msg=key)

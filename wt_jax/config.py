@@ -223,6 +223,10 @@ class Config(Section):
     workdir: str = option("checkpoints/main", FOLDER, "where checkpoints and history go", is_place=True)
     seed: int = option(0, _SEED, "of all random numbers")
     overwrite: bool = option(False, ANY, "delete what workdir holds and start over", may_change=True)
+    strict_resume: bool = option(
+        False, ANY, "stop where a checkpoint is damaged; False goes on from the newest that is whole",
+        may_change=True,
+    )  # fmt: skip
     data: Data = dataclasses.field(default_factory=Data)
     labels: Labels = dataclasses.field(default_factory=Labels)
     augment: Augment = dataclasses.field(default_factory=Augment)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -72,24 +73,34 @@ def test_nothing_to_choose_by(make_recording):
     assert calibrate([], []) is None
 
 
-def test_kept_in_the_checkpoint(tmp_path):
-    from wt_jax.training.checkpoints import Checkpoints
+BAD_COUNTING = [
+    {"peak_height": "0.3"}, {"peak_height": math.nan}, {"min_distance_frames": -5}, {"peak_height": True},
+    {"smoothing_frames": 1e9}, {"min_segment_frames": 90.0}, {"class_threshold": None},
+]  # fmt: skip
 
-    checkpoints = Checkpoints(tmp_path)
-    (checkpoints.folder / "7").mkdir(parents=True)
-    assert checkpoints.counting(7) is None
+
+def test_kept_in_the_checkpoint(tmp_path):
+    from wt_jax.training.step_folder import StepFolder
+
+    folder = StepFolder(tmp_path / "7")
+    assert folder.counting() is None
     counting = Counting(peak_height=0.3, min_distance_frames=24)
-    checkpoints.save_counting(7, counting)
-    assert checkpoints.counting(7) == counting
-    path = checkpoints.folder / "7" / "counting.json"
+    folder.save_counting(counting)
+    assert folder.counting() == counting
+    path = tmp_path / "7" / "counting.json"
     values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"peak_height": 0.4}))
+    with pytest.raises(ValueError, match=r"counting\.json: damaged \(not as it was written"):
+        folder.counting()
+    del values["sha256"]  # as older versions wrote it
+    path.write_text(json.dumps(values))
+    assert folder.counting() == counting
     path.write_text(json.dumps(values | {"frame_rate_hz": 10.0}))
     with pytest.raises(
         ValueError, match=r"chosen at 10\.0 frames a second, this wt_jax reads timelines at 30"
     ):
-        checkpoints.counting(7)
-    for text in ("{", "[]", json.dumps(values | {"unknown": 1})):
+        folder.counting()
+    for text in ("{", "[]", *(json.dumps(values | bad) for bad in ({"unknown": 1}, *BAD_COUNTING))):
         path.write_text(text)
         with pytest.raises(ValueError, match=r"counting\.json: damaged"):
-            checkpoints.counting(7)
-    checkpoints.close()
+            folder.counting()

@@ -16,7 +16,7 @@ from wt_jax.inference.sliding_window import Frames, make_timelines
 from wt_jax.pose.extraction import extract
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import NO_EXERCISE
-from wt_jax.training.checkpoints import make_meta
+from wt_jax.training.checkpoint_meta import make_meta
 from wt_jax.video.reader import Video
 
 NAMES = {"angles": ANGLES, "points": POINTS}
@@ -197,7 +197,7 @@ def test_what_is_no_checkpoint(tmp_path):
     for path in (tmp_path / "damaged" / "checkpoints" / "0" / "state").rglob("*"):
         if path.is_file():
             path.write_bytes(b"")
-    with pytest.raises(ValueError, match="damaged, or not a checkpoint of this model"):
+    with pytest.raises(ValueError, match="_METADATA: not as it was written"):
         Predictor.restore(tmp_path / "damaged")
 
 

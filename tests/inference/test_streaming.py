@@ -153,7 +153,7 @@ def test_it_is_as_undecided_as_predict_of_the_frames_so_far(predictor, monkeypat
     monkeypatch.setattr(stream_module, "_KEPT_FRAMES", 200)
     monkeypatch.setattr(stream_module, "_CONTEXT_FRAMES", 300)
     monkeypatch.setattr(stream_module, "_MOST_FRAMES", 600)
-    monkeypatch.setattr(predictor, "counting", dataclasses.replace(EVERYTHING, class_threshold=2.0))
+    monkeypatch.setattr(predictor, "counting", dataclasses.replace(EVERYTHING, class_threshold=1.0))
     landmarks = Landmarks(with_gaps(walking(1500), (0, 200), (700, 800)), 30.0, 320, 240)
     stream = Stream(predictor, 320, 240)
     states = push_all(stream, landmarks)

@@ -2,15 +2,19 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import grain
 import jax
 import numpy as np
 import pytest
+from runs import ABOUT
 
 from wt_jax import config
-from wt_jax.training.checkpoints import Checkpoints, check_resumable, delete_run, make_meta, open_served
+from wt_jax.training.checkpoint_meta import check_resumable, make_meta
+from wt_jax.training.checkpoints import CheckpointReader, Checkpoints, delete_run, open_served
+from wt_jax.training.step_folder import StepFolder
 from wt_jax.training.train_step import init_state, state_template
 
 DEVICES = jax.devices()[:1]
@@ -27,7 +31,7 @@ def state(tiny_config):
 
 def save(checkpoints, options, state, step, loss, batches=None, **meta):
     state = state.replace(step=state.step + np.int32(step))
-    checkpoints.save(state, batches or counter(), make_meta(options, **meta), loss)
+    checkpoints.save(state, batches or counter(), make_meta(options, **ABOUT | meta), loss)
 
 
 def test_the_best_and_the_latest_are_kept(tmp_path, tiny_config, state):
@@ -49,14 +53,15 @@ def test_state_iterator_and_meta_come_back(tmp_path, tiny_config, state):
     checkpoints, batches = Checkpoints(tmp_path), counter()
     drawn = [next(batches) for _ in range(3)]
     assert drawn == [0, 1, 2]
-    save(checkpoints, tiny_config, state, 5, 1 / 3, batches, monitor={"best": math.inf, "x": 0.1})
+    monitor = {"learning_rate": 0.1, "best": math.inf}
+    save(checkpoints, tiny_config, state, 6, 1 / 3, batches, monitor=monitor)
     other = counter()
-    restored = checkpoints.restore(5, state_template(tiny_config, DEVICES), other)
+    restored = checkpoints.restore(6, state_template(tiny_config, DEVICES), other)
     assert next(other) == 3
-    assert int(restored.step) == 5
+    assert int(restored.step) == 6
     jax.tree.map(np.testing.assert_array_equal, restored.params, state.params)
-    meta = checkpoints.meta(5)
-    assert meta["monitor"] == {"best": math.inf, "x": 0.1}
+    meta = checkpoints.meta(6)
+    assert meta["monitor"] == monitor
     assert config.unflatten(meta["config"]) == tiny_config
     checkpoints.close()
 
@@ -86,17 +91,123 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path, tiny_config, state):
     checkpoints.close()
 
 
-def test_a_damaged_checkpoint_is_refused(tmp_path, tiny_config, state):
+def test_a_damaged_latest_is_moved_aside_and_the_one_before_taken_up(tmp_path, tiny_config, state, capsys):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.5)
+    save(checkpoints, tiny_config, state, 6, None)
+    checkpoints.close()
+    damaged = tmp_path / "checkpoints" / "6" / "state" / "_METADATA"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"_METADATA: not as .*strict_resume=False goes on from step 4"):
+        Checkpoints(tmp_path, strict=True)
+    capsys.readouterr()
+    again = Checkpoints(tmp_path)
+    assert (again.latest_step, again.best_step) == (4, 4)
+    where = tmp_path / "checkpoints" / "damaged" / "6"
+    said = capsys.readouterr().out
+    assert said == (
+        f"warning: {damaged}: not as it was written (SHA-256 differs): the checkpoint of step 6 is skipped, "
+        f"and moved to {where}\n"
+    )
+    assert (where / "state").is_dir()
+    save(again, tiny_config, state, 6, None)
+    again.close()
+    damaged.unlink()
+    again = Checkpoints(tmp_path)
+    assert (tmp_path / "checkpoints" / "damaged" / "6-2").is_dir() and again.latest_step == 4
+    again.close()
+
+
+def test_where_nothing_whole_is_left_nothing_is_moved(tmp_path, tiny_config, state):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, tiny_config, state, 4, 0.5)
     checkpoints.close()
-    for path in (tmp_path / "checkpoints" / "4" / "state").rglob("*"):
-        if path.is_file() and path.stat().st_size > 1000:
-            path.write_bytes(path.read_bytes()[:100])
-    again = Checkpoints(tmp_path)
-    with pytest.raises(ValueError, match="checkpoints/4: damaged"):
-        again.restore(4, state_template(tiny_config, DEVICES))
-    again.close()
+    (tmp_path / "checkpoints" / "4" / "meta" / "metadata").write_text("{}")
+    with pytest.raises(ValueError, match=r"4/meta/metadata: not .*no whole checkpoint .*overwrite=True"):
+        Checkpoints(tmp_path)
+    assert (tmp_path / "checkpoints" / "4").is_dir()
+
+
+def test_reading_changes_nothing_that_the_run_is_writing(tmp_path, tiny_config, state):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.5)
+    being_written = tmp_path / "checkpoints" / "9999.orbax-checkpoint-tmp"
+    being_written.mkdir()
+    (tmp_path / "checkpoints" / "deleted" / "2").mkdir(parents=True)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+    reader, step = open_served(tmp_path)
+    assert reader.steps() == [4] and reader.check(step)
+    reader.meta(step), reader.counting(step), reader.restore(step, state_template(tiny_config, DEVICES))
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    checkpoints.close()
+    Checkpoints(tmp_path).close()  # the run itself cleans up
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["4"]
+
+
+def test_a_step_that_is_deleted_goes_in_one_move(tmp_path, tiny_config, state, monkeypatch):
+    """So that no reader, and no resume after a kill, finds a half of it."""
+    checkpoints = Checkpoints(tmp_path)
+    monkeypatch.setattr("shutil.rmtree", lambda path, **_: None)
+    for step, loss in ((2, 0.5), (4, 0.4)):
+        save(checkpoints, tiny_config, state, step, loss)
+    assert checkpoints.steps() == [4]
+    assert StepFolder(tmp_path / "checkpoints" / "deleted" / "2").check()
+    checkpoints.close()
+
+
+def test_a_best_whose_loss_is_lost_is_passed_over_with_a_word(tmp_path, tiny_config, state, capsys):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.3)
+    save(checkpoints, tiny_config, state, 6, 0.5)
+    checkpoints.close()
+    best = tmp_path / "checkpoints" / "4"
+    (best / "metrics" / "metrics").unlink()
+    reader, step = open_served(tmp_path)
+    assert step == 4  # the digest knows
+    with pytest.raises(ValueError, match=r"4/metrics/metrics: missing"):
+        reader.check(step)
+    (best / "digest.json").unlink()  # as an older version would have left it
+    assert open_served(tmp_path)[1] == 6
+    assert "4/metrics/metrics: cannot be read (No such file" in capsys.readouterr().err
+
+
+def test_a_damaged_latest_does_not_stop_a_whole_best(tmp_path, tiny_config, state):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.3)
+    save(checkpoints, tiny_config, state, 6, 0.5)
+    checkpoints.close()
+    for path in list((tmp_path / "checkpoints" / "6").rglob("*")):
+        if path.is_file():
+            path.write_bytes(b"\0")
+    reader, step = open_served(tmp_path)
+    assert step == 4 and reader.check(step)
+    reader.restore(step, state_template(tiny_config, DEVICES))
+
+
+def test_a_state_or_a_position_of_another_step_is_refused(tmp_path, tiny_config, state):
+    """Where there is no digest to tell it."""
+    checkpoints = Checkpoints(tmp_path)
+    for step in (4, 6):
+        batches = counter()
+        for _ in range(step // tiny_config.train.steps_per_dispatch):
+            next(batches)
+        save(checkpoints, tiny_config, state, step, 10 - step, batches)
+        (tmp_path / "checkpoints" / str(step) / "digest.json").unlink()
+        (tmp_path / "checkpoints" / str(step)).rename(tmp_path / str(step))
+    checkpoints.close()
+    template = state_template(tiny_config, DEVICES)
+    for part, message in (
+        ("state", "holds the state of step 4"),
+        ("batches", "stands at .*not where step 6"),
+    ):
+        mixed = tmp_path / part
+        shutil.copytree(tmp_path / "6", mixed / "checkpoints" / "6")
+        shutil.rmtree(mixed / "checkpoints" / "6" / part)
+        shutil.copytree(tmp_path / "4" / part, mixed / "checkpoints" / "6" / part)
+        reader = CheckpointReader(mixed)
+        assert not reader.check(6)
+        with pytest.raises(ValueError, match=message):
+            reader.restore(6, template, counter())
 
 
 @pytest.mark.parametrize(

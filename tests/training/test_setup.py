@@ -67,7 +67,6 @@ def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
         checkpoints, step = open_served(tmp_path / select)
         assert step == (checkpoints.best_step if select == "best" else 6 * 8)
         served[select] = step
-        checkpoints.close()
     assert served["best"] < served["last"]
     said = capsys.readouterr().out
     assert "\ndone after 6 epochs: serving the last, epoch 6; validation segmentation loss" in said

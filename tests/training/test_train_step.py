@@ -156,7 +156,8 @@ import pickle, sys, tempfile
 import jax, numpy as np, grain
 from step_runs import options_with, run_steps
 from wt_jax.training import train_step
-from wt_jax.training.checkpoints import Checkpoints, make_meta
+from wt_jax.training.checkpoint_meta import make_meta
+from wt_jax.training.checkpoints import Checkpoints
 assert jax.device_count() == 2
 results = [run_steps(options_with(**{"train.accumulate": parts}), 2) for parts in (0, 4)]
 with tempfile.TemporaryDirectory() as folder:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from runs import compilations
-from training_runs import arguments, write_root
+from training_runs import arguments, read_history, write_root
 
 from wt_jax import train
 from wt_jax.runtime import cli
@@ -62,7 +62,7 @@ def test_an_epoch_says_where_its_time_went(root, tmp_path, capsys):
     run.checkpoints.close()
     line = capsys.readouterr().out.splitlines()[-1]
     for key in ("validation_seconds", "checkpoint_seconds"):
-        kept = np.load(tmp_path / "run" / "training_history.npy", allow_pickle=True).item()[key]
+        kept = read_history(tmp_path / "run")[key]
         assert kept == run.progress.history.values[key] == [epoch[key] for epoch in board.epochs]
         assert min(kept) > 0
     last = board.epochs[-1]

@@ -4,7 +4,7 @@ Letters: F frames of a recording at 30 a second, C classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -14,11 +14,19 @@ from wt_jax.skeleton import NO_EXERCISE
 
 LOWEST_HEIGHT = 0.01  # of a candidate: precision-recall curves see them down to here
 SMOOTHING_ENDS = 3.0  # standard deviations from its middle: what bounds the delay of a stream
+_RANGES = {
+    "peak_height": (0, 1), "relative_height": (0, 1), "min_distance_frames": (0, 3600),
+    "smoothing_frames": (0, 300), "class_threshold": (0, 1), "class_smoothing_frames": (0, 3600),
+    "min_segment_frames": (0, 36000),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Counting:
-    """How a timeline is read. Chosen on validation, kept in the checkpoint (`inference.calibration`)."""
+    """How a timeline is read. Chosen on validation, kept in the checkpoint (`inference.calibration`).
+
+    Raises ValueError naming a value out of range.
+    """
 
     peak_height: float = 0.05  # least smoothed signal at a start, in any recording
     relative_height: float = 0.5  # ... and in this one, as a share of its tall peaks: faint signals count too
@@ -27,6 +35,14 @@ class Counting:
     class_threshold: float = 0.5  # least smoothed probability of an exercise, else it is no exercise
     class_smoothing_frames: float = 60.0  # standard deviation of the Gaussian over class probabilities
     min_segment_frames: int = 90  # a shorter stretch of one class joins its longer neighbour
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value, (low, high) = getattr(self, field.name), _RANGES[field.name]
+            kind = "whole number" if field.type is int else "number"
+            is_kind = isinstance(value, int | np.integer) or (kind == "number" and isinstance(value, float))
+            if isinstance(value, bool) or not is_kind or not low <= value <= high:
+                raise ValueError(f"{field.name}={value!r}: must be a {kind} from {low} to {high}")
 
 
 @dataclass(frozen=True, eq=False)

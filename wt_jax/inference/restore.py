@@ -11,8 +11,9 @@ import jax
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.inference.calibration import FEWEST, REMEDY
-from wt_jax.training.checkpoints import Checkpoints, open_served
+from wt_jax.training.checkpoints import CheckpointReader, open_served
 from wt_jax.training.optimizer import Monitor
+from wt_jax.training.step_folder import DamagedError
 from wt_jax.training.train_step import state_template
 
 
@@ -20,7 +21,7 @@ from wt_jax.training.train_step import state_template
 class RestoredModel:
     """`chosen` are the thresholds kept in the checkpoint, None where none were chosen for it.
 
-    `remark` then says so, why, and what to do; "" otherwise.
+    `remark` then says so, why, and what to do, and that nothing tells whether it is as it was written; or "".
     """
 
     step: int
@@ -48,21 +49,37 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
     computes.
     """
     checkpoints, step = open_served(folder)
-    try:
-        meta, counting = checkpoints.meta(step), checkpoints.counting(step)
-        options = config.unflatten(meta["config"])
-        state = checkpoints.restore(step, state_template(options, devices))
-        remark = "" if counting else f"no thresholds were chosen, the defaults are used: {_why(checkpoints)}"
-        return RestoredModel(step, options, state.eval_params, counting, meta, remark)
-    finally:
-        checkpoints.close()
+    while True:
+        try:
+            return _restore(checkpoints, step, devices)
+        except DamagedError as error:
+            if step in checkpoints.steps():
+                raise DamagedError(
+                    f"{error}; bring it back from a copy, or serve the next best: move this one away from "
+                    f"{checkpoints.folder}"
+                ) from error
+        checkpoints, step = open_served(folder)  # the run that is writing there has deleted that one
 
 
-def _why(checkpoints: Checkpoints) -> str:
+def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Device]) -> RestoredModel:
+    is_checked = checkpoints.check(step)
+    meta, counting = checkpoints.meta(step), checkpoints.counting(step)
+    options = config.unflatten(meta["config"])
+    state = checkpoints.restore(step, state_template(options, devices))
+    remarks = [] if is_checked else ["holds no digest (a run of an older wt_jax): taken unchecked"]
+    if not counting:
+        remarks.append(f"no thresholds were chosen, the defaults are used: {_why(checkpoints)}")
+    return RestoredModel(step, options, state.eval_params, counting, meta, "; ".join(remarks))
+
+
+def _why(checkpoints: CheckpointReader) -> str:
     """Why no thresholds were chosen: the newest checkpoint tells whether training came to its end."""
     latest = checkpoints.latest_step
     assert latest is not None
-    meta = checkpoints.meta(latest)
+    try:
+        meta = checkpoints.meta(latest)
+    except DamagedError as error:
+        return f"its newest checkpoint cannot tell why ({error})"
     train = config.unflatten(meta["config"]).train
     n_epochs = len(meta["history"]["loss"])
     if Monitor(**meta["monitor"]).is_over(n_epochs, train):

@@ -25,12 +25,15 @@ UNREADABLE = (
     zlib.error,
 )
 
+_SEAL = "sha256"
+
 
 @contextmanager
 def written_beside(path: Path | str) -> Iterator[Path]:
     """Yields a hidden file beside `path`, of the same suffix, that takes its name once written.
 
-    Makes the folder. Where the block raises, `path` is left as it was and the other file is removed.
+    Makes the folder. Where the block raises, `path` is left as it was and the other file is removed; an
+    OSError that names no file (a full disk) then names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,6 +41,10 @@ def written_beside(path: Path | str) -> Iterator[Path]:
     try:
         yield beside
         os.replace(beside, path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            error.filename = str(path)
+        raise
     finally:
         beside.unlink(missing_ok=True)
 
@@ -46,6 +53,40 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes plain values as JSON, whole or not at all; raises ValueError for NaN and infinity."""
     with written_beside(path) as beside:
         beside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds. Raises ValueError that names it where it is missing, or none."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, RecursionError) as error:  # RecursionError: nested a thousand deep
+        raise ValueError(f"{path}: not JSON ({error})") from None
+
+
+def write_sealed(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes plain values as JSON with the SHA-256 of them beside, whole or not at all."""
+    write_json(path, {**content, _SEAL: _seal(content)})
+
+
+def read_sealed(path: Path, may_lack: bool = False) -> dict[str, Any]:
+    """What `write_sealed` wrote. Raises ValueError that names the file where it is another one by now.
+
+    With `may_lack` one without a seal, of an older wt_jax, is taken as it is.
+    """
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: holds {type(content).__name__}, not an object")
+    if may_lack and _SEAL not in content:
+        return content
+    if content.pop(_SEAL, None) != _seal(content):
+        raise ValueError(f"{path}: not as it was written (SHA-256 differs)")
+    return content
+
+
+def _seal(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @contextmanager

@@ -20,10 +20,12 @@ from wt_jax.models.summary import summary
 from wt_jax.options import all_options
 from wt_jax.runtime import cli, coordination
 from wt_jax.skeleton import NO_EXERCISE
-from wt_jax.training.checkpoints import Checkpoints, check_resumable, delete_run, make_meta
+from wt_jax.training.checkpoint_meta import check_resumable, make_meta
+from wt_jax.training.checkpoints import Checkpoints, delete_run
 from wt_jax.training.history import History
 from wt_jax.training.metrics import Sums
 from wt_jax.training.optimizer import Monitor, learning_rate
+from wt_jax.training.step_folder import DamagedError
 from wt_jax.training.train_step import (
     Dispatch,
     TrainState,
@@ -141,17 +143,10 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
     data = _training_data(options, dataset, devices)
     if options.overwrite:
         coordination.first_then_others(lambda: delete_run(workdir))
-    checkpoints = Checkpoints(workdir)
-    latest = checkpoints.latest_step
-    coordination.check_same({"latest checkpoint": latest})
-    if latest is None:
-        progress = Progress(init_state(options, devices), 0, Monitor(learning_rate(options)), History())
-    else:
-        meta = checkpoints.meta(latest)
-        check_resumable(meta, options, dataset.fingerprint, workdir)
-        state = checkpoints.restore(latest, state_template(options, devices), data.batches)
-        progress = Progress(state, latest, Monitor(**meta["monitor"]), History(meta["history"]))
-        print(f"resumed: {workdir}, step {latest}, {len(progress.history)} epochs done")
+    checkpoints = Checkpoints(workdir, options.strict_resume)
+    progress = _take_up(checkpoints, options, dataset.fingerprint, data.batches, devices) or Progress(
+        init_state(options, devices), 0, Monitor(learning_rate(options)), History()
+    )
     programs = Programs(
         dispatch=make_train_dispatch(options, devices),
         validate=make_evaluation(options, data.val_recordings, devices),
@@ -167,6 +162,30 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
         f"an epoch is {run.windows_per_epoch:,} windows"
     )
     return run
+
+
+def _take_up(
+    checkpoints: Checkpoints,
+    options: config.Config,
+    fingerprint: str,
+    batches: grain.DatasetIterator,
+    devices: Sequence[jax.Device],
+) -> Progress | None:
+    """Where the newest checkpoint that can be restored stands, `batches` moved there; None without any."""
+    while (step := checkpoints.latest_step) is not None:
+        coordination.check_same({"latest checkpoint": step})
+        meta = checkpoints.meta(step)
+        check_resumable(meta, options, fingerprint, Path(options.workdir))
+        try:
+            state = checkpoints.restore(step, state_template(options, devices), batches)
+        except DamagedError as error:
+            checkpoints.set_aside(step, error)
+            continue
+        n_epochs = len(meta["history"]["loss"])
+        print(f"resumed: {options.workdir}, step {step}, {n_epochs} epochs done")
+        return Progress(state, step, Monitor(**meta["monitor"]), History(meta["history"]))
+    coordination.check_same({"latest checkpoint": None})
+    return None
 
 
 def _training_data(options: config.Config, dataset: Dataset, devices: Sequence[jax.Device]) -> TrainingData:
