@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import pickle
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -76,7 +75,7 @@ def fold_corpus(corpus: Dataset, parts: dict[str, int], fold: int) -> Dataset:
 
 
 def judge_fold(options: config.Config, corpus: Dataset) -> tuple[list[RecordingResult], Counting | None]:
-    """Trains on a fold and judges its test recordings."""
+    """Trains on a fold, from where its workdir stands, and judges its test recordings."""
     workdir = Path(options.workdir)
     workdir.mkdir(parents=True, exist_ok=True)
     with (workdir / "log.txt").open("a") as log, contextlib.redirect_stdout(log):
@@ -97,19 +96,12 @@ def all_folds(
     results = []
     for fold in range(args.folds):
         workdir = args.output / Path(file).stem / f"seed{seed}-fold{fold}"
-        done = workdir / "results.pickle"
         options = parse(
             ["--config", file, f"--config.workdir={workdir}", f"--config.seed={seed}", *args.override]
         )
-        made_of = (config.flatten(options), corpus.fingerprint)
-        if not done.exists():
-            began_s = time.perf_counter()
-            found, counting = judge_fold(options, fold_corpus(corpus, parts, fold))
-            print(f"{workdir}: {time.perf_counter() - began_s:.0f} s, {counting}", flush=True)
-            done.write_bytes(pickle.dumps((made_of, found)))
-        kept, found = pickle.loads(done.read_bytes())
-        if kept != made_of:
-            raise SystemExit(f"{done}: of another config or other data: remove {workdir}, or change --output")
+        began_s = time.perf_counter()
+        found, counting = judge_fold(options, fold_corpus(corpus, parts, fold))
+        print(f"{workdir}: {time.perf_counter() - began_s:.0f} s, {counting}", flush=True)
         results += found
     return results
 

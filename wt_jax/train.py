@@ -103,7 +103,7 @@ def fit(run: TrainingRun, board: TensorBoard | None, stop: cli.Stop) -> None:
         history.complete(checkpoint_seconds=run.save(loss))
         _log.debug("step %d: %s; kept: best %d", progress.step, history.last(), run.checkpoints.best_step)
         if board:
-            history.save(run.workdir / "training_history.npy")
+            history.save(run.workdir)
             board.write(len(history), history.last())
         print(_epoch_line(run, is_best), flush=True)
 
@@ -179,7 +179,7 @@ def finish(run: TrainingRun) -> None:
     history = run.progress.history
     if len(history):
         try:
-            history.save(run.workdir / "training_history.npy")
+            history.save(run.workdir)
             title = f"{run.workdir}   data: {run.data.about['data']}"
             with written_beside(run.workdir / "training_curves.png") as beside:
                 draw_learning_curves(history.values, title).savefig(beside, dpi=100)

@@ -29,6 +29,8 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     logging.getLogger("wt_jax").setLevel(
         level
     )  # libraries stay quiet: at debug they print thousands of lines
+    if level != "DEBUG":
+        logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax: errors that it raises as well
     signal.signal(signal.SIGTERM, _terminate)
     try:
         status = main(sys.argv[1:])

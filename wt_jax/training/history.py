@@ -1,11 +1,14 @@
-"""The scores of every epoch: kept as lists, written as .npy and TensorBoard events."""
+"""The scores of every epoch: kept as lists, written as JSON, .npy and TensorBoard events."""
 
 import math
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from wt_jax.runtime.files import written_beside
+from wt_jax.runtime.files import write_json, written_beside
 from wt_jax.training.metrics import METRICS
 
 KEYS = (
@@ -45,30 +48,64 @@ class History:
         """The scores of the last epoch."""
         return {key: values[-1] for key, values in self.values.items()}
 
-    def save(self, path: Path) -> None:
-        """Read back with `np.load(path, allow_pickle=True).item()`."""
-        with written_beside(path) as beside:
+    def save(self, folder: Path) -> None:
+        """Writes training_history.json, null where there is no number; and .npy for those who rely on it.
+
+        That one is a pickle, `np.load(path, allow_pickle=True).item()`: not to be opened if a stranger's.
+        """
+        values = {
+            key: [value if math.isfinite(value) else None for value in of_epochs]
+            for key, of_epochs in self.values.items()
+        }
+        write_json(folder / "training_history.json", values)
+        with written_beside(folder / "training_history.npy") as beside:
             np.save(beside, np.array(self.values, dtype=object), allow_pickle=True)
 
 
 class TensorBoard:
-    """Writes epochs as scalars under train/ and validation/ in `folder`, and `about` as a text."""
+    """Writes epochs as scalars under train/ and validation/ in `folder`, and `about` as a text.
+
+    Where that fails, on a full disk say, it says so once and the run goes on without.
+    """
 
     def __init__(self, folder: Path, first_epoch: int, about: str):
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
+        from tensorboardX.summary import text
 
-        self._writer = SummaryWriter(str(folder), purge_step=first_epoch)
-        self._writer.add_text("about", about, first_epoch)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        # Not its SummaryWriter, whose thread dies on a full disk and leaves whoever waits for it waiting.
+        self._writer: EventsWriter | None = EventsWriter(str(folder / "events"), f".{time.time_ns()}")
+        # What an earlier run wrote from here on is not shown.
+        self._add(first_epoch, session_log=SessionLog(status=SessionLog.START))
+        self._add(first_epoch, summary=text("about", about))
 
     def write(self, epoch: int, values: dict[str, float]) -> None:
         """Adds the scores of an epoch (counted from 1) that are finite."""
+        from tensorboardX.summary import scalar
+
         for key, value in values.items():
             if not np.isfinite(value):  # nothing to count, such as no start predicted
                 continue
             tag = f"validation/{key.removeprefix('val_')}" if key.startswith("val_") else f"train/{key}"
-            self._writer.add_scalar(tag, value, epoch)
-        self._writer.flush()
+            self._add(epoch, summary=scalar(tag, value))
+        self._try(lambda writer: writer.flush())
 
     def close(self) -> None:
         """Writes what is left."""
-        self._writer.close()
+        self._try(lambda writer: writer.close())
+
+    def _add(self, epoch: int, **what: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        event = Event(wall_time=time.time(), step=epoch, **what)
+        self._try(lambda writer: writer.write_event(event))
+
+    def _try(self, write: Callable[[Any], None]) -> None:
+        try:
+            if self._writer:
+                write(self._writer)
+        except OSError as error:
+            print(f"warning: {self._folder}: {error.strerror}: written no further")
+            self._writer = None
