@@ -1,7 +1,6 @@
 """No command waits for a pipe that nobody writes to, wherever a file is expected."""
 
 import os
-import signal
 
 import pytest
 from runs import ANGLES, save_run, walking
@@ -9,19 +8,7 @@ from runs import ANGLES, save_run, walking
 from wt_jax import build_dataset, label, live, train
 from wt_jax.pose.landmarks import Landmarks, save_landmarks
 
-
-@pytest.fixture(autouse=True)
-def impatience():
-    """A test that waits fails, rather than for ever."""
-
-    def give_up(*_):
-        raise TimeoutError("it waits")
-
-    before = signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(60)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+pytestmark = pytest.mark.usefixtures("impatient")
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def test_names_of_files_are_only_names(command, tmp_path, capsys):
     assert all(line.startswith(("error: ", "note: ")) for line in lines)
 
 
+@pytest.mark.usefixtures("impatient")
 def test_no_pipe_is_waited_for(command, tmp_path, capsys):
     for name in ("fifo.mp4", "fifo.npz"):
         os.mkfifo(tmp_path / name)

@@ -132,6 +132,7 @@ def test_whatever_a_library_raises_is_one_line(root, monkeypatch):
     assert set(failures(extracted(root)).values()) == {"RuntimeError"}
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_cannot_be_read_any_more_stops_no_other(root):
     """A pipe in the place of a video or of its landmarks, and a file that is not ours to read."""
     extracted(root)

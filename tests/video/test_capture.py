@@ -78,6 +78,7 @@ def test_nor_is_that_of_a_file_that_is_written(here, monkeypatch, name, without_
             writer.write(grey())
     with Video(here / name) as video:
         assert len(list(video)) == 3
+    assert (b"avc1" in (here / name).read_bytes()) != without_av  # and no second best in its place
 
 
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n"
@@ -131,6 +132,7 @@ def test_containers_of_pictures_are_read(here, suffix, code, capfd):
         assert len(list(video)) >= 8
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_is_no_file_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "a.mp4")
     with pytest.raises(ValueError, match=r"a\.mp4: a pipe, not a video$"):
