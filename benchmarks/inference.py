@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from machine import heading
+from machine import heading, positive
 from rivals import ANGLES, FRAMES, torch_model
 
 _MODULES = {"PyTorch": "torch", "PyTorch compiled": "torch", "ONNX Runtime": "onnxruntime"}
@@ -115,7 +115,7 @@ def main() -> None:
     )
     parser.add_argument("--batch_sizes", type=int, nargs="+", default=[1, 64, 512])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of one contender in one round")
+    parser.add_argument("--seconds", type=positive, default=2.0, help="of one contender in one round")
     parser.add_argument("--minutes", type=int, nargs="+", default=[1, 10])
     parser.add_argument(
         "--rivals", nargs="+", choices=[*_MODULES, "none"], default=["PyTorch", "ONNX Runtime"]

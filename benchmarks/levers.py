@@ -9,7 +9,7 @@ import argparse
 import statistics
 
 from contender import LEVERS
-from machine import heading
+from machine import heading, positive
 from train_throughput import alternate
 from worker import Entry
 
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--seconds", type=positive, default=2.0)
     parser.add_argument("--wait_s", type=float, default=60.0, help="for other work to end")
     arguments = parser.parse_args()
     print(f"{heading()}\n")

@@ -1,5 +1,6 @@
 """What every benchmark says first: where, with what, when and how it ran."""
 
+import argparse
 import contextlib
 import datetime
 import importlib.metadata
@@ -8,6 +9,8 @@ import platform
 import shlex
 import sys
 from pathlib import Path
+
+from wt_jax.runtime import cli
 
 
 def _machine() -> str:
@@ -34,3 +37,11 @@ def heading() -> str:
         f"machine: {_machine()}\nversions: {_versions()}\n"
         f"date: {datetime.datetime.now():%Y-%m-%d %H:%M}\ncommand: python {shlex.join(sys.argv)}"
     )
+
+
+def positive(text: str) -> float:
+    """A number of the command line, as argparse takes its types: finite, and above 0."""
+    try:
+        return cli.positive_number("is", text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

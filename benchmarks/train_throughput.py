@@ -18,7 +18,7 @@ import statistics
 import tempfile
 import time
 
-from machine import heading
+from machine import heading, positive
 from worker import Entry, Worker, WorkerFailed
 
 from wt_jax.config import Config
@@ -125,7 +125,7 @@ def main() -> None:
     )
     parser.add_argument("--steps_per_dispatch", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of one contender in one round")
+    parser.add_argument("--seconds", type=positive, default=3.0, help="of one contender in one round")
     parser.add_argument(
         "--wait_s", type=float, default=60.0, help="of a batch and dtype, for other work to end"
     )

@@ -149,3 +149,17 @@ def clip(tmp_path):
         for i in range(100):
             writer.write(np.full((240, 320, 3), 2 * i, np.uint8))
     return path
+
+
+@pytest.fixture
+def impatient():
+    """A test that waits for what never comes fails, after a minute."""
+
+    def give_up(*_):
+        raise TimeoutError("it waits")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(60)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

@@ -2,6 +2,7 @@ import ast
 import dataclasses
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,9 +14,6 @@ from wt_jax.options import all_options
 from wt_jax.runtime.config_flags import markdown, parse, usage
 
 MAIN = ["--config", str(Path(__file__).parents[1] / "experiments" / "main.py")]
-
-# What config_flags itself does on Python 3.11.
-pytestmark = pytest.mark.filterwarnings("ignore:the load_module:DeprecationWarning")
 
 # The names that others call (issue 2), each with a value that is not its default.
 FIXED = {
@@ -111,6 +109,11 @@ def test_overrides_are_written_in_all_usual_forms():
         ("data.classes=('no-exercise','no_exercise')", "must be two or more different folder names"),
         ("data.classes=('../a','b')", "data.classes=('../a', 'b'): must be two or more different folder"),
         ("workdir=", "workdir='': must name a folder"),
+        (
+            "train.batch_size=9" + "9" * 19,
+            "train.batch_size=99999999999999999999: must be at most 4294967295",
+        ),
+        ("model.dilations=(1,99999999999)", "model.dilations=(1, 99999999999): must be at most"),
         ("seed=-1", "seed=-1: must be in [0, 2**32)"),
         ("seed=4294967296", "seed=4294967296: must be in [0, 2**32)"),
     ],
@@ -126,6 +129,10 @@ def test_bad_overrides_are_named(arg, message):
         ([], "no experiment given: add --config experiments/main.py"),
         (["--config", "nope.py"], "--config nope.py: no such file; experiments/main.py is the default"),
         (["--config=nope.py"], "--config nope.py: no such file"),
+        (["--config"], "no experiment given"),
+        (["--config", "/"], "--config /: a folder, not an experiment file"),
+        ([*MAIN, "--config", "b.py"], "--config is given 2 times, "),
+        ([*MAIN, "--config=b.py", "--config.seed=1"], "main.py, b.py: name one experiment"),
         ([*MAIN, "extra"], "'extra': not understood; options are written --config.section.key=value"),
         ([*MAIN, "--batch_size=3"], "Unknown command line flag 'batch_size'"),
         ([*MAIN, "--config.train.batch_size"], "Missing value for train.batch_size"),
@@ -147,6 +154,14 @@ USE = "from wt_jax.config import Config, Train\n\n\ndef get_config():\n    "
         ("import nothing_like_it\n", "mine.py: No module named 'nothing_like_it'"),
         ("def get_config():\n    return {}\n", "get_config() must return a wt_jax.config.Config, not dict"),
         (USE + "raise RuntimeError('no disk')\n", "mine.py: no disk"),
+        (USE + "raise ValueError('a\\nb\\n  c')\n", "mine.py: a b c"),
+        (USE + "raise ValueError\n", "mine.py: ValueError"),
+        (USE + "return {}['x']\n", "mine.py: KeyError: 'x'"),
+        (USE + "raise SystemExit(0)\n", "mine.py: ends the program (SystemExit(0)): it should only return"),
+        ("exit()\n", "mine.py: ends the program (SystemExit(None))"),
+        (USE + "raise GeneratorExit\n", "mine.py: GeneratorExit"),
+        (USE + "open('/nowhere/x')\n", "mine.py: [Errno 2] No such file or directory: '/nowhere/x'"),
+        (USE + "from wt_jax.config import check\n    return check(Config())\n", "must return it unchecked"),
         (USE + "c = Config()\n    c.train.batchsize = 3\n    return c\n", "did you mean batch_size?"),
         (USE + "return Config(train=Train(batch_size='3'))\n", "train.batch_size='3': must be of type int"),
         (USE + "return Config(seed=True)\n", "seed=True: must be of type int"),
@@ -155,12 +170,39 @@ USE = "from wt_jax.config import Config, Train\n\n\ndef get_config():\n    "
         (USE + "return Config(train=3)\n", "train=3: must be"),
     ],
 )
-def test_bad_experiment_files_are_named(tmp_path, monkeypatch, text, message):
-    monkeypatch.delitem(sys.modules, "config_config", raising=False)  # config_flags keeps the last file there
+def test_bad_experiment_files_are_named(tmp_path, text, message):
     (tmp_path / "mine.py").write_text(text)
     with pytest.raises(ValueError, match=re.escape(message)) as error:
         parse(["--config", str(tmp_path / "mine.py")])
     assert "Traceback" not in str(error.value)
+
+
+def test_a_config_that_ends_the_program_is_an_error_of_the_command(tmp_path):
+    (tmp_path / "mine.py").write_text("raise SystemExit(0)\n")
+    command = [sys.executable, "-m", "wt_jax.train", "--config", str(tmp_path / "mine.py")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr.startswith(f"error: {tmp_path}/mine.py: ends the program")
+        and done.stderr.count("\n") == 1
+    )
+
+
+def test_ctrl_c_in_an_experiment_file_is_no_error_of_it(tmp_path):
+    (tmp_path / "mine.py").write_text(USE + "raise KeyboardInterrupt\n")
+    with pytest.raises(KeyboardInterrupt):
+        parse(["--config", str(tmp_path / "mine.py")])
+
+
+def test_a_colon_may_be_in_the_name_of_a_file_or_begin_its_argument(tmp_path):
+    text = (
+        "from wt_jax.config import Config\n\n\ndef get_config(seed='3'):\n    return Config(seed=int(seed))\n"
+    )
+    for name in ("12:30.py", "mine.py"):
+        (tmp_path / name).write_text(text)
+    assert parse(["--config", f"{tmp_path}/12:30.py"]).seed == 3
+    assert parse([f"--config={tmp_path}/mine.py:7"]).seed == 7
+    assert parse(["--config.seed=9", "--config", f"{tmp_path}/12:30.py"]).seed == 9
 
 
 NUMBERS = [key for key, value in flatten(Config()).items() if type(value) in (int, float)]

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import MODEL, VIDEOS, picture, turn, write_clip, write_sound
-from runs import ANGLES, POINTS, Walker, save_run, walking
+from predicting import names, predict_command
+from runs import ANGLES, POINTS, save_run, walking
 
 from wt_jax import live, predict
 from wt_jax.counting.decoding import Counting
@@ -30,20 +31,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture
 def command(run, tmp_path, monkeypatch):
-    """command(*arguments) -> status, with somebody in every picture that is not black."""
-    monkeypatch.setattr(extraction, "PoseEstimator", Walker)
-    monkeypatch.setattr(predict, "PoseEstimator", Walker)
-    (tmp_path / "model.task").write_bytes(b"model")
-    common = ["--checkpoint", str(run), "--pose_model", str(tmp_path / "model.task")]
-
-    def call(*arguments, output=tmp_path / "out"):
-        return predict.main([*map(str, arguments), *common, "--output", str(output)])
-
-    return call
-
-
-def names(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return predict_command(run, tmp_path, monkeypatch)
 
 
 def test_a_video_gives_three_files_and_a_row(command, run, tmp_path, capsys):
@@ -222,7 +210,8 @@ def test_it_never_writes_over_what_it_reads(command, tmp_path):
     assert clip.read_bytes() == before
 
 
-def test_a_wrong_pose_model_is_one_error(run, tmp_path):
+def test_a_wrong_pose_model_is_one_error(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     for name in ("a", "b"):
         write_clip(tmp_path / "in" / f"{name}.mp4", 5)
     (tmp_path / "wrong.task").write_bytes(b"no model")
@@ -273,8 +262,9 @@ def test_folders_are_searched_for_videos_or_else_landmarks(tmp_path):
 
 
 @pytest.mark.skipif(not (MODEL.is_file() and VIDEOS.is_dir()), reason="no shared videos beside the checkout")
-def test_a_real_clip_through_build_predict_and_live(run, tmp_path):
+def test_a_real_clip_through_build_predict_and_live(run, tmp_path, monkeypatch):
     """The landmarks that build keeps, and what predict and live say, are the same numbers."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     clip = tmp_path / "root" / "raw" / "dips" / "dips_8.mp4"
     clip.parent.mkdir(parents=True)
     shutil.copy(VIDEOS / "dips" / "dips_8.mp4", clip)

@@ -15,6 +15,7 @@ from wt_jax.labeling.view import draw
 from wt_jax.runtime.cli import run
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.jax_setup import use_compilation_cache
+from wt_jax.runtime.printable import printable
 from wt_jax.runtime.progress import Progress
 from wt_jax.skeleton import NO_EXERCISE, canonical_class
 from wt_jax.video.formats import VIDEO_SUFFIXES
@@ -142,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
             ) from None
         print(f"NOT saved: {len(marks.starts)} marks, kept as a draft; the same command goes on with them")
     elif file.path.exists():
-        print(f"{len(marks.starts)} repetitions in {file.path}")
+        print(printable(f"{len(marks.starts)} repetitions in {file.path}"))
     return 0
 
 

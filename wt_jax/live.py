@@ -19,6 +19,8 @@ from wt_jax.video.reader import Video
 from wt_jax.video.window import Window, check_display
 from wt_jax.video.writer import PacedWriter
 
+_MOST_DIGITS = 9  # of a camera's number
+
 
 def check_outputs(outputs: Sequence[Path], source: str | int) -> dict[str, Path]:
     """Suffix -> file. Raises ValueError for what cannot be written, or would lose the source."""
@@ -59,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         help="a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
     )
     options = parser.parse_args(arguments)
-    source = int(options.source) if options.source.isdecimal() else options.source
+    source = _number_or_file(options.source)
     if options.every_frame and isinstance(source, int):
         raise ValueError("--every_frame: a camera does not wait: only for files")
     most_s = None if options.seconds is None else cli.positive_number("--seconds", options.seconds)
@@ -103,6 +105,15 @@ def main(arguments: Sequence[str]) -> int:
         if failure:
             raise failure
     return stop.status if stop.caught else 0
+
+
+def _number_or_file(source: str) -> int | str:
+    """A camera's number, or the name of a file; ValueError for a number that no camera has."""
+    if not source.isdecimal():
+        return source
+    if len(source) > _MOST_DIGITS:
+        raise ValueError(f"--source {source}: no camera has this number: try 0 or 1, or name a video file")
+    return int(source)
 
 
 def _tell(prediction: Prediction, session: LiveSession, feed: LiveFeed) -> None:

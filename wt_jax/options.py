@@ -15,6 +15,9 @@ class Rule(NamedTuple):
     words: str
 
 
+_MOST = (
+    2**32 - 1
+)  # of any whole number: beyond, arrays and their indices overflow, far from what asked for it
 ANY = Rule(lambda _: True, "")
 FOLDER = Rule(bool, "must name a folder")
 POSITIVE = Rule(lambda v: v > 0, "must be greater than 0")
@@ -79,6 +82,8 @@ class Section:
             rule: Rule = field.metadata["rule"]
             if not rule.holds(value):
                 raise ValueError(f"{key}={value!r}: {rule.words}")
+            if any(isinstance(number, int) and number > _MOST for number in _all_in(value)):
+                raise ValueError(f"{key}={value!r}: must be at most {_MOST}")
             setattr(self, field.name, value)
 
     def fix(self) -> None:
@@ -87,6 +92,10 @@ class Section:
             if isinstance(value := getattr(self, field.name), Section):
                 value.fix()
         object.__setattr__(self, "_fixed", True)
+
+
+def _all_in(value: Any) -> tuple[Any, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 class Option(NamedTuple):

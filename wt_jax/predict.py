@@ -13,12 +13,14 @@ from wt_jax.inference.input_files import find_input_files, is_video, name_result
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.results import about_landmarks, write_results
 from wt_jax.pose.estimator import PoseEstimator
-from wt_jax.pose.extraction import extract_with_remark
+from wt_jax.pose.extraction import extract_with_remark, find_provenance
 from wt_jax.pose.joint_angles import MAX_GAP_S
+from wt_jax.pose.landmark_cache import LandmarkCache
 from wt_jax.pose.landmarks import Landmarks, load_landmarks
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.files import is_writable
+from wt_jax.runtime.printable import printable
 from wt_jax.runtime.progress import Progress
 from wt_jax.skeleton import NO_EXERCISE
 
@@ -27,17 +29,48 @@ _NAME_WIDTH = 40  # of the table's first column, at most
 _log = logging.getLogger("wt_jax.predict")
 
 
-def look_at(source: Path, predictor: Predictor, model: Path | None) -> tuple[Landmarks, Prediction, str]:
-    """The landmarks of a video or a landmark file, what is said of them, and what is odd about it."""
-    remark = ""
-    if is_video(source):
-        assert model is not None
+class Poses:
+    """Landmarks of videos and landmark files: read, taken from the cache, or found, and then kept there."""
+
+    def __init__(self, model: Path | None, cache: LandmarkCache | None):
+        self._model, self._cache = model, cache
+        self._is_model_checked = False
+
+    def look_at(self, source: Path) -> tuple[Landmarks, str]:
+        """Landmarks of a video or a landmark file, and what is odd about it.
+
+        Raises ValueError for one that cannot be used, and WrongModelError.
+        """
+        if not is_video(source):
+            return load_landmarks(source), ""
+        assert self._model is not None
+        provenance = find_provenance(source, self._model)
+        if self._cache and (known := self._cache.load(provenance)):
+            _say(f"poses of {source} taken from {self._cache.path(provenance)}")
+            return known
+        self._check_model()
         with Progress(f"finding poses in {source.name}", "frames") as bar:
-            landmarks, remark = extract_with_remark(source, model, bar.update)
-    else:
-        landmarks = load_landmarks(source)
-    remark = "; ".join(filter(None, [remark, _why_little_is_said(landmarks)]))
-    return landmarks, predictor.predict(landmarks), remark
+            landmarks, remark = extract_with_remark(source, self._model, bar.update, provenance)
+        if self._cache:
+            try:
+                self._cache.save(provenance, landmarks, remark)
+            except OSError as error:
+                _say(f"note: poses of {source} not kept for another time: {error}")
+        return landmarks, remark
+
+    def _check_model(self) -> None:
+        """A wrong file is one error, not one for each video; none where no pose is to be found."""
+        if not self._is_model_checked:
+            assert self._model is not None
+            try:
+                PoseEstimator(self._model).close()
+            except ValueError as error:
+                raise WrongModelError(str(error)) from error
+            self._is_model_checked = True
+
+
+class WrongModelError(ValueError):
+    """No pose of any video can be found with this model."""
 
 
 def _why_little_is_said(landmarks: Landmarks) -> str:
@@ -97,6 +130,9 @@ def main(arguments: Sequence[str]) -> int:
         metavar="FILE",
         help="a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
     )
+    parser.add_argument(
+        "--no_cache", action="store_true", help="find poses anew, and keep none for another checkpoint"
+    )
     options = parser.parse_args(arguments)
 
     sources, failed = find_input_files(options.videos, options.output)
@@ -104,39 +140,46 @@ def main(arguments: Sequence[str]) -> int:
     check_output(options.output, names)
     jax_setup.use_compilation_cache()
     predictor = Predictor.restore(options.checkpoint)
-    model = None
-    if any(map(is_video, sources)):
-        model = pose_model(options.pose_model)
-        PoseEstimator(model).close()  # a wrong file is one error, not one for each video
+    model = pose_model(options.pose_model) if any(map(is_video, sources)) else None
+    poses = Poses(model, None if options.no_cache or model is None else LandmarkCache())
     for path, reason in failed.items():
-        print(f"error: {path}: {reason}", file=sys.stderr)
+        _say(f"error: {path}: {reason}")
     widths = (
-        min(_NAME_WIDTH, max(map(len, ["video", *names.values()]))),
+        min(_NAME_WIDTH, max(map(len, ["video", *map(printable, names.values())]))),
         max(len(str(Undecided(name, 0.0))) for name in predictor.classes if name != NO_EXERCISE),
     )
     if names:
         print(_row("video", "exercise", "repetitions", "confidence", widths), flush=True)
     for source, name in names.items():
         try:
-            landmarks, prediction, remark = look_at(source, predictor, model)
+            landmarks, remark = poses.look_at(source)
+            remark = "; ".join(filter(None, [remark, _why_little_is_said(landmarks)]))
+            prediction = predictor.predict(landmarks)
             about = about_landmarks(source, landmarks)
             content = prediction.document(about, predictor.identity, remark)
             video = (source, landmarks) if is_video(source) and not options.no_video else None
             write_results(options.output / name, content, prediction, video)
+        except WrongModelError:
+            raise
         except Exception as error:  # whatever a library makes of a broken video: the others are still done
             _log.debug("%s", source, exc_info=True)
-            reason = " ".join(str(error).split()).removeprefix(f"{source}: ") or type(error).__name__
+            reason = " ".join(str(error).removeprefix(f"{source}: ").split()) or type(error).__name__
             failed[source] = reason
-            print(f"error: {source}: {reason}", file=sys.stderr, flush=True)
+            _say(f"error: {source}: {reason}")
             continue
-        print("\n".join(rows(name, prediction, widths)), flush=True)
+        print("\n".join(rows(printable(name), prediction, widths)), flush=True)
         if remark:
-            print(f"note: {source}: {remark}", file=sys.stderr, flush=True)
+            _say(f"note: {source}: {remark}")
     n_done = sum(source not in failed for source in names)
-    print(f"{n_done} of {n_done + len(failed)} done, results in {options.output}")
+    print(printable(f"{n_done} of {n_done + len(failed)} done, results in {options.output}"))
     if failed:
-        print(f"error: {len(failed)} could not be done, see above", file=sys.stderr)
+        _say(f"error: {len(failed)} could not be done, see above")
     return cli.USER_ERROR if failed else 0
+
+
+def _say(line: str) -> None:
+    """To standard error, for results go to the other; names of files do nothing to the terminal."""
+    print(printable(line), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -132,6 +132,30 @@ def test_whatever_a_library_raises_is_one_line(root, monkeypatch):
     assert set(failures(extracted(root)).values()) == {"RuntimeError"}
 
 
+@pytest.mark.usefixtures("impatient")
+def test_what_cannot_be_read_any_more_stops_no_other(root):
+    """A pipe in the place of a video or of its landmarks, and a file that is not ours to read."""
+    extracted(root)
+    write_clip(root / "raw/squats/d.mp4", 40)
+    for name in ("raw/squats/a.mp4", "landmarks/squats/b.npz"):
+        (root / name).unlink()
+        os.mkfifo(root / name)
+    report = extracted(root)
+    assert outcome(report) == (1, 2, 1)
+    assert failures(report) == {"a.mp4": "a pipe, not a video"}
+    with pytest.raises(ValueError, match=r"a\.mp4: a pipe, not a video"):
+        extract(root / "raw/squats/a.mp4", root / "model.task")
+
+
+def test_a_high_speed_camera_is_not_cut_off(root):
+    clip = write_clip(root / "raw/squats/fast.mp4", 600, 1000.0)
+    assert extracted(root).remarks == {}
+    landmarks = load_landmarks(root / "landmarks/squats/fast.npz")
+    assert landmarks.fps == 1000.0 and landmarks.is_constant
+    clip.write_bytes(write_clip(root / "faster.mp4", 600, 2000.0).read_bytes())
+    assert failures(extracted(root))["fast.mp4"].startswith("2000 frames a second: 1000 at most: convert it")
+
+
 @pytest.mark.parametrize("fps", [10.0, 30000 / 1001, 120.0])
 def test_constant_rates_need_no_times(root, fps):
     landmarks = extract(write_clip(root / "a.mp4", 40, fps), root / "model.task")

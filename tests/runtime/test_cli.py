@@ -26,6 +26,12 @@ def fail(error: BaseException):
         (lambda _: 143, 143, ""),
         (fail(ValueError("file.csv:3: label 2")), 2, "error: file.csv:3: label 2\n"),
         (fail(PermissionError(13, "denied", "/x")), 2, "error: [Errno 13] denied: '/x'\n"),
+        (
+            fail(MemoryError("Unable to allocate 7 PiB")),
+            2,
+            "error: not enough memory (Unable to allocate 7 PiB)\n",
+        ),
+        (fail(MemoryError()), 2, "error: not enough memory\n"),
         (fail(KeyboardInterrupt()), 130, "interrupted\n"),
         (lambda _: os.kill(os.getpid(), signal.SIGTERM), 143, "terminated\n"),
     ],

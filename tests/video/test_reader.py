@@ -36,6 +36,17 @@ def test_constant_rate(tmp_path, fps):
     assert [shown(frame) for frame in frames] == list(range(12))
 
 
+@pytest.mark.parametrize(("suffix", "code"), [("mp4", "mp4v"), ("mkv", "mp4v"), ("avi", "MJPG")])
+@pytest.mark.parametrize("fps", [500.0, 600.0, 960.0, 1000.0])
+def test_a_high_speed_camera(tmp_path, fps, suffix, code):
+    """Its container's rate is no clock's: the timestamps say the same."""
+    with Video(write_clip(tmp_path / f"a.{suffix}", 60, fps, code)) as clip:
+        assert clip.fps == pytest.approx(fps, rel=1e-3)
+        assert clip.promised_s == pytest.approx(60 / fps, rel=0.02)
+        times_s = [time_s for time_s, _ in clip]
+    np.testing.assert_allclose(times_s, np.arange(60) / fps, atol=1.1e-3)
+
+
 def test_colours_are_rgb(tmp_path):
     red = np.zeros((48, 64, 3), np.uint8)
     red[..., 0] = 200
@@ -94,13 +105,14 @@ def test_a_container_without_a_rate(tmp_path, monkeypatch):
         def get(self, key):
             return 90000.0 if key == cv2.CAP_PROP_FPS else self.capture.get(key)
 
-    monkeypatch.setattr(reader, "_open", lambda source: WithoutRate(str(source), cv2.CAP_FFMPEG))
+    monkeypatch.setattr(reader, "open_source", lambda source: WithoutRate(str(source), cv2.CAP_FFMPEG))
     with Video(path) as clip:
         assert clip.fps == pytest.approx(10.0, rel=1e-3)
         assert shown(clip.frame(2)) == 2  # measuring it lost no frame
+        assert clip.promised_s == pytest.approx(12 / 90000)
         monkeypatch.setattr(WithoutRate, "get", lambda self, key: 0.0)
     with Video(path) as clip:
-        assert (clip.fps, clip.n_frames) == (30.0, 0)
+        assert (clip.fps, clip.n_frames, clip.promised_s) == (30.0, 0, 0.0)
         assert [time_s for time_s, _ in clip] == pytest.approx(np.arange(12) / 30)
 
 

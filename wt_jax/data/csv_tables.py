@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from wt_jax.runtime.inputs import check_file
 from wt_jax.skeleton import canonical_class
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
@@ -22,6 +23,7 @@ def read_table(
     Raises ValueError, with file and line, for a missing column, a short row, and what is no CSV text.
     """
     path = Path(path)
+    check_file(path, "a table")
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         try:

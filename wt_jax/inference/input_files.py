@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from wt_jax.runtime.files import UNREADABLE
+from wt_jax.runtime.inputs import why_no_file
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
 LANDMARKS_SUFFIX = ".npz"
@@ -21,21 +22,22 @@ def find_input_files(given: Sequence[Path], output: Path) -> tuple[list[Path], d
     """Videos and landmark files to look at, each once, in order; and what is wrong with others given.
 
     A folder stands for all videos in it and below, or, where there are none, for its landmark files. What
-    lies in `output`, and hidden files and folders, are left out of folders.
+    lies in `output`, hidden files and folders, and pipes and devices are left out of folders.
     """
     files: dict[Path, Path] = {}
     failed = {}
     for path in given:
-        if not path.exists():
-            failed[path] = "no such file or folder"
-            continue
+        reason = why_no_file(path, "a video or a landmark file")
         found = [path]
-        if path.is_dir():
+        if reason.startswith("a folder"):
             inside = [file for file in sorted(path.rglob("*")) if _is_offered(file, path, output)]
             found = [file for file in inside if file.suffix.lower() in VIDEO_SUFFIXES]
             found = found or [file for file in inside if _holds_landmarks(file)]
             if not found:
                 failed[path] = f"a folder without videos ({' '.join(VIDEO_SUFFIXES)}) or landmark files"
+        elif reason:
+            failed[path] = "no such file or folder" if reason == "no such file" else reason
+            continue
         for file in found:
             files.setdefault(file.resolve(), file)
     return list(files.values()), failed

@@ -7,6 +7,7 @@ from typing import Any
 from wt_jax.counting.prediction import Prediction
 from wt_jax.pose.landmarks import Landmarks, Provenance
 from wt_jax.runtime.files import write_json, written_beside
+from wt_jax.runtime.printable import printable
 from wt_jax.visualization.overlay import annotate
 from wt_jax.visualization.plots import draw_prediction
 
@@ -57,7 +58,7 @@ def headline(prediction: Prediction) -> str:
 
 def write_timeline(path: Path, title: str, prediction: Prediction) -> None:
     """A png to look at: classes, repetition signal, counted starts, key angle."""
-    figure = draw_prediction(prediction, f"{title}: {headline(prediction)}")
+    figure = draw_prediction(prediction, f"{printable(title)}: {headline(prediction)}")
     with written_beside(path) as beside:
         figure.savefig(beside, dpi=110)
 

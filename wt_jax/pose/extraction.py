@@ -10,9 +10,17 @@ from typing import Any
 import numpy as np
 
 from wt_jax.pose.estimator import PoseEstimator
-from wt_jax.pose.landmarks import Landmarks, Provenance, constant_times, read_provenance, save_landmarks
+from wt_jax.pose.landmarks import (
+    FPS,
+    Landmarks,
+    Provenance,
+    constant_times,
+    read_provenance,
+    save_landmarks,
+)
 from wt_jax.pose.process_pool import count, on_a_cluster, on_this_machine
 from wt_jax.runtime.files import is_writable, sha256
+from wt_jax.runtime.inputs import check_file
 from wt_jax.runtime.progress import Progress, track
 from wt_jax.skeleton import canonical_class
 from wt_jax.video.formats import VIDEO_SUFFIXES
@@ -132,10 +140,10 @@ def _jobs(
     for name, paths in track(videos.items(), "looking for what is new", "videos", is_shown=is_shown):
         first, output = paths[0], there.get(name)
         if output:
-            provenance = read_provenance(output)
+            provenance = read_provenance(output) if output.is_file() else None
             if provenance is None or (
                 model_sha256 in (None, provenance.model_sha256)
-                and provenance.video_sha256 in (sha256(path) for path in paths)
+                and provenance.video_sha256 in map(_digest, paths)
             ):
                 report.unchanged += 1
                 continue
@@ -176,25 +184,45 @@ def _keep(job: _Job, result: _Result, report: Extraction) -> None:
         report.remarks[video] = result.remark
 
 
+def find_provenance(video: Path, model: Path) -> Provenance:
+    """What the landmarks that `model` finds in `video` come from; ValueError where that is no file."""
+    check_file(video, "a video")
+    return Provenance(sha256(video), sha256(model))
+
+
 def extract_with_remark(
-    video: Path, model: Path, on_frame: Callable[[], Any] = count
+    video: Path, model: Path, on_frame: Callable[[], Any] = count, provenance: Provenance | None = None
 ) -> tuple[Landmarks, str]:
-    """`extract`, and what is odd about the video, "" where nothing is; tells `on_frame` of each frame."""
-    provenance = Provenance(sha256(video), sha256(model))
+    """`extract`, and what is odd about the video, "" where nothing is; tells `on_frame` of each frame.
+
+    `provenance` is that of `find_provenance`, where somebody has asked already.
+    """
+    provenance = provenance or find_provenance(video, model)
     rows, times_s = [], []
     with Video(video) as frames, PoseEstimator(model) as estimator:
         for time_s, frame_HxWx3 in _ahead(iter(frames)):
             rows.append(estimator(frame_HxWx3, time_s))
             times_s.append(time_s)
             on_frame()
-        promised_s, size_px = frames.n_frames / frames.fps, (frames.width_px, frames.height_px)
+        promised_s, size_px = frames.promised_s, (frames.width_px, frames.height_px)
         fps, kept_s = _rate(np.array(times_s), frames.fps)
+    if fps > FPS[1]:
+        raise ValueError(f"{video}: {fps:g} frames a second: {FPS[1]:g} at most: convert it to a lower rate")
     remark = ""
     if (read_s := times_s[-1] + 1 / fps) < promised_s - _MISSING_S:
         remark = (
             f"ends after {read_s:.1f} of {promised_s:.1f} s, and so do its landmarks: cut off, or damaged?"
         )
     return Landmarks(np.stack(rows), fps, *size_px, kept_s, provenance), remark
+
+
+def _digest(video: Path) -> str:
+    """SHA-256 of a video, "" of one that cannot be read: opening it will say why."""
+    try:
+        check_file(video)
+        return sha256(video)
+    except (ValueError, OSError):
+        return ""
 
 
 def _ahead(frames: Iterator[Any]) -> Iterator[Any]:

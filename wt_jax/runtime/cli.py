@@ -7,8 +7,10 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import NoReturn
+
+from wt_jax.runtime.printable import Screen, printable
 
 USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
 INTERRUPTED = 130  # 128 + SIGINT
@@ -19,12 +21,19 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     """Runs `main(arguments)` and exits with its status.
 
     A user's mistake (ValueError, OSError) is shown as one line, exit status 2. The environment variable
-    WT_JAX_LOG (debug, info, warning) sets how much is logged; at debug an error keeps its traceback.
+    WT_JAX_LOG (debug, info, warning) sets how much is logged; at debug an error keeps its traceback. What is
+    printed meanwhile, by whomever, does nothing to the terminal (`Screen`).
     """
+    with redirect_stdout(Screen(sys.stdout)), redirect_stderr(Screen(sys.stderr)):
+        status = _status(main)
+    sys.exit(status)
+
+
+def _status(main: Callable[[Sequence[str]], int | None]) -> int | None:
     level = os.environ.get("WT_JAX_LOG", "warning").upper()
     if level not in logging.getLevelNamesMapping():
         print(f"error: WT_JAX_LOG={level.lower()}: must be debug, info, warning or error", file=sys.stderr)
-        sys.exit(USER_ERROR)
+        return USER_ERROR
     logging.basicConfig(level=logging.ERROR, format="%(levelname).1s %(name)s: %(message)s", force=True)
     logging.getLogger("wt_jax").setLevel(
         level
@@ -33,14 +42,13 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax: errors that it raises as well
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        status = main(sys.argv[1:])
+        return main(sys.argv[1:])
     except BaseException as error:
         words = last_words(error)
         if words is None or (level == "DEBUG" and words[1] == USER_ERROR):
             raise
         print(words[0], file=sys.stderr)
-        status = words[1]
-    sys.exit(status)
+        return words[1]
 
 
 def whole_number(option: str, text: str) -> int:
@@ -68,7 +76,9 @@ def positive_number(option: str, text: str) -> float:
 def last_words(error: BaseException) -> tuple[str, int] | None:
     """The line and the exit status with which a command ends; None for a fault of the program itself."""
     if isinstance(error, ValueError | OSError):
-        return f"error: {error}", USER_ERROR
+        return printable(f"error: {error}"), USER_ERROR
+    if isinstance(error, MemoryError):
+        return printable(f"error: not enough memory{f' ({error})' if str(error) else ''}"), USER_ERROR
     if isinstance(error, KeyboardInterrupt):
         return "interrupted", INTERRUPTED
     return ("terminated", TERMINATED) if isinstance(error, Terminated) else None

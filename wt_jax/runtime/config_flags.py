@@ -1,9 +1,12 @@
 """Configs on a command line: `--config FILE [--config.section.key=value ...]`, and what its keys mean."""
 
 import dataclasses
+import importlib.util
 import re
+import sys
 import textwrap
 from collections.abc import Iterator, Sequence
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,11 @@ from ml_collections import config_flags
 
 from wt_jax.config import Config, check
 from wt_jax.options import Option, Section, all_options, nearest_key
+from wt_jax.runtime import cli
+from wt_jax.runtime.inputs import why_no_file
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+_MODULE = "config_config"  # what an experiment file is called while it runs
 
 
 def parse(argv: Sequence[str]) -> Config:
@@ -21,40 +27,83 @@ def parse(argv: Sequence[str]) -> Config:
 
     Raises ValueError for a missing or broken file, an unknown key (naming the nearest) and a bad value.
     """
-    file = _experiment(argv)
+    name, argv = _experiment(argv)
     types = {option.key: option.type for option in all_options(Config())}
     for arg in argv:
         match = re.match(r"--?(?:no)?config\.([^=]+)", arg)
         if match and match.group(1) not in types:
             raise ValueError(f"unknown key {match.group(1)}{nearest_key(match.group(1), Config())}")
+    config = _load(name)
     values, args = flags.FlagValues(), ["wt_jax", *argv]
-    config_flags.DEFINE_config_file("config", None, "experiment file", flag_values=values, sys_argv=args)
     try:
+        config_flags.DEFINE_config_dataclass("config", config, flag_values=values, sys_argv=args)
         rest = values(args)
-    except Exception as error:  # of a flag's value, or whatever the experiment file's own code raises
-        raise ValueError(_what_is_wrong(error, file, types)) from error
+    except Exception as error:  # of a flag's value
+        raise ValueError(_what_is_wrong(error, name, types)) from error
     if len(rest) > 1:
         raise ValueError(f"{rest[1]!r}: not understood; options are written --config.section.key=value")
-    return check(values["config"].value)  # type: ignore[arg-type]
+    try:
+        return check(values["config"].value)  # type: ignore[arg-type]
+    except dataclasses.FrozenInstanceError as error:  # checked by the file itself
+        raise ValueError(f"{name}: {error}: get_config() must return it unchecked") from error
 
 
-def _experiment(argv: Sequence[str]) -> Path:
-    for i, arg in enumerate(argv):
-        if match := re.match(r"--?config(?:=(.*))?$", arg):
-            name = match.group(1) or next(iter(argv[i + 1 :]), "")
-            path = Path(name.split(":", 1)[0])
-            if not path.is_file():
-                raise ValueError(
-                    f"--config {name}: no such file; experiments/main.py is the default experiment"
-                )
-            return path
-    raise ValueError("no experiment given: add --config experiments/main.py")
+def _experiment(argv: Sequence[str]) -> tuple[str, list[str]]:
+    """What --config names, and the other arguments."""
+    names, others, left = [], [], iter(argv)
+    for arg in left:
+        if match := re.match(r"--?config(?:=(.*))?$", arg, re.DOTALL):
+            names.append(match.group(1) or next(left, ""))
+        else:
+            others.append(arg)
+    if not any(names):
+        raise ValueError("no experiment given: add --config experiments/main.py")
+    if len(names) > 1:
+        raise ValueError(f"--config is given {len(names)} times, {', '.join(names)}: name one experiment")
+    return names[0], others
 
 
-def _what_is_wrong(error: Exception, file: Path, types: dict[str, Any]) -> str:
-    last = str(error).strip().splitlines()[-1]
-    if not isinstance(error, flags.Error) or "Traceback" in str(error):
-        return f"{file}: {last}"
+def _load(name: str) -> Config:
+    """What get_config() returns of the file `name`, or of `file:argument` with that argument."""
+    file, argument = name, []
+    if ":" in name and not Path(name).is_file():
+        file, _, text = name.partition(":")
+        argument = [text]
+    if reason := why_no_file(file, "an experiment file"):
+        raise ValueError(f"--config {name}: {reason}; experiments/main.py is the default experiment")
+    spec = importlib.util.spec_from_loader(_MODULE, loader := SourceFileLoader(_MODULE, file))
+    assert spec is not None
+    module = sys.modules[_MODULE] = importlib.util.module_from_spec(spec)
+    try:
+        loader.exec_module(module)
+        config = module.get_config(*argument)
+    except (KeyboardInterrupt, cli.Terminated):
+        raise
+    except SystemExit as error:
+        raise ValueError(
+            f"{file}: ends the program (SystemExit({error.code!r})): it should only return a config"
+        ) from error
+    except BaseException as error:  # whatever the file's own code raises
+        raise ValueError(f"{file}: {_all_of(error)}") from error
+    if not isinstance(config, Config):
+        raise ValueError(
+            f"{file}: get_config() must return a wt_jax.config.Config, not {type(config).__name__}"
+        )
+    return config
+
+
+def _all_of(error: BaseException) -> str:
+    """What an error says, in one line, and its type where that says more."""
+    said = " ".join(str(error).split())
+    if said and not isinstance(error, KeyError):
+        return said
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def _what_is_wrong(error: Exception, name: str, types: dict[str, Any]) -> str:
+    last = _all_of(error)
+    if not isinstance(error, flags.Error):
+        return f"{name}: {last}"
     if match := re.match(r"flag --config\.([\w.]+)=(.*?): ", last):
         key, value = match.groups()
         if kind := _KINDS.get(types[key]):

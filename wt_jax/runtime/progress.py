@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
+from wt_jax.runtime.printable import printable
+
 _Item = TypeVar("_Item")
 
 _EVERY_S = 30.0  # a line of a log
@@ -21,13 +23,13 @@ class Progress:
     """
 
     def __init__(self, what: str, unit: str, total: int | None = None, *, is_shown: bool = True):
-        self._what, self._unit, self._total = what, unit, total
+        self._what, self._unit, self._total = printable(what), unit, total
         self._n = 0
         self._begun_s = self._told_s = time.monotonic()
         is_terminal = sys.stderr is not None and sys.stderr.isatty()
         self._tells = is_shown and not is_terminal
         self._bar = tqdm(
-            desc=what, unit=f" {unit}", total=total, leave=False, disable=not (is_shown and is_terminal)
+            desc=self._what, unit=f" {unit}", total=total, leave=False, disable=not (is_shown and is_terminal)
         )
 
     @property

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from wt_jax.runtime.native_output import quiet
+from wt_jax.video.capture import name_for_ffmpeg
 
 _CODEC = "libx264"
 # Constant quality rather than a rate: 18 is said to look like the original, 23 is x264's own default
@@ -47,7 +48,9 @@ def open_encoder(path: Path, fps: float, width_px: int, height_px: int) -> Encod
         return _H264Encoder(path, fps, width_px, height_px)
     for codec in ("avc1", "mp4v"):
         with quiet():
-            writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), fps, (width_px, height_px))
+            writer = cv2.VideoWriter(
+                name_for_ffmpeg(path), cv2.VideoWriter.fourcc(*codec), fps, (width_px, height_px)
+            )
         if writer.isOpened():
             if codec == "mp4v":
                 _say_how_to_convert()
@@ -81,7 +84,7 @@ class _H264Encoder:
         except ImportError as error:
             raise _NoH264Error from error
         self._av, self._reformatter, self._colorspace = av, VideoReformatter(), Colorspace.ITU709
-        self._container: Any = av.open(str(path), "w", options={"movflags": "+faststart"})
+        self._container: Any = av.open(name_for_ffmpeg(path), "w", options={"movflags": "+faststart"})
         try:
             rate = max(Fraction(fps).limit_denominator(_MOST_PARTS), Fraction(1, _MOST_PARTS))
             stream: Any = self._container.add_stream(_CODEC, rate=rate, options=_QUALITY)

@@ -4,27 +4,23 @@ Letters: H height and W width of a picture.
 """
 
 import math
-import mmap
-import os
 import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # quiet: what is wrong with a file is said once, by us
-
-import cv2
-
 from wt_jax.skeleton import FRAME_RATE_HZ
+from wt_jax.video.capture import open_source, what_is_wrong
 
-_FPS = (1.0, 480.0)  # beyond, a container has no frame rate: FFmpeg gives its clock's, 1000 or 90000, instead
+_FPS = (1.0, 480.0)  # beyond, a container may have no frame rate: FFmpeg gives its clock's, 1000 or 90000
+_MOST_FPS = 1000.0  # of high-speed cameras
+_SAME_RATE = 0.05  # 30 timestamps in milliseconds tell a rate of 1000 a second to some 3 %
 _MAX_STEP_S = 10.0  # between two frames; a longer one is a damaged timestamp, not a camera that waited
 _SEEK_BACK_S = 0.5  # a seek lands near its time only: some frames early, then forward to the very one
 _N_MEASURED = 30  # frames that tell the rate where the container does not
-
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
 class Video:
@@ -38,16 +34,18 @@ class Video:
     def __init__(self, source: Path | str | int):
         """Raises ValueError, with what is wrong with it and what to do, where no picture can be read."""
         self.source = source
-        self._capture = _open(source)
+        self._capture = open_source(source)
         self._raw_ms: list[float] = []  # timestamps of the frames decoded so far, as in the container
         self._position = 0  # of the next frame that _capture gives
         try:
             first_HxWx3 = self._grabbed() if self._grab() else None
             if first_HxWx3 is None:
-                raise ValueError(_what_is_wrong(source))
+                raise ValueError(what_is_wrong(source))
             self.height_px, self.width_px = first_HxWx3.shape[:2]
             self._first_HxWx3 = first_HxWx3
             self.n_frames = self._whole(cv2.CAP_PROP_FRAME_COUNT)
+            rate = self._capture.get(cv2.CAP_PROP_FPS)
+            self._container_fps = rate if math.isfinite(rate) else 0.0
             self.fps = self._frame_rate()
         except BaseException:
             self.close()
@@ -63,6 +61,15 @@ class Video:
         """Lets go of the file or the camera."""
         self._capture.release()
 
+    @property
+    def promised_s(self) -> float:
+        """How long it is, as its container says; 0 where that is unknown.
+
+        By the container's own rate, even where that is no rate of frames: many say how long they are, and
+        FFmpeg makes of it a number of frames at this rate.
+        """
+        return self.n_frames / self._container_fps if self._container_fps > 0 else 0.0
+
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
         """(time_s, frame_HxWx3 uint8 RGB) of all frames: from 0 at the first, strictly increasing.
 
@@ -73,7 +80,7 @@ class Video:
         if isinstance(self.source, int):
             yield from self._live()
             return
-        capture = _open(self.source)  # its own, so that frame() may be called in between
+        capture = open_source(self.source)  # its own, so that frame() may be called in between
         clock = _Clock(self.fps)
         try:
             while capture.grab():
@@ -144,18 +151,21 @@ class Video:
                 return
             back_s *= 4
         self._capture.release()
-        self._capture = _open(self.source)  # timestamps that say nothing: from the start
+        self._capture = open_source(self.source)  # timestamps that say nothing: from the start
         self._position = 0
 
     def _frame_rate(self) -> float:
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        if math.isfinite(fps) and _FPS[0] <= fps <= _FPS[1]:
+        fps = self._container_fps
+        if _FPS[0] <= fps <= _FPS[1]:
             return fps
         if not isinstance(self.source, int):
             while len(self._raw_ms) < _N_MEASURED and self._grab():
                 pass
             steps_ms = [b - a for a, b in zip(self._raw_ms, self._raw_ms[1:], strict=False)]
             step_ms = statistics.median(steps_ms) if steps_ms else 0.0
+            mean_ms = statistics.mean(steps_ms) if steps_ms else 0.0
+            if _FPS[1] < fps <= _MOST_FPS and math.isclose(mean_ms * fps, 1000, rel_tol=_SAME_RATE):
+                return fps
             if step_ms > 0 and _FPS[0] <= 1000 / step_ms <= _FPS[1]:
                 return 1000 / step_ms
         return FRAME_RATE_HZ
@@ -191,44 +201,3 @@ class _Clock:
                 self._steps_s = [*self._steps_s[-_N_MEASURED:], own_step_s]
         self._last_s = raw_s
         return self._time_s
-
-
-def _open(source: Path | str | int) -> "cv2.VideoCapture":
-    """An open capture. Raises ValueError where there is none."""
-    if isinstance(source, int):
-        capture = cv2.VideoCapture(source)
-        if not capture.isOpened():
-            raise ValueError(
-                f"camera {source}: not there, or another program has it: plug it in, or try 0 or 1"
-            )
-        return capture
-    path = Path(source)
-    if path.is_dir():
-        raise ValueError(f"{path}: a folder, not a video")
-    if not path.is_file():
-        raise ValueError(f"{path}: no such file")
-    with path.open("rb"):  # may it be read? OSError says so
-        pass
-    capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)  # other backends take some names for patterns
-    if not capture.isOpened():
-        raise ValueError(_what_is_wrong(source))
-    return capture
-
-
-def _what_is_wrong(source: Path | str | int) -> str:
-    """Why no picture can be read, as far as the first bytes tell."""
-    if isinstance(source, int):
-        return f"camera {source}: gives no picture: another program may have it, or unplug it and plug it in"
-    path = Path(source)
-    if path.stat().st_size == 0:
-        return f"{path}: an empty file (0 bytes): copy or record it again"
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        if content[4:8] == b"ftyp" and content.find(b"moov") < 0:
-            return f"{path}: cut off: its index is missing: copy or record it again"
-        if content[4:8] == b"ftyp" and content.find(b"vide") < 0:
-            return f"{path}: sound alone, no pictures"
-        if content[:4] == b"RIFF" and content[8:12] == b"WAVE":
-            return f"{path}: sound alone, no pictures"
-        if content[4:8] == b"ftyp" or content[:4] in (b"RIFF", b"\x1aE\xdf\xa3"):
-            return f"{path}: no picture in it can be read: cut off, damaged, or sound alone: copy it again"
-    return f"{path}: not a video, or one of a kind that FFmpeg cannot read: convert it to mp4"

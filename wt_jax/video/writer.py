@@ -12,6 +12,7 @@ import numpy as np
 
 from wt_jax.runtime.files import is_writable, written_beside
 from wt_jax.runtime.native_output import quiet
+from wt_jax.video.capture import capture_file
 from wt_jax.video.encoders import open_encoder
 
 
@@ -85,7 +86,7 @@ class VideoWriter:
     def _check(self) -> None:
         """OpenCV says nothing of a write that fails: a file that cannot be read back tells."""
         with quiet():
-            written = cv2.VideoCapture(str(self._beside))
+            written = capture_file(self._beside)
             n_written = int(written.get(cv2.CAP_PROP_FRAME_COUNT)) if written.isOpened() else 0
             written.release()
         if n_written < self.n_frames:

@@ -47,5 +47,5 @@ def draw_learning_curves(values: Mapping[str, Sequence[float]], title: str = "")
     axes[5].set(title="speed", xlabel="epoch", ylabel="windows a second", ylim=(0, None))
     for axis in axes:
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.suptitle(title)
+    figure.suptitle(title, parse_math=False)
     return figure

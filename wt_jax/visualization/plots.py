@@ -81,7 +81,7 @@ def draw_timeline(
     handles += lower.get_legend_handles_labels()[0]
     names += lower.get_legend_handles_labels()[1]
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), fontsize=9, frameon=False)
-    figure.suptitle(title, fontsize=11, x=0.01, ha="left")
+    figure.suptitle(title, fontsize=11, x=0.01, ha="left", parse_math=False)  # a $ in a file's name is a $
     return figure
 
 
