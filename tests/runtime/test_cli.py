@@ -1,11 +1,13 @@
 """Exit statuses, and the first and the second signal."""
 
 import ctypes
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -42,6 +44,25 @@ def test_statuses(main, status, shown, capsys, monkeypatch):
         cli.run(main)
     assert exit_.value.code == status
     assert capsys.readouterr().err == shown
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_a_callback_of_the_garbage_collector_is_heard(number, status, monkeypatch):
+    """JAX has one, in which an exception is printed and lost."""
+
+    def send(*_):
+        gc.callbacks.remove(send)
+        signal.raise_signal(number)
+
+    def main(_):
+        gc.callbacks.append(send)
+        gc.collect()
+        time.sleep(20)
+
+    monkeypatch.setattr("sys.argv", ["command"])
+    with pytest.raises(SystemExit) as exit_:
+        cli.run(main)
+    assert exit_.value.code == status
 
 
 def test_our_own_mistakes_keep_their_traceback():

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wt_jax.runtime.printable import Screen, printable
 
@@ -41,6 +41,7 @@ def _status(main: Callable[[Sequence[str]], int | None]) -> int | None:
     if level != "DEBUG":
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax: errors that it raises as well
     signal.signal(signal.SIGTERM, _terminate)
+    before, sys.unraisablehook = sys.unraisablehook, _stop_again
     try:
         return main(sys.argv[1:])
     except BaseException as error:
@@ -49,6 +50,8 @@ def _status(main: Callable[[Sequence[str]], int | None]) -> int | None:
             raise
         print(words[0], file=sys.stderr)
         return words[1]
+    finally:
+        sys.unraisablehook = before
 
 
 def whole_number(option: str, text: str) -> int:
@@ -86,6 +89,18 @@ def last_words(error: BaseException) -> tuple[str, int] | None:
 
 class Terminated(BaseException):
     """SIGTERM came where nothing has to be saved."""
+
+
+def _stop_again(unraisable: Any) -> None:
+    """Sends again a signal that came where no exception can rise: in JAX's callback of the garbage collector.
+
+    Python only prints such an exception, and the program would go on.
+    """
+    number = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}.get(unraisable.exc_type)
+    if number is None:
+        sys.__unraisablehook__(unraisable)
+    else:
+        threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
 
 
 def _terminate(number: int, frame: object) -> NoReturn:
