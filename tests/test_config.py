@@ -134,7 +134,10 @@ def test_bad_overrides_are_named(arg, message):
         ([*MAIN, "--config", "b.py"], "--config is given 2 times, "),
         ([*MAIN, "--config=b.py", "--config.seed=1"], "main.py, b.py: name one experiment"),
         ([*MAIN, "extra"], "'extra': not understood; options are written --config.section.key=value"),
-        ([*MAIN, "--batch_size=3"], "Unknown command line flag 'batch_size'"),
+        (
+            [*MAIN, "--batch_size=3"],
+            "--batch_size=3: a key is set as --config.KEY=VALUE; did you mean train.batch_size?",
+        ),
         ([*MAIN, "--config.train.batch_size"], "Missing value for train.batch_size"),
     ],
 )
@@ -296,6 +299,6 @@ def test_what_may_differ_when_a_run_is_taken_up_and_between_hosts():
         "data.recordings",
     }
     assert {key for key, (_, may_change) in marked.items() if may_change} == {
-        "workdir", "overwrite", "data.root", "data.recordings", "train.epochs", "train.accumulate",
-        "train.eval_batch_size",
+        "workdir", "overwrite", "strict_resume", "data.root", "data.recordings", "train.epochs",
+        "train.accumulate", "train.eval_batch_size",
     }  # fmt: skip

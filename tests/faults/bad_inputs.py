@@ -37,12 +37,14 @@ def bad_inputs(folder: Path, checkpoint: Path, rng: random.Random, n: int) -> It
     every += rng.sample(overrides, max(n - len(every), 0)) if n - len(every) < len(overrides) else overrides
     for bad in every:
         status, out, err = run(bad.argv)
-        last = (err.splitlines() or [""])[-1]
-        is_one_line = (last.startswith("error: ") and err.count("\n") == 1) or last.startswith("python -m")
+        lines = err.splitlines() or [""]
+        are_words = all(line.startswith("error: ") for line in lines) or lines[-1].startswith(
+            "python -m wt_jax"
+        )
         is_promised = (
             status == bad.status
             and re.search(bad.says, err + out) is not None
-            and (is_one_line or bad.status != 2)
+            and (are_words or bad.status != 2)
             and "Traceback" not in err
         )
         yield Outcome(
@@ -82,16 +84,18 @@ def _overrides(workdir: Path) -> Iterator[BadInput]:
 def _command_lines(folder: Path) -> Iterator[BadInput]:
     empty = folder / "empty"
     empty.mkdir()
-    for command in ("evaluate", "predict", "live"):
-        given = {"predict": ["nothing.mp4"], "live": ["--headless", "--source", "a.mp4"], "evaluate": []}[
-            command
-        ]
-        more = ["--output", str(folder / "out")] if command == "predict" else []
-        yield BadInput([command, *given, *more, "--checkpoint", str(empty)], "holds no checkpoints")
+    for command in (["evaluate"], ["predict", "nothing.mp4", "--output", str(folder / "out")]):
+        yield BadInput([*command, "--checkpoint", str(empty)], "holds no checkpoints")
+        yield BadInput([*command, "--checkpoint", str(folder / "nowhere")], "holds no checkpoints")
+    for name in ("evaluate", "predict", "live", "label", "build_dataset"):
+        yield BadInput([name, "--no_such_option"], "unrecognized|required")
+    for source in ("nothing.mp4", str(empty), CONFIG, "-1", 20 * "9"):
         yield BadInput(
-            [command, *given, *more, "--checkpoint", str(folder / "nowhere")], "holds no checkpoints"
+            ["live", "--headless", "--source", source, "--checkpoint", str(empty)], re.escape(source)
         )
-        yield BadInput([command, "--no_such_option"], "unrecognized|required")
+    for seconds in ("nan", "-5", "0", "inf", "abc"):
+        argv = ["live", "--headless", "--source", "0", "--checkpoint", str(empty), "--seconds", seconds]
+        yield BadInput(argv, "--seconds")
     yield BadInput(["train"], "--config")
     yield BadInput(["train", "--config", str(folder / "nowhere.py")], "nowhere.py")
     yield BadInput(["train", "--config", str(empty)], "empty")
@@ -182,7 +186,7 @@ def _data(folder: Path, checkpoint: Path) -> Iterator[BadInput]:
         write(root / "landmarks" / "squats" / "bad.npz")
         yield BadInput(["build_dataset", "--data", str(root)], _ONE_LEFT_OUT, status=0)
         argv = ["predict", str(root / "landmarks" / "squats" / "bad.npz"), "--output", str(root / "out")]
-        yield BadInput([*argv, "--checkpoint", str(checkpoint)], "bad.npz", status=1)
+        yield BadInput([*argv, "--checkpoint", str(checkpoint)], "bad.npz")
     for name, text in _LABELS.items():
         root = _root(folder / "labels" / name)
         np.savez(root / "landmarks" / "squats" / "bad.npz", **_good_landmarks())

@@ -14,15 +14,15 @@ from wt_jax.inference.restore import restore_model
 _NONE_YET = ("holds no checkpoints", "holds no checkpoint of a finished epoch yet")
 
 
-def readers(root: Path, folder: Path, minutes: float) -> Iterator[Outcome]:
+def readers(root: Path, folder: Path, minutes: float, epochs: int = 300) -> Iterator[Outcome]:
     """Restores without a break while runs train, one after another, until the time is up."""
     until, n_runs = time.monotonic() + 60 * minutes, 0
     while time.monotonic() < until:
         n_runs += 1
         workdir, reads, failed = folder / str(n_runs), 0, []
-        process = start(train_arguments(root, workdir, epochs=300), subprocess.DEVNULL)
+        process = start(train_arguments(root, workdir, epochs), subprocess.DEVNULL)
         while process.poll() is None:
-            if time.monotonic() > until:
+            if reads and time.monotonic() > until:
                 process.terminate()
             try:
                 restore_model(workdir, jax.devices()[:1])

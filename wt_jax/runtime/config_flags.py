@@ -27,25 +27,30 @@ def parse(argv: Sequence[str]) -> Config:
 
     Raises ValueError for a missing or broken file, an unknown key (naming the nearest) and a bad value.
     """
-    name, argv = _experiment(argv)
+    experiment, argv = _experiment(argv)
     types = {option.key: option.type for option in all_options(Config())}
     for arg in argv:
         match = re.match(r"--?(?:no)?config\.([^=]+)", arg)
         if match and match.group(1) not in types:
             raise ValueError(f"unknown key {match.group(1)}{nearest_key(match.group(1), Config())}")
-    config = _load(name)
+        if not match and arg.startswith("--"):
+            name = arg.lstrip("-").partition("=")[0]
+            raise ValueError(
+                f"unknown option {arg}: a key is set as --config.KEY=VALUE{nearest_key(name, Config())}"
+            )
+    config = _load(experiment)
     values, args = flags.FlagValues(), ["wt_jax", *argv]
     try:
         config_flags.DEFINE_config_dataclass("config", config, flag_values=values, sys_argv=args)
         rest = values(args)
     except Exception as error:  # of a flag's value
-        raise ValueError(_what_is_wrong(error, name, types)) from error
+        raise ValueError(_what_is_wrong(error, experiment, types)) from error
     if len(rest) > 1:
         raise ValueError(f"{rest[1]!r}: not understood; options are written --config.section.key=value")
     try:
         return check(values["config"].value)  # type: ignore[arg-type]
     except dataclasses.FrozenInstanceError as error:  # checked by the file itself
-        raise ValueError(f"{name}: {error}: get_config() must return it unchecked") from error
+        raise ValueError(f"{experiment}: {error}: get_config() must return it unchecked") from error
 
 
 def _experiment(argv: Sequence[str]) -> tuple[str, list[str]]:
