@@ -19,8 +19,9 @@ from wt_jax.data.recordings import (
     other_recordings,
     save_recording,
 )
+from wt_jax.inference.input_files import find_input_files
 from wt_jax.pose.extraction import extract_folder, find_videos
-from wt_jax.pose.landmarks import Landmarks, save_landmarks
+from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.skeleton import CLASSES
 
 VICTIM = "../../victim"
@@ -71,7 +72,7 @@ def test_damaged_archives_of_every_kind(root):
         at = data.index(b"landmarks.npy") + 200
         data[at : at + 300] = bytes(b ^ 0x55 for b in data[at : at + 300])
         path.write_bytes(data)
-        expected[path.name] = "packed as no" if compression > 8 else "unreadable or cut short"
+        expected[path.name] = "packed in another way" if compression > 8 else "unreadable or cut short"
     for key in ("landmarks", "fps"):
         pack(folder / f"no {key}.npz", 8, good | {f"{key}.npy": b"I am text"})
         expected[f"no {key}.npz"] = "unreadable or cut short (the magic string is not correct"
@@ -81,6 +82,21 @@ def test_damaged_archives_of_every_kind(root):
     assert left_out.keys() == {f"landmarks/dips/{name}" for name in expected}
     for name, reason in expected.items():
         assert reason in left_out[f"landmarks/dips/{name}"], name
+
+
+def test_of_a_folder_predict_takes_what_holds_landmarks_or_cannot_be_read(root):
+    folder = root / "landmarks" / "dips"
+    (folder / "damaged.npz").write_bytes((folder / "good.npz").read_bytes()[:-100])
+    np.savez(folder / "other.npz", angles=np.zeros(3))
+    np.save(folder / "array", np.zeros(3))
+    (folder / "array.npy").rename(folder / "array.npz")
+    os.mkfifo(folder / "pipe.npz")
+    found, failed = find_input_files([folder], root / "out")
+    assert [path.stem for path in found] == ["array", "damaged", "good"] and not failed
+    for path in found[:2]:
+        with pytest.raises(ValueError, match=r"\.npz: (no npz archive|unreadable or cut short)") as error:
+            load_landmarks(path)
+        assert "\n" not in str(error.value)
 
 
 def test_names_of_files(root):

@@ -51,7 +51,7 @@ class Landmarks:
     @property
     def seen_F(self) -> np.ndarray:
         """Mask (F,) of the frames in which somebody is seen."""
-        return np.isfinite(self.landmarks_FxLx4[..., :2]).all((1, 2))
+        return (np.abs(self.landmarks_FxLx4[..., :2]) <= FARTHEST).all((1, 2))
 
     @property
     def is_constant(self) -> bool:

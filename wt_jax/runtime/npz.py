@@ -35,8 +35,8 @@ class Header(NamedTuple):
 class Npz:
     """An archive open for reading. Nothing in it is ever unpickled.
 
-    All raise Unreadable for an array that is not there or damaged, or is packed as NumPy packs none, and for
-    a header that is none, or promises objects, or another size than the archive has of the array.
+    All raise Unreadable for an array that is not there or damaged, or is packed in another way than NumPy
+    does it, and for a header that is none, or promises objects, or another size than the archive has of it.
     """
 
     def __init__(self, archive: zipfile.ZipFile):
@@ -84,7 +84,7 @@ class Npz:
         if name not in self._members:
             raise Unreadable(f"no {name}")
         if self._members[name].compress_type not in _PACKED:
-            raise Unreadable(f"{name} is packed as no np.savez_compressed packs it")
+            raise Unreadable(f"{name} is packed in another way than np.savez_compressed does it")
         return self._archive.open(self._members[name])
 
 
