@@ -33,6 +33,9 @@ gc.set_threshold(200_000, 50, 100)  # tracing makes objects by the million: look
 if "PYTEST_XDIST_WORKER" not in os.environ:
     os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="wt_jax-tests-")
     atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+    os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = os.path.join(
+        os.environ["JAX_COMPILATION_CACHE_DIR"], "hypothesis"
+    )
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and what is registered is done
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)

@@ -47,6 +47,9 @@ def test_a_relative_path_inside_the_class_folder(tmp_path, monkeypatch):
         ("/d/v.mp4", "no-exercise", "no-exercise has no repetitions"),
         ("/d/v.mp4", "", "--class '': must be the name of a class"),
         ("/d/v.mp4", "../x", r"--class '\.\./x': must be"),
+        ("/d/v.mp4", "..", r"--class '\.\.': must be"),
+        ("/d/v.mp4", "a\nb", r"--class 'a\\nb': must be"),
+        ("/d/raw/.hidden/v.mp4", None, r"v\.mp4: folder '\.hidden': must be the name of a class"),
     ],
 )
 def test_no_class(video, class_name, message):

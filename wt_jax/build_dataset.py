@@ -5,9 +5,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from wt_jax.config import Data
 from wt_jax.data.builder import build, recordings_folder
-from wt_jax.runtime.cli import run, whole_number
-from wt_jax.skeleton import CLASSES
+from wt_jax.runtime.cli import positive_number, run, whole_number
+from wt_jax.skeleton import CLASSES, check_classes
 
 _SHOWN = 5  # names of removed recordings
 
@@ -21,6 +22,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", metavar="DIR", help="where recordings go (default: ROOT/recordings)")
     parser.add_argument(
         "--classes", nargs="+", default=CLASSES, metavar="NAME", help=f"default: {' '.join(CLASSES)}"
+    )
+    parser.add_argument(
+        "--max_minutes",
+        default=f"{Data.max_minutes:g}",
+        metavar="N",
+        help=f"longest recording; a longer one is left out (default: {Data.max_minutes:g})",
     )
     videos = parser.add_argument_group("landmarks of videos in ROOT/raw")
     videos.add_argument(
@@ -41,10 +48,19 @@ def main(arguments: Sequence[str]) -> int:
     )
     options = parser.parse_args(arguments)
     workers = None if options.workers is None else whole_number("--workers", options.workers)
+    max_minutes = positive_number("--max_minutes", options.max_minutes)
+    check_classes(options.classes, "--classes")
 
     output = recordings_folder(options.data, options.output)
-    not_extracted = _extract_videos(options, workers)
-    report = build(options.data, output, options.classes, remove=True, not_extracted=not_extracted)
+    not_extracted = _extract_videos(options, workers, max_minutes)
+    report = build(
+        options.data,
+        output,
+        options.classes,
+        max_minutes=max_minutes,
+        remove=True,
+        not_extracted=not_extracted,
+    )
     print(report.table())
     print(f"{report.built} built, {report.unchanged} unchanged, in {output}; {len(report.left_out)} left out")
     if report.removed:
@@ -58,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _extract_videos(options: argparse.Namespace, workers: int | None) -> dict[Path, str]:
+def _extract_videos(options: argparse.Namespace, workers: int | None, max_minutes: float) -> dict[Path, str]:
     """Brings landmarks/ up to date with raw/; returns the videos that failed, with the reason."""
     if not any(Path(options.data).glob("raw/*/*")):
         return {}
@@ -74,6 +90,7 @@ def _extract_videos(options: argparse.Namespace, workers: int | None) -> dict[Pa
         is_model_named=is_named(options.pose_model, options.pose_size),
         workers=workers,
         cluster=options.cluster,
+        max_minutes=max_minutes,
     )
     seconds = time.monotonic() - started_s
     speed = f" ({done.n_frames} frames, {done.n_frames / seconds:.0f} a second)" if done.extracted else ""

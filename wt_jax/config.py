@@ -1,7 +1,6 @@
 """The options of a run: of each its default, what is allowed and what it means. Checked once, then fixed."""
 
 import dataclasses
-import re
 from typing import Any
 
 from wt_jax.options import (
@@ -21,7 +20,7 @@ from wt_jax.options import (
     one_of,
     option,
 )
-from wt_jax.skeleton import CLASSES, NO_EXERCISE, canonical_class
+from wt_jax.skeleton import CLASS_NAME, CLASSES, NO_EXERCISE, canonical_class, is_class_name
 
 # angles: the 25 joint angles. orientation: how the torso and the limbs lie to the vertical. normalised: the
 # angles with the window's mean taken off and divided by their spread in it.
@@ -31,11 +30,9 @@ KERNELS = ("gaussian", "lorentzian")
 _SEED = Rule(lambda v: 0 <= v < 2**32, "must be in [0, 2**32)")
 _CLASSES = Rule(
     lambda v: (
-        len(v) >= 2
-        and all(re.fullmatch(r"[\w .-]*\w", name) for name in v)
-        and len({canonical_class(name) for name in v}) == len(v)
+        len(v) >= 2 and all(map(is_class_name, v)) and len({canonical_class(name) for name in v}) == len(v)
     ),
-    "must be two or more different folder names",
+    f"must be two or more different folder names, each of {CLASS_NAME}",
 )
 _INPUTS = Rule(
     lambda v: "angles" in v and set(v) <= set(INPUTS) and len(set(v)) == len(v),
@@ -59,6 +56,11 @@ class Data(Section):
         _CLASSES,
         "in the order of the classifier's outputs; one more name is one more class everywhere",
     )
+    max_minutes: float = option(
+        240.0, POSITIVE,
+        "longest recording; a longer one is left out, and so is one of more frames than 60 a second make in "
+        "that time", may_change=True,
+    )  # fmt: skip
     window_frames: int = option(30, at_least(2), "frames of a window")
     window_step: int = option(
         1, COUNT, "frames at 30 a second from one of a window to the next: 3 is a window at 10 a second"

@@ -93,7 +93,9 @@ def evaluate(
     if root is None:
         root = options.data.root if meta["data"] == SYNTHETIC else meta["root"]
         recordings = recordings or meta["recordings"]
-    dataset = load_dataset(root, recordings, options.data.classes, folder / "recordings")
+    dataset = load_dataset(
+        root, recordings, options.data.classes, folder / "recordings", options.data.max_minutes
+    )
     if dataset.data == SYNTHETIC and meta["data"] != SYNTHETIC:
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")
     chosen = dataset.split(*(SPLITS if split == "all" else (split,)))

@@ -17,7 +17,7 @@ from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.jax_setup import use_compilation_cache
 from wt_jax.runtime.printable import printable
 from wt_jax.runtime.progress import Progress
-from wt_jax.skeleton import NO_EXERCISE, canonical_class
+from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
 from wt_jax.video.formats import VIDEO_SUFFIXES
 from wt_jax.video.reader import Video
 from wt_jax.video.window import Window, check_display
@@ -36,8 +36,7 @@ def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
     if class_name is None and not in_raw:
         raise ValueError(f"{video}: not in raw/<class>/, so which exercise is it? say --class NAME")
     name = canonical_class(class_name if class_name is not None else video.absolute().parent.name)
-    if not name or name.startswith(".") or "/" in name or "\\" in name:
-        raise ValueError(f"--class {name!r}: must be the name of a class, such as squats")
+    check_classes([name], "--class" if class_name is not None else f"{video}: folder")
     if name == NO_EXERCISE:
         raise ValueError(f"{video}: {NO_EXERCISE} has no repetitions to mark, and needs no labels")
     if root is None:

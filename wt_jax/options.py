@@ -125,7 +125,7 @@ def typed(key: str, value: Any, hint: Any) -> Any:
             raise ValueError(f'{key}={value!r}: must be a tuple, like "(1, 2)"')
         return tuple(typed(key, item, typing.get_args(hint)[0]) for item in value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        value = float(value) if abs(value) < 2**1000 else math.inf
     if not isinstance(value, hint) or (isinstance(value, bool) and hint is not bool):
         raise ValueError(f"{key}={value!r}: must be of type {hint.__name__}")
     if hint is float and not math.isfinite(value):

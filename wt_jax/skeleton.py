@@ -4,6 +4,9 @@ Landmark indices are those of MediaPipe Pose
 (https://ai.google.dev/edge/mediapipe/solutions/vision/pose_landmarker).
 """
 
+import unicodedata
+from collections.abc import Iterable
+
 import numpy as np
 
 LANDMARKS = (
@@ -54,3 +57,26 @@ CLASSES = ("push-ups", "squats", "pull-ups", "dips", NO_EXERCISE)
 def canonical_class(name: str) -> str:
     """The class name as configs write it: `no_exercise` is an alias of `no-exercise`."""
     return NO_EXERCISE if name == "no_exercise" else name
+
+
+CLASS_NAME = "1 to 60 letters, digits, spaces, _ - and single dots; first and last a letter, a digit or _"
+
+
+def is_class_name(name: str) -> bool:
+    """May a class be called that? As CLASS_NAME says: it is a folder's name, and leads to no other folder."""
+    kinds = [unicodedata.category(letter)[0] for letter in name]  # M: the vowels of Hindi and Thai
+    return (
+        0 < len(name) <= 60
+        and all(kind in "LMN" or letter in " ._-" for kind, letter in zip(kinds, name, strict=True))
+        and all(kinds[i] in "LMN" or name[i] == "_" for i in (0, -1))
+        and ".." not in name
+    )
+
+
+def check_classes(names: Iterable[str], where: str = "class") -> tuple[str, ...]:
+    """The names as configs write them, each once. Raises ValueError, beginning with `where`, for others."""
+    names = tuple(names)
+    for name in names:
+        if not is_class_name(name):
+            raise ValueError(f"{where} {name!r}: must be the name of a class, such as squats: {CLASS_NAME}")
+    return tuple(dict.fromkeys(map(canonical_class, names)))

@@ -139,10 +139,10 @@ def test_recordings_whose_source_is_gone(root):
 
 
 def test_a_file_too_large_for_the_memory_is_left_out(root, monkeypatch):
-    def load(path):
+    def load(path, max_minutes):
         if path.stem == "b":
             raise MemoryError("Unable to allocate 9 TiB")
-        return load_landmarks(path)
+        return load_landmarks(path, max_minutes)
 
     monkeypatch.setattr(builder, "load_landmarks", load)
     report = built(root)

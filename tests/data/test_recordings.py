@@ -90,7 +90,7 @@ def damage(path, **changes):
         ({"angles": np.zeros((40, 25))}, "angles of type float64 in place of float32"),
         ({"angles": np.zeros((40,), np.float32)}, "angles"),
         ({"starts": np.array([50], np.int32)}, "starts that are not sorted frames"),
-        ({"name": np.array([{"a": 1}])}, "allow_pickle=False"),
+        ({"name": np.array([{"a": 1}])}, "name holds pickled objects, refused"),
     ],
 )
 def test_bad_files(tmp_path, changes, message):

@@ -1,3 +1,4 @@
+import re
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -110,8 +111,19 @@ def test_siblings_of_a_named_piece_follow_it(tmp_path):
         }
 
 
-@pytest.mark.parametrize("last", [("Ben", "test"), ("", "test")])
-def test_a_sibling_of_two_splits_is_refused(tmp_path, last):
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        (
+            ("Ben", "test"),
+            "belong together by way of dips/v_part3: dips/v_part1 and dips/v_part3 are both of 'v' by their "
+            "names; dips/v_part3 and dips/v_part2 are both of 'v' by their names: give them one split, or "
+            "name the group of each, in manifest.csv",
+        ),
+        (("", "test"), "are both of 'v' by their names: one split for both, in manifest.csv, or scores are"),
+    ],
+)
+def test_a_sibling_of_two_splits_is_refused(tmp_path, last, message):
     rows = manifest(
         tmp_path,
         "landmarks/dips/v_part1.npz,,Anna,train",
@@ -119,8 +131,43 @@ def test_a_sibling_of_two_splits_is_refused(tmp_path, last):
     )
     recordings = [recording(f"dips/v_part{i}") for i in (1, 2, 3)]
     with pytest.raises(
+        ValueError, match=re.escape(f"dips/v_part1 (train) and dips/v_part2 (test) {message}")
+    ):
+        assign_splits(recordings, rows)
+
+
+@pytest.mark.parametrize("third", ["a", "q", "z"])  # before both, between them, after them
+@pytest.mark.parametrize("third_split", ["test", ""])
+def test_a_twin_in_two_splits_names_no_third(tmp_path, third, third_split):
+    """Of Quinn's recordings one is Paul's as well, under another name: the rest of hers has no part in it."""
+    rows = manifest(
+        tmp_path,
+        "landmarks/dips/p.npz,,Paul,train",
+        "landmarks/dips/twin.npz,,Quinn,test",
+        f"landmarks/dips/{third}.npz,,Quinn,{third_split}",
+    )
+    names = sorted(["p", "twin", third])
+    recordings = [recording(f"dips/{name}", content="same" if name != third else None) for name in names]
+    with pytest.raises(
+        ValueError, match=r"^dips/p \(train\) and dips/twin \(test\) are the same recording: one split"
+    ):
+        assign_splits(recordings, rows)
+
+
+def test_what_joins_two_splits_is_said_step_by_step(tmp_path):
+    rows = manifest(
+        tmp_path,
+        "landmarks/dips/a.npz,,Anna,train",
+        "landmarks/dips/twin.npz,,Ben,",
+        "landmarks/dips/b.npz,,Ben,test",
+        "landmarks/dips/c.npz,,Ben,test",
+    )
+    contents = {"a": "same", "b": None, "c": None, "twin": "same"}
+    recordings = [recording(f"dips/{name}", content=content) for name, content in contents.items()]
+    with pytest.raises(
         ValueError,
-        match=r"dips/v_part1 \(train\) and dips/v_part2 \(test\) belong together by .*dips/v_part3.*manifest",
+        match=r"^dips/a \(train\) and dips/b \(test\) belong together by way of dips/twin: dips/a and "
+        r"dips/twin are the same recording; dips/twin and dips/b are both of group 'Ben': give them one",
     ):
         assign_splits(recordings, rows)
 

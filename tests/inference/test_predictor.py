@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,15 @@ def test_one_frame(predictor):
         (np.zeros((5, 17, 4)), 30, (1, 1), r"shape \(5, 17, 4\): must be \(frames, 33, 3 or more\)"),
         (np.zeros((5, 33, 2)), 30, (1, 1), r"shape \(5, 33, 2\)"),
         (np.zeros((0, 33, 4)), 30, (1, 1), "one frame at least"),
-        (np.full((5, 33, 4), np.inf), 30, (1, 1), "none infinite"),
+        (np.full((5, 33, 4), np.inf), 30, (1, 1), "none beyond 1e\\+09 or infinite"),
+        (np.full((5, 33, 4), 1e30), 30, (1, 1), "none beyond"),
+        (np.full((5, 33, 4), np.inf, np.float16), 30, (1, 1), "none beyond"),
+        (
+            np.zeros((5, 33, 4)),
+            30,
+            (1e300, 1),
+            r"an image of 1e\+300 x 1 pixels: must be above 0, 1e\+06 at most",
+        ),
         (np.full((5, 33, 4), "x"), 30, (1, 1), "must be numbers"),
         (np.zeros((5, 33, 4)), 0, (1, 1), "fps=0: must be from 1 to 1000"),
         (np.zeros((5, 33, 4)), float("nan"), (1, 1), "fps=nan"),
@@ -144,6 +153,20 @@ def test_one_frame(predictor):
 def test_bad_landmarks(predictor, landmarks, fps, size, message):
     with pytest.raises(ValueError, match=message):
         predictor.predict_landmarks(landmarks, fps, *size)
+
+
+@pytest.mark.parametrize("value", [1e9, 1e30, np.inf, 1e300])
+def test_frames_that_nobody_can_be_in_are_left_out(predictor, value):
+    """Of landmarks from elsewhere than a file, where they would be refused: without a word of NumPy's."""
+    landmarks = walking(60).astype(np.float64)
+    landmarks[20:40, 24, 0] = value
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        said = Landmarks(landmarks, 30.0, 320, 240)
+        prediction = predictor.predict(said)
+    is_there_F = (np.arange(60) < 20) | (np.arange(60) >= 40) | (value <= 1e9)
+    np.testing.assert_array_equal(said.seen_F, is_there_F)
+    np.testing.assert_array_equal(prediction.timeline.valid_F, is_there_F)
 
 
 def test_starts_of_a_known_exercise(predictor):

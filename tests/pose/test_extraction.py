@@ -124,6 +124,17 @@ def test_what_cannot_be_used_is_listed_and_the_others_done(root):
     assert "of 2.0 s, and so do its landmarks: cut off" in report.remarks[cut]
 
 
+def test_what_would_be_left_out_is_not_looked_at(root):
+    """Longer than allowed, or of a name beside which nothing can be written: hours would be lost."""
+    unnamed = root / "raw/squats" / f"{'x' * 241}.mp4"
+    unnamed.write_bytes((root / "raw/squats/a.mp4").read_bytes())
+    write_clip(root / "raw/dips/long.mp4", 80)
+    report = extracted(root, max_minutes=60 / 30 / 60)
+    assert outcome(report) == (3, 0, 2)
+    assert failures(report)["long.mp4"].startswith("0.0 minutes of 80 frames: more than data.max_minutes=")
+    assert failures(report)[unnamed.name].startswith("a name of 245 bytes")
+
+
 def test_whatever_a_library_raises_is_one_line(root, monkeypatch):
     def broken(self, frame, time_s):
         raise RuntimeError("C++ says no" if time_s > 0.5 else "")

@@ -1,8 +1,17 @@
+import warnings
+
 import numpy as np
 import pytest
 
 from wt_jax import skeleton
-from wt_jax.pose.joint_angles import MAX_GAP_S, angle_sequence, joint_angles, to_frame
+from wt_jax.pose.joint_angles import (
+    MAX_GAP_S,
+    SequenceStream,
+    angle_sequence,
+    joint_angles,
+    pose_sequence,
+    to_frame,
+)
 
 ELBOW = skeleton.ANGLE_NAMES.index("elbow_left")  # landmarks 11, 13, 15
 
@@ -168,3 +177,25 @@ def test_starts_move_along(frames, fps, n_frames, expected):
 def test_starts_move_along_with_a_variable_rate():
     times_s = 7.0 + np.array([0.0, 0.1, 0.5, 0.6, 1.0])
     assert to_frame(np.array([0, 1, 2, 4]), times_s).tolist() == [0, 3, 15, 30]
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e30, 1e300, -1e308])
+def test_landmarks_that_nobody_has_make_a_frame_not_valid(value):
+    """Everywhere but in z they do, and without a word of NumPy's."""
+    landmarks = np.random.default_rng(0).uniform(0.2, 0.8, (5, 33, 4))
+    times_s = np.arange(5) / 2  # so that nothing is interpolated
+    whole = pose_sequence(landmarks, times_s, 640, 360)
+    for axis in (0, 1, 2):
+        bad = landmarks.copy()
+        bad[2, 24, axis] = value
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            angles_FxJ, points_FxLx3, valid_F = pose_sequence(bad, times_s, 640, 360)
+            stream = SequenceStream(640, 360)
+            pushed = [stream.push(row, time_s) for row, time_s in zip(bad, times_s, strict=True)]
+        assert valid_F[30] == (axis == 2) and np.isfinite(points_FxLx3).all()
+        expected_F = whole[2] & ((np.arange(len(valid_F)) != 30) | (axis == 2))
+        np.testing.assert_array_equal(valid_F, expected_F)
+        np.testing.assert_array_equal(angles_FxJ[valid_F], whole[0][valid_F])
+        settled = np.concatenate([*(valid_N for _, _, valid_N in pushed), stream.flush()[2]])
+        np.testing.assert_array_equal(settled, valid_F)

@@ -1,6 +1,5 @@
 """A data root -> recordings: built once, then only where landmarks or labels have changed."""
 
-import difflib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,18 +8,19 @@ from types import MappingProxyType
 
 import numpy as np
 
+from wt_jax.config import Data
 from wt_jax.data.labels import Span, class_known, read_segments, read_starts
 from wt_jax.data.recordings import Recording, load_recording, other_recordings, save_recording
+from wt_jax.data.source_files import LAYOUT, RecordingFiles, find_files, name_of
 from wt_jax.data.splits import SPLITS, assign_splits, audit, read_manifest
 from wt_jax.pose.joint_angles import pose_sequence, to_frame
-from wt_jax.pose.landmarks import load_landmarks
+from wt_jax.pose.landmarks import Landmarks, load_landmarks
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.progress import track
-from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
+from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, check_classes
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
 MIN_FRAMES = 30  # one window at the default of 1 s
-_LAYOUT = "expected landmarks/<class>/<video>.npz and labels/<class>/<video>.csv, see data/README.md"
 _FOLDERS = ("raw", "landmarks", "labels")
 
 
@@ -60,25 +60,27 @@ def build(
     classes: Sequence[str],
     progress: bool = True,
     *,
+    max_minutes: float = Data.max_minutes,
     remove: bool = False,
     not_extracted: Mapping[Path, str] = MappingProxyType({}),
 ) -> Report:
     """Builds what is missing or changed in `output/<class>/<video>.npz`.
 
-    A bad file is left out, with its reason in the report, and never stops the others. A recording whose
-    landmarks are gone is removed if `remove`, else left out. `not_extracted` are videos without landmarks
-    for a known reason. `progress` shows a bar on a terminal, and a line now and then in a log. An
-    output that is up to date need not be writable. Raises ValueError where nothing is usable, where
-    manifest.csv or segments.csv are wrong (all depends on them), where a group or a duplicated recording
-    would be in two splits, and where something must be written and cannot be.
+    A bad file is left out, with its reason in the report, and never stops the others; so is one of more than
+    `max_minutes`. A recording whose landmarks are gone is removed if `remove`, else left out. `not_extracted`
+    are videos without landmarks for a known reason. `progress` shows a bar on a terminal, and a line now and
+    then in a log. An output that is up to date need not be writable. Raises ValueError where nothing is
+    usable, for what is no class name, where manifest.csv or segments.csv are wrong (all depends on them),
+    where a group or a duplicated recording would be in two splits, and where something must be written and
+    cannot be.
     """
     root, output = Path(root), Path(output)
-    classes = tuple(dict.fromkeys(map(canonical_class, classes)))
+    classes = check_classes(classes)
     _check_folders(root, output)
     manifest, segments = read_manifest(root), read_segments(root)
     report = Report()
-    files_of = _find_files(root, classes, not_extracted, report.left_out)
-    present = {_name(path) for folder in ("landmarks", "raw") for path in root.glob(f"{folder}/*/*")}
+    files_of = find_files(root, classes, not_extracted, report.left_out)
+    present = {name_of(path) for folder in ("landmarks", "raw") for path in root.glob(f"{folder}/*/*")}
     for table, names in (("manifest.csv", manifest), ("segments.csv", segments)):
         report.left_out += [
             (root / table, f"{name}: no such file in landmarks/ or raw/: remove its row, or put it there")
@@ -89,7 +91,8 @@ def build(
     found: list[Recording] = []
     for name, files in track(files_of.items(), "building", "recordings", is_shown=progress):
         try:
-            found.append(_load_or_build(name, files, segments.get(name), output / f"{name}.npz"))
+            built = output / f"{name}.npz"
+            found.append(_load_or_build(name, files, segments.get(name), built, max_minutes))
         except (ValueError, OSError) as error:
             report.left_out.append((files.landmarks, str(error)))
             continue
@@ -101,7 +104,7 @@ def build(
             _check_writable(output)
     if not found:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in report.left_out[:3])
-        raise ValueError(f"{root}: nothing usable: {_LAYOUT} ({len(report.left_out)} left out: {reasons})")
+        raise ValueError(f"{root}: nothing usable: {LAYOUT} ({len(report.left_out)} left out: {reasons})")
 
     report.recordings = assign_splits(found, manifest)
     audit(report.recordings)
@@ -111,12 +114,16 @@ def build(
         if (before.group, before.split, before.source) != (recording.group, recording.split, recording.source)
     ]
     report.built, report.unchanged = len(changed), len(found) - len(changed)
-    have_landmarks = {_name(path) for path in root.glob("landmarks/*/*") if path.suffix.lower() == ".npz"}
+    have_landmarks = {name_of(path) for path in root.glob("landmarks/*/*") if path.suffix.lower() == ".npz"}
     gone = other_recordings(output, classes, have_landmarks)
     if changed or (gone and remove):
         _check_writable(output)
     for recording in changed:
-        save_recording(output / f"{recording.name}.npz", recording)
+        path = output / f"{recording.name}.npz"
+        try:
+            save_recording(path, recording)
+        except OSError as error:
+            raise ValueError(f"{path}: cannot be written ({error}): make room, and run it again") from None
     for path in gone:
         if remove:
             path.unlink()
@@ -165,17 +172,11 @@ def fingerprint(recordings: Sequence[Recording]) -> str:
     return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
 
 
-@dataclass(frozen=True)
-class _RecordingFiles:
-    landmarks: Path
-    labels: Path | None
-
-
 def _check_folders(root: Path, output: Path) -> None:
     if any(output.resolve().is_relative_to((root / folder).resolve()) for folder in _FOLDERS):
         raise ValueError(f"{output}: recordings go beside raw/, landmarks/ and labels/, never into them")
     if not any(any(root.glob(f"{folder}/*/*")) for folder in _FOLDERS):
-        raise ValueError(f"{root}: no data there: {_LAYOUT}")
+        raise ValueError(f"{root}: no data there: {LAYOUT}")
 
 
 def _check_writable(output: Path) -> None:
@@ -185,77 +186,30 @@ def _check_writable(output: Path) -> None:
         )
 
 
-def _name(path: Path) -> str:
-    return f"{canonical_class(path.parent.name)}/{path.stem}"
-
-
-def _find_files(
-    root: Path, classes: Sequence[str], not_extracted: Mapping[Path, str], left_out: list[tuple[Path, str]]
-) -> dict[str, _RecordingFiles]:
-    """Recording name -> its files, sorted by name; what fits nowhere goes to `left_out`."""
-    landmarks = _files_by_name(root / "landmarks", (".npz",), classes, left_out)
-    labels = _files_by_name(root / "labels", (".csv",), classes, left_out)
-    videos = _files_by_name(root / "raw", VIDEO_SUFFIXES, classes, left_out)
-    files_of = {}
-    for name, paths in sorted(landmarks.items()):
-        of_name = labels.get(name, [])
-        several = paths if len(paths) > 1 else of_name
-        if len(several) > 1:
-            names = " and ".join(map(str, several))
-            left_out.append((paths[0], f"two files for one video, {names}: remove or rename one"))
-        else:
-            files_of[name] = _RecordingFiles(paths[0], of_name[0] if of_name else None)
-    extract = f"no landmarks yet: python -m wt_jax.build_dataset --data {root} extracts them"
-    for name in sorted(videos.keys() - landmarks.keys()):
-        left_out += [(path, not_extracted.get(path, extract)) for path in videos[name]]
-    for name in sorted(labels.keys() - landmarks.keys() - videos.keys()):
-        reason = "labels without landmarks or a video of that name: rename or remove"
-        left_out += [(path, reason) for path in labels[name]]
-    return files_of
-
-
-def _files_by_name(
-    folder: Path, suffixes: Sequence[str], classes: Sequence[str], left_out: list[tuple[Path, str]]
-) -> dict[str, list[Path]]:
-    """Files at `folder/<class>/<video><suffix>` by recording name."""
-    files: dict[str, list[Path]] = {}
-    for class_folder in sorted(folder.glob("[!.]*")):
-        class_name = canonical_class(class_folder.name)
-        if not class_folder.is_dir():
-            left_out.append((class_folder, f"in no class folder: {_LAYOUT}"))
-        elif class_name not in classes:
-            near = difflib.get_close_matches(class_name, classes, 1)
-            hint = f"did you mean {near[0]}? or " if near else ""
-            left_out.append(
-                (class_folder, f"unknown class {class_name!r}: {hint}add it to data.classes (--classes)")
-            )
-        else:
-            for path in sorted(class_folder.glob("[!.]*")):
-                if path.suffix.lower() in suffixes and path.is_file():
-                    files.setdefault(_name(path), []).append(path)
-                else:
-                    left_out.append((path, f"no {' '.join(suffixes)} file: {_LAYOUT}"))
-    return files
-
-
-def _load_or_build(name: str, files: _RecordingFiles, spans: list[Span] | None, built: Path) -> Recording:
+def _load_or_build(
+    name: str, files: RecordingFiles, spans: list[Span] | None, built: Path, max_minutes: float
+) -> Recording:
     """The recording as it lies in `built` if its files are unchanged, else a new one in no group or split."""
-    digest = hashlib.sha256(files.landmarks.read_bytes())
+    with files.landmarks.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256")
     digest.update(files.labels.read_bytes() if files.labels else b"")
     where_known = None if spans is None else [(span.first, span.last) for span in spans]
     digest.update(repr((files.labels is not None, where_known)).encode())
     if built.exists():
         try:
-            recording = load_recording(built)
+            recording = load_recording(built, max_minutes)
             if (recording.name, recording.digest) == (name, digest.hexdigest()):
                 return recording
         except ValueError:
             pass  # of another version, or broken: built again below
-    return _build_recording(name, files, spans, digest.hexdigest())
+    return _build_recording(
+        name, files, spans, digest.hexdigest(), load_landmarks(files.landmarks, max_minutes)
+    )
 
 
-def _build_recording(name: str, files: _RecordingFiles, spans: list[Span] | None, digest: str) -> Recording:
-    landmarks = load_landmarks(files.landmarks)
+def _build_recording(
+    name: str, files: RecordingFiles, spans: list[Span] | None, digest: str, landmarks: Landmarks
+) -> Recording:
     times_s = landmarks.times_s
     class_name = name.split("/")[0]
     starts = read_starts(files.labels, len(times_s)) if files.labels else None

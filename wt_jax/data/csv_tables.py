@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from wt_jax.runtime.inputs import check_file
+from wt_jax.runtime.names import why_unusable
 from wt_jax.skeleton import canonical_class
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
 _ALIASES = {"frame": "frame_index"}  # label files in the wild
+_SHOWN = 10  # names of columns
 _FOLDERS = ("landmarks", "raw", "labels")
 
 
@@ -27,12 +29,12 @@ def read_table(
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         try:
-            header = [cell.strip().lower() for cell in next(reader, [])]
+            header = [" ".join(cell.split()).lower() for cell in next(reader, [])]
             position = {}
             for column in columns:
                 name = column if column in header else _ALIASES.get(column, column)
                 if name not in header:
-                    found = ", ".join(header) or "nothing"
+                    found = ", ".join([*header[:_SHOWN], *["..."][: len(header) > _SHOWN]]) or "nothing"
                     raise ValueError(
                         f"{path}:1: no column {column!r} (found: {found}): the first line names the columns"
                     )
@@ -56,7 +58,8 @@ def read_table(
 def recording_name(file: str, where: str) -> str:
     """`landmarks/push-ups/anna.npz`, or the same under `raw/` or `labels/`, -> `push-ups/anna`.
 
-    Raises ValueError, beginning with `where`, for a path that leaves the data root or has other folders.
+    Raises ValueError, beginning with `where`, for a path that leaves the data root or has other folders, and
+    for a name that no file of a recording may have.
     """
     path = PurePosixPath(file.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in file:
@@ -66,6 +69,8 @@ def recording_name(file: str, where: str) -> str:
     parts = path.parts[1:] if path.parts[:1] and path.parts[0] in _FOLDERS else path.parts
     if len(parts) != 2:
         raise ValueError(f"{where}: file={file!r}: must be landmarks/<class>/<video>.npz")
+    if reason := next(filter(None, map(why_unusable, parts)), ""):
+        raise ValueError(f"{where}: file={file!r}: {reason}")
     is_known = path.suffix.lower() in (".npz", ".csv", *VIDEO_SUFFIXES)
     return f"{canonical_class(parts[0])}/{path.stem if is_known else path.name}"
 

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+from wt_jax.config import Data
 from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings_folder
 from wt_jax.data.recordings import Recording, load_recordings
 from wt_jax.data.splits import audit
@@ -28,8 +29,14 @@ class Dataset:
         return [recording for recording in self.recordings if recording.split in splits]
 
 
-def load_dataset(root: str, recordings: str, classes: Sequence[str], fallback: Path) -> Dataset:
-    """Recordings of `root`; builds what is missing or changed there.
+def load_dataset(
+    root: str,
+    recordings: str,
+    classes: Sequence[str],
+    fallback: Path,
+    max_minutes: float = Data.max_minutes,
+) -> Dataset:
+    """Recordings of `root`, of `max_minutes` each at most; builds what is missing or changed there.
 
     Where the root cannot be written and `recordings` is not set, they are kept below `fallback`. The
     default root, with nothing of the user's in it, gives the synthetic recordings. Raises ValueError for
@@ -56,11 +63,11 @@ def load_dataset(root: str, recordings: str, classes: Sequence[str], fallback: P
     if has_landmarks:
         digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
         folder = recordings_folder(root, recordings, fallback / f"{Path(root).resolve().name}-{digest}")
-        report = build(root, folder, classes)
+        report = build(root, folder, classes, max_minutes=max_minutes)
         _tell(report, folder)
         found = report.recordings
     else:
-        found = load_recordings(recordings or Path(root) / "recordings", classes)
+        found = load_recordings(recordings or Path(root) / "recordings", classes, max_minutes)
         audit(found)
     print(f"data: {root}")
     return Dataset(str(root), found, fingerprint(found))

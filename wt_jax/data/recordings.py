@@ -1,7 +1,6 @@
 """Recordings: one video as training reads it, `data/recordings/<class>/<video>.npz`."""
 
 import hashlib
-import zipfile
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,13 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from wt_jax.runtime.files import UNREADABLE, written_beside
-from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE, canonical_class
+from wt_jax.config import Data
+from wt_jax.pose.landmarks import why_too_long
+from wt_jax.runtime.files import written_beside
+from wt_jax.runtime.names import why_unusable
+from wt_jax.runtime.npz import Npz, Unreadable, open_npz
+from wt_jax.skeleton import (
+    FRAME_RATE_HZ,
+    N_ANGLES,
+    N_LANDMARKS,
+    NO_EXERCISE,
+    check_classes,
+    is_class_name,
+)
 
 RECORDING_VERSION = 2  # one more whenever the same landmarks would give another recording
 REBUILD = "remove it, or rebuild it with python -m wt_jax.build_dataset"
 _ARRAYS = {"angles": np.float32, "valid": np.bool_, "class_known": np.bool_, "starts": np.int32}
 _POINTS = np.float16
+_MOST_BYTES_A_FRAME = 1000  # of an array: the points take 198; one of a wrong type is then said to be that
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,7 +59,11 @@ class Recording:
     def __post_init__(self):
         """Raises ValueError, beginning with the name, where the fields do not fit together."""
         n_frames = len(self.angles_FxJ)
+        class_folder, _, video = self.name.partition("/")
         checks = {
+            "a name other than <class>/<video>": (
+                is_class_name(class_folder) and video and "/" not in video and not why_unusable(video)
+            ),
             f"angles of shape {self.angles_FxJ.shape}": self.angles_FxJ.shape == (n_frames, N_ANGLES),
             "valid and angles of different lengths": self.valid_F.shape == (n_frames,),
             "class_known and angles of different lengths": self.class_known_F.shape == (n_frames,),
@@ -104,41 +119,54 @@ def save_recording(path: Path | str, recording: Recording) -> None:
         )
 
 
-def load_recording(path: Path | str) -> Recording:
-    """Reads and checks one recording. Raises ValueError, with the file and what to do."""
+def load_recording(path: Path | str, max_minutes: float = Data.max_minutes) -> Recording:
+    """Reads and checks one recording, of `max_minutes` at most.
+
+    Raises ValueError, with the file and what to do.
+    """
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            version = int(archive["recording_version"])
-            if version != RECORDING_VERSION:
-                raise ValueError(f"version {version}, this is version {RECORDING_VERSION}")
-            text = {key: str(archive[key].item()) for key in ("name", "group", "split", "digest", "source")}
-            arrays = {key: archive[key] for key in _ARRAYS}
-            for key, dtype in _ARRAYS.items():
-                if arrays[key].dtype != dtype:
-                    raise ValueError(f"{key} of type {arrays[key].dtype} in place of {np.dtype(dtype)}")
-            return Recording(
-                **text,
-                class_name=text["name"].split("/")[0],
-                angles_FxJ=arrays["angles"],
-                valid_F=arrays["valid"],
-                class_known_F=arrays["class_known"],
-                starts=arrays["starts"] if archive["starts_known"] else None,
-                source_fps=float(archive["source_fps"]),
-                points_FxLx3=archive["points"] if "points" in archive.files else None,
-            )
-    except (*UNREADABLE, AttributeError, TypeError, IndexError) as error:
+        with open_npz(path) as archive:
+            return _read(archive, max_minutes)
+    except (OSError, ValueError, TypeError) as error:
         raise ValueError(f"{path}: no usable recording ({error}): {REBUILD}") from None
 
 
-def load_recordings(folder: Path | str, classes: Sequence[str]) -> list[Recording]:
+def _read(archive: Npz, max_minutes: float) -> Recording:
+    version = int(archive.read("recording_version"))
+    if version != RECORDING_VERSION:
+        raise ValueError(f"version {version}, this is version {RECORDING_VERSION}")
+    text = {key: archive.text(key) for key in ("name", "group", "split", "digest", "source")}
+    n_frames = max(archive.header("angles").shape, default=0)
+    if reason := why_too_long(n_frames, n_frames / FRAME_RATE_HZ, max_minutes):
+        raise ValueError(reason)
+    most_bytes = n_frames * _MOST_BYTES_A_FRAME
+    arrays = {key: archive.read(key, most_bytes) for key in _ARRAYS}
+    for key, dtype in _ARRAYS.items():
+        if arrays[key].dtype != dtype:
+            raise ValueError(f"{key} of type {arrays[key].dtype} in place of {np.dtype(dtype)}")
+    return Recording(
+        **text,
+        class_name=text["name"].split("/")[0],
+        angles_FxJ=arrays["angles"],
+        valid_F=arrays["valid"],
+        class_known_F=arrays["class_known"],
+        starts=arrays["starts"] if archive.read("starts_known") else None,
+        source_fps=float(archive.read("source_fps")),
+        points_FxLx3=archive.read("points", most_bytes) if "points" in archive.names else None,
+    )
+
+
+def load_recordings(
+    folder: Path | str, classes: Sequence[str], max_minutes: float = Data.max_minutes
+) -> list[Recording]:
     """All recordings of the classes below `folder`, sorted by name.
 
     Raises ValueError where there is none, one is not usable, or one lies under another's name.
     """
     recordings = []
-    for class_name in sorted({canonical_class(name) for name in classes}):
+    for class_name in sorted(check_classes(classes)):
         for path in Path(folder, class_name).glob("[!.]*.npz"):
-            recording = load_recording(path)
+            recording = load_recording(path, max_minutes)
             if recording.name != f"{class_name}/{path.stem}":
                 raise ValueError(f"{path}: holds the recording {recording.name}: move it back, or {REBUILD}")
             recordings.append(recording)
@@ -150,11 +178,11 @@ def load_recordings(folder: Path | str, classes: Sequence[str]) -> list[Recordin
 def other_recordings(folder: Path | str, classes: Sequence[str], names: Collection[str]) -> list[Path]:
     """Files of recordings of the classes below `folder` that are not in `names`; of no other file."""
     others = []
-    for class_name in sorted(classes):
+    for class_name in sorted(check_classes(classes)):
         for path in sorted(Path(folder, class_name).glob("[!.]*.npz")):
-            if f"{class_name}/{path.stem}" in names or not zipfile.is_zipfile(path):
+            if f"{class_name}/{path.stem}" in names or not path.is_file():
                 continue
-            with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
-                if "recording_version.npy" in archive.namelist():
+            with suppress(Unreadable, OSError), open_npz(path) as archive:
+                if "recording_version" in archive.names:
                     others.append(path)
     return others

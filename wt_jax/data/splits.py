@@ -2,15 +2,17 @@
 
 import hashlib
 import re
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from wt_jax.data.csv_tables import read_table, recording_name
 from wt_jax.data.recordings import Recording
 
 SPLITS = ("train", "val", "test")
+_SHOWN = 6  # of the recordings that join two
 _HELD_BACK = 0.15  # of the groups of a class, for validation and as much again for the test
 
 # What numbers the pieces of one video; a number alone ("video-1") may as well number people.
@@ -155,24 +157,83 @@ def _units(links: Iterable[tuple[str, str]]) -> dict[str, str]:
 def _given_splits(
     recordings: Sequence[Recording], rows: Sequence[ManifestRow], groups: Sequence[str], units: Sequence[str]
 ) -> dict[str, str]:
-    """Unit -> the manifest's split. What is in two by its own group or content is left to `audit`."""
-    first: dict[str, int] = {}
-    for i, (row, unit) in enumerate(zip(rows, units, strict=True)):
-        if not row.split:
-            continue
-        j = first.setdefault(unit, i)
-        if (
-            rows[j].split != row.split
-            and groups[i] != groups[j]
-            and (recordings[i].content != recordings[j].content)
-        ):
-            links = [r.name for r, u in zip(recordings, units, strict=True) if u == unit]
-            raise ValueError(
-                f"{recordings[j].name} ({rows[j].split}) and {recordings[i].name} ({row.split}) belong "
-                f"together by the names or the content of {', '.join(links[:6])}: give them one split, "
-                "or name the group of each, in manifest.csv"
+    """Unit -> the manifest's split. Raises ValueError where it gives a unit two, naming what joins them."""
+    given: dict[str, str] = {}
+    for row, unit in zip(rows, units, strict=True):
+        if row.split and given.setdefault(unit, row.split) != row.split:
+            members = [i for i, other in enumerate(units) if other == unit]
+            path = _shortest_path(
+                [recordings[i] for i in members], [rows[i] for i in members], [groups[i] for i in members]
             )
-    return {unit: rows[i].split for unit, i in first.items()}
+            raise ValueError(_why_one_split(path))
+    return given
+
+
+class _Step(NamedTuple):
+    """A recording on the way from one given split to another, and what it and the one before it are."""
+
+    recording: Recording
+    row: ManifestRow
+    link: str
+
+
+def _shortest_path(
+    recordings: Sequence[Recording], rows: Sequence[ManifestRow], groups: Sequence[str]
+) -> list[_Step]:
+    """From a recording of a given split to one of another, over links of `assign_splits`: no third is named
+    that has no part in it. Breadth first, from all that have a split at once."""
+    mates: dict[str, list[int]] = {}  # what recordings have in common -> which they are
+    for i, (recording, row, group) in enumerate(zip(recordings, rows, groups, strict=True)):
+        keys = [f"content {recording.content}", f"group {group}"]
+        keys.append(f"named {derive_group(recording.name)}" if row.group else f"unnamed {group}")
+        for key in keys:
+            mates.setdefault(key, []).append(i)
+
+    def links(i: int) -> Iterator[tuple[str, str]]:
+        yield f"content {recordings[i].content}", "are the same recording"
+        yield f"group {groups[i]}", f"are both of group {rows[i].group or groups[i]!r}"
+        name, other = (derive_group(recordings[i].name), "un") if rows[i].group else (groups[i], "")
+        yield f"{other}named {name}", f"are both of {name!r} by their names"
+
+    reached = {i: [_Step(recordings[i], row, "")] for i, row in enumerate(rows) if row.split}
+    waiting, done = deque(reached), set()
+    while waiting:
+        i = waiting.popleft()
+        for key, link in links(i):
+            if key in done:
+                continue
+            done.add(key)
+            for j in mates.get(key, ()):
+                if j not in reached:
+                    reached[j] = [*reached[i], _Step(recordings[j], rows[j], link)]
+                    waiting.append(j)
+                elif reached[j][0].row.split != reached[i][0].row.split:
+                    one, other = sorted((reached[i], reached[j]), key=lambda way: way[0].recording.name)
+                    return _joined(one, other, link)
+    raise AssertionError("one unit, so that there is a way")
+
+
+def _joined(one: list[_Step], other: list[_Step], link: str) -> list[_Step]:
+    """The way of `one` and then that of `other` back, whose ends are `link`ed."""
+    links = [link, *(step.link for step in other[:0:-1])]
+    back = [step._replace(link=to) for step, to in zip(other[::-1], links, strict=True)]
+    return [*one, *back]
+
+
+def _why_one_split(path: Sequence[_Step]) -> str:
+    first, *between, last = path
+    both = f"{first.recording.name} ({first.row.split}) and {last.recording.name} ({last.row.split})"
+    if not between:
+        return (
+            f"{both} {last.link}: one split for both, in manifest.csv, or scores are measured on what was "
+            "trained on"
+        )
+    names = [step.recording.name for step in path]
+    steps = [f"{names[i]} and {names[i + 1]} {path[i + 1].link}" for i in range(len(between) + 1)]
+    return (
+        f"{both} belong together by way of {', '.join(names[1:-1][:_SHOWN])}: {'; '.join(steps[:_SHOWN])}: "
+        "give them one split, or name the group of each, in manifest.csv"
+    )
 
 
 def _choose_splits(

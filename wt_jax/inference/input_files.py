@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from wt_jax.runtime.files import UNREADABLE
 from wt_jax.runtime.inputs import why_no_file
+from wt_jax.runtime.npz import Unreadable, open_npz
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
 LANDMARKS_SUFFIX = ".npz"
@@ -52,9 +50,9 @@ def _holds_landmarks(file: Path) -> bool:
     if file.suffix.lower() != LANDMARKS_SUFFIX:
         return False
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            return "landmarks" in archive.files
-    except UNREADABLE:
+        with open_npz(file) as archive:
+            return "landmarks" in archive.names
+    except (Unreadable, OSError):
         return True  # reading it will say what is wrong
 
 

@@ -14,7 +14,7 @@ from wt_jax.counting.prediction import Prediction, read_timeline
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.sliding_window import Frames, Infer, make_infer, make_timelines
 from wt_jax.pose.joint_angles import pose_sequence
-from wt_jax.pose.landmarks import FPS, Landmarks
+from wt_jax.pose.landmarks import FARTHEST, FPS, SIZE_PX, Landmarks
 from wt_jax.skeleton import HIPS, N_LANDMARKS, SHOULDERS
 
 _LEAST_TORSO, _TORSO = 10.0, 200.0  # below, units are no pixels: made as large as a person in a picture
@@ -85,7 +85,7 @@ class Predictor:
         x, y (downwards) and z (away from the camera) come first; what follows is not read. In shares of
         the image, x and z of its width and y of its height, with the image's size in pixels; or all in one
         unit, pixels or another, with the size left out. NaN where nobody is seen. The first frame is at 0 s.
-        Raises ValueError for another shape, infinite values, no frame at all, and a rate outside 1..1000.
+        Raises ValueError for another shape, values beyond 1e9, no frame at all, and a rate outside 1..1000.
         """
         array_FxLx = np.asarray(landmarks)
         shape = array_FxLx.shape
@@ -94,12 +94,16 @@ class Predictor:
                 f"landmarks of shape {shape}: must be (frames, {N_LANDMARKS}, 3 or more), with x, y and z of "
                 "MediaPipe's landmarks first, and one frame at least"
             )
-        if array_FxLx.dtype.kind not in "iuf" or np.isinf(array_FxLx[..., :3]).any():
-            raise ValueError("landmarks must be numbers: NaN where nobody is seen, and none infinite")
+        if array_FxLx.dtype.kind not in "iuf" or (np.abs(array_FxLx[..., :3]) > np.float64(FARTHEST)).any():
+            raise ValueError(
+                f"landmarks must be numbers: NaN where nobody is seen, none beyond {FARTHEST:g} or infinite"
+            )
         if not (math.isfinite(fps) and FPS[0] <= fps <= FPS[1]):
             raise ValueError(f"fps={fps}: must be from {FPS[0]:g} to {FPS[1]:g} frames a second")
-        if not all(math.isfinite(size) and size > 0 for size in (width_px, height_px)):
-            raise ValueError(f"an image of {width_px} x {height_px} pixels: must be above 0")
+        if not all(0 < size <= SIZE_PX[1] for size in (width_px, height_px)):
+            raise ValueError(
+                f"an image of {width_px} x {height_px} pixels: must be above 0, {SIZE_PX[1]:g} at most"
+            )
         landmarks_FxLx4 = np.ones((*shape[:2], 4), np.float64)
         landmarks_FxLx4[..., :3] = array_FxLx[..., :3]
         scale = _scale(landmarks_FxLx4[..., :2] * np.array([width_px, height_px]))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from wt_jax.config import Data
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.landmarks import (
     FPS,
@@ -17,12 +18,14 @@ from wt_jax.pose.landmarks import (
     constant_times,
     read_provenance,
     save_landmarks,
+    why_too_long,
 )
 from wt_jax.pose.process_pool import count, on_a_cluster, on_this_machine
 from wt_jax.runtime.files import is_writable, sha256
 from wt_jax.runtime.inputs import check_file
+from wt_jax.runtime.names import why_unusable
 from wt_jax.runtime.progress import Progress, track
-from wt_jax.skeleton import canonical_class
+from wt_jax.skeleton import canonical_class, check_classes
 from wt_jax.video.formats import VIDEO_SUFFIXES
 from wt_jax.video.reader import Video
 
@@ -54,7 +57,7 @@ def extract(video: Path | str, model: Path | str) -> Landmarks:
 
 def find_videos(root: Path | str, classes: Sequence[str]) -> list[Path]:
     """Videos in `root/raw/<class>/` of these classes, sorted."""
-    wanted = {canonical_class(name) for name in classes}
+    wanted = check_classes(classes)
     return sorted(
         path
         for path in Path(root).glob("raw/[!.]*/[!.]*")
@@ -70,6 +73,7 @@ def extract_folder(
     is_model_named: bool = False,
     workers: int | None = None,
     cluster: str | None = None,
+    max_minutes: float = Data.max_minutes,
     progress: bool = True,
 ) -> Extraction:
     """Extracts the videos of `root/raw` that are new, or not those that their landmark files came from.
@@ -78,12 +82,12 @@ def extract_folder(
     only where there is something to do; landmarks of another model are redone where one `is_model_named`. One
     video at a time on each of `workers` processes, by default as many as cores, 16 at most; on the Ray
     cluster of that address where `cluster` is set. Each file is there whole, or not at all, so that an
-    interrupted run goes on where it was. A video that fails never stops the others. Raises ValueError for a
-    model that cannot be used and a cluster that is not there.
+    interrupted run goes on where it was. A video that fails, or is longer than `max_minutes`, never stops the
+    others. Raises ValueError for a model that cannot be used and a cluster that is not there.
     """
     report = Extraction()
     model = find_model() if is_model_named else None
-    jobs = list(_jobs(Path(root), classes, sha256(model) if model else None, report, progress))
+    jobs = list(_jobs(Path(root), classes, sha256(model) if model else None, report, max_minutes, progress))
     if not jobs:
         return report
     model = model or find_model()
@@ -126,7 +130,12 @@ class _Result:
 
 
 def _jobs(
-    root: Path, classes: Sequence[str], model_sha256: str | None, report: Extraction, is_shown: bool
+    root: Path,
+    classes: Sequence[str],
+    model_sha256: str | None,
+    report: Extraction,
+    max_minutes: float,
+    is_shown: bool,
 ) -> Iterator[_Job]:
     """What is to be extracted; what is there already, or cannot be, goes to the report."""
     videos: dict[tuple[str, str], list[Path]] = {}
@@ -151,6 +160,8 @@ def _jobs(
             report.failed |= dict.fromkeys(
                 paths, f"two videos of one name, {' and '.join(map(str, paths))}: rename"
             )
+        elif reason := why_unusable(first.name):
+            report.failed[first] = reason
         elif not can_write:
             report.failed[first] = (
                 f"{root / 'landmarks'} cannot be written: link raw/ and labels/ into a folder of yours "
@@ -160,8 +171,11 @@ def _jobs(
             try:
                 with Video(first) as video:
                     n_frames = video.n_frames
+                    reason = why_too_long(n_frames, n_frames / video.fps, max_minutes)
             except (ValueError, OSError) as error:
-                report.failed[first] = _without_path(error, first)
+                reason = _without_path(error, first)
+            if reason:
+                report.failed[first] = reason
                 continue
             yield _Job(
                 first, output or root / "landmarks" / first.parent.name / f"{first.stem}.npz", n_frames

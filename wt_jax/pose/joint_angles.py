@@ -9,20 +9,24 @@ import numpy as np
 from wt_jax.skeleton import FRAME_RATE_HZ, HIPS, N_ANGLES, N_LANDMARKS, TRIPLETS
 
 MAX_GAP_S = 0.25  # between the usable frames on both sides: a quarter of the fastest repetitions seen
-_FARTHEST_PX = 30_000.0  # of a landmark from the hips: float16 holds it
+FARTHEST_PX = 1e15  # of a landmark from the image's corner; one farther off (inf, 1e30) is none
+_FARTHEST_FROM_HIPS_PX = 30_000.0  # float16 holds it
 _SAME_TIME_S = 1e-6  # rounding of timestamps; no camera has frames this close
 
 
 def joint_angles(landmarks_FxLx4: np.ndarray, width_px: float, height_px: float) -> np.ndarray:
     """Angles in the image plane, measured in pixels and divided by pi: float32 (F, J) in [0, 1].
 
-    NaN where a landmark is missing or a limb has no length. x and y are shares of the image, which is
-    `width_px` by `height_px`; without the pixels a 16:9 image would bend every angle.
+    NaN where a landmark is missing, or farther off than FARTHEST_PX, or a limb has no length. x and y are
+    shares of the image, which is `width_px` by `height_px`; without the pixels a 16:9 image would bend every
+    angle.
     """
     landmarks_FxLx4 = np.asarray(landmarks_FxLx4)
     if landmarks_FxLx4.ndim != 3 or landmarks_FxLx4.shape[1:] != (N_LANDMARKS, 4):
         raise ValueError(f"landmarks of shape {landmarks_FxLx4.shape}: must be (frames, {N_LANDMARKS}, 4)")
-    points_FxLx2 = landmarks_FxLx4[..., :2] * np.array([width_px, height_px], np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        points_FxLx2 = landmarks_FxLx4[..., :2] * np.array([width_px, height_px], np.float64)
+    points_FxLx2[~(np.abs(points_FxLx2) <= FARTHEST_PX)] = np.nan
     middle_FxJx2 = points_FxLx2[:, TRIPLETS[:, 1]]
     a_FxJx2 = points_FxLx2[:, TRIPLETS[:, 0]] - middle_FxJx2
     b_FxJx2 = points_FxLx2[:, TRIPLETS[:, 2]] - middle_FxJx2
@@ -70,9 +74,10 @@ def pose_sequence(
 
 
 def _points(landmarks_FxLx4: np.ndarray, width_px: float, height_px: float) -> np.ndarray:
-    points_FxLx3 = landmarks_FxLx4[..., :3] * np.array([width_px, height_px, width_px], np.float64)
-    points_FxLx3 = points_FxLx3 - points_FxLx3[:, HIPS].mean(1, keepdims=True)
-    return np.nan_to_num(np.clip(points_FxLx3, -_FARTHEST_PX, _FARTHEST_PX))
+    with np.errstate(over="ignore", invalid="ignore"):  # of z, and of frames that are not usable
+        points_FxLx3 = landmarks_FxLx4[..., :3] * np.array([width_px, height_px, width_px], np.float64)
+        points_FxLx3 = points_FxLx3 - points_FxLx3[:, HIPS].mean(1, keepdims=True)
+    return np.nan_to_num(np.clip(points_FxLx3, -_FARTHEST_FROM_HIPS_PX, _FARTHEST_FROM_HIPS_PX))
 
 
 class SequenceStream:

@@ -4,18 +4,26 @@ Letters: F frames, L landmarks (33).
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from wt_jax.runtime.files import UNREADABLE, written_beside
+from wt_jax.config import Data
+from wt_jax.pose.joint_angles import FARTHEST_PX
+from wt_jax.runtime.files import written_beside
+from wt_jax.runtime.npz import Npz, Unreadable, open_npz
 from wt_jax.skeleton import N_LANDMARKS
 
 _KEYS = ("landmarks", "fps", "width", "height")
 _PROVENANCE_KEYS = ("video_sha256", "model_sha256")
 FPS = (1.0, 1000.0)  # least and most: time lapse, high-speed cameras; a second at 1e-6 would fill the memory
+SIZE_PX = (1.0, 1e6)  # least and most of an image's sides: what is multiplied by it stays a number
+FARTHEST = FARTHEST_PX / SIZE_PX[1]  # most of a coordinate, in shares of the largest image
+_LATEST_S = 1e12  # of a frame: beyond it float64 tells none from the next
+_LONG_FPS = 60.0  # of the longest recordings; cameras of more frames a second film for less long
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +51,7 @@ class Landmarks:
     @property
     def seen_F(self) -> np.ndarray:
         """Mask (F,) of the frames in which somebody is seen."""
-        return np.isfinite(self.landmarks_FxLx4[..., :2]).all((1, 2))
+        return (np.abs(self.landmarks_FxLx4[..., :2]) <= FARTHEST).all((1, 2))
 
     @property
     def is_constant(self) -> bool:
@@ -64,64 +72,90 @@ def constant_times(n_frames: int, fps: float) -> np.ndarray:
     return np.arange(n_frames) / fps
 
 
-def load_landmarks(path: Path | str) -> Landmarks:
-    """Reads and checks one landmark file. Raises ValueError, with the file and what to do."""
+def load_landmarks(path: Path | str, max_minutes: float = Data.max_minutes) -> Landmarks:
+    """Reads and checks one landmark file. Raises ValueError, with the file and what to do.
+
+    One of more than `max_minutes`, or of more frames than 60 a second make in that time, is refused before
+    its frames take any memory.
+    """
     if not Path(path).is_file():
         raise ValueError(f"{path}: no such file")
-    with Path(path).open("rb") as file:
-        if file.read(4) != b"PK\3\4":
-            raise ValueError(f"{path}: no npz archive: save it with np.savez and the keys {', '.join(_KEYS)}")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [key for key in _KEYS if key not in archive.files]
-            arrays = {key: archive[key] for key in (*_KEYS, "times_s") if key in archive.files}
-            found = ", ".join(archive.files)
-    except UNREADABLE as error:
-        if "allow_pickle" in str(error):
-            raise ValueError(
-                f"{path}: holds pickled objects, refused: save plain arrays with np.savez"
-            ) from None
-        raise ValueError(f"{path}: unreadable or cut short ({error}): extract or copy it again") from None
-    if missing:
+        with open_npz(path) as archive:
+            return _read(archive, path, max_minutes)
+    except Unreadable as error:
         raise ValueError(
-            f"{path}: no {', '.join(missing)} (found: {found}): needs the keys {', '.join(_KEYS)}"
-        )
-    landmarks_FxLx4 = arrays["landmarks"]
-    if landmarks_FxLx4.dtype.kind != "f":
-        raise ValueError(f"{path}: landmarks of type {landmarks_FxLx4.dtype}: must be float32")
-    if landmarks_FxLx4.ndim != 3 or landmarks_FxLx4.shape[1:] != (N_LANDMARKS, 4):
-        raise ValueError(
-            f"{path}: landmarks of shape {landmarks_FxLx4.shape}: "
-            f"must be (frames, {N_LANDMARKS}, 4), x, y, z and visibility of MediaPipe's landmarks"
-        )
-    if len(landmarks_FxLx4) == 0:
-        raise ValueError(f"{path}: landmarks of no frame at all: extract the video again, or remove the file")
-    if np.isinf(landmarks_FxLx4).any():
-        frame = int(np.isinf(landmarks_FxLx4).any((1, 2)).argmax())
-        raise ValueError(f"{path}: infinite landmarks in frame {frame}: write NaN where no person is seen")
-    if np.isnan(landmarks_FxLx4[..., :2]).any((1, 2)).all():
-        raise ValueError(
-            f"{path}: no frame with all landmarks (NaN): is the person in the picture? remove the file"
-        )
-    n_frames, fps = len(landmarks_FxLx4), _number(arrays["fps"], path, "fps", "frames a second", *FPS)
-    given_s = arrays.get("times_s")
-    return Landmarks(
-        landmarks_FxLx4=landmarks_FxLx4.astype(np.float32, copy=False),
-        fps=fps,
-        width_px=round(_number(arrays["width"], path, "width", "pixels")),
-        height_px=round(_number(arrays["height"], path, "height", "pixels")),
-        times_s=constant_times(n_frames, fps) if given_s is None else _times(given_s, path, n_frames),
-        provenance=read_provenance(path),
-    )
+            f"{path}: {error}: extract or copy it again; one of your own is saved with np.savez, plain "
+            f"arrays with the keys {', '.join(_KEYS)}"
+        ) from None
 
 
 def read_provenance(path: Path | str) -> Provenance | None:
     """What a landmark file was extracted from; None for one that is not ours, or cannot be read."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return Provenance(*(str(archive[key].item()) for key in _PROVENANCE_KEYS))
-    except (*UNREADABLE, AttributeError, TypeError):
+        with open_npz(path) as archive:
+            return _provenance(archive)
+    except (Unreadable, OSError):
         return None
+
+
+def why_too_long(n_frames: int, duration_s: float, max_minutes: float) -> str:
+    """What is said of a recording of more than data.max_minutes allows, "" of any other."""
+    minutes, most_frames = duration_s / 60, max_minutes * 60 * _LONG_FPS
+    if minutes <= max_minutes and n_frames <= most_frames:
+        return ""
+    return (
+        f"{minutes:.1f} minutes of {n_frames} frames: more than data.max_minutes={max_minutes:g}, or the "
+        f"{most_frames:.0f} frames of that time at {_LONG_FPS:g} a second: is its fps right? cut it into "
+        "parts, or raise that option (build_dataset: --max_minutes)"
+    )
+
+
+def _read(archive: Npz, path: Path | str, max_minutes: float) -> Landmarks:
+    if missing := [key for key in _KEYS if key not in archive.names]:
+        raise ValueError(
+            f"{path}: no {', '.join(missing)} (found: {_listed(archive.names)}): needs the keys "
+            f"{', '.join(_KEYS)}"
+        )
+    shape, dtype, _, n_bytes = archive.header("landmarks")
+    if dtype.kind != "f" or dtype.itemsize > 8:
+        raise ValueError(f"{path}: landmarks of type {dtype}: must be float32")
+    if len(shape) != 3 or shape[1:] != (N_LANDMARKS, 4):
+        raise ValueError(
+            f"{path}: landmarks of shape {shape}: "
+            f"must be (frames, {N_LANDMARKS}, 4), x, y, z and visibility of MediaPipe's landmarks"
+        )
+    n_frames, fps = shape[0], _number(archive.read("fps"), path, "fps", "frames a second", *FPS)
+    if n_frames == 0:
+        raise ValueError(f"{path}: landmarks of no frame at all: extract the video again, or remove the file")
+    if reason := why_too_long(n_frames, n_frames / fps, max_minutes):
+        raise ValueError(f"{path}: {reason}")
+    given_FxLx4 = archive.read("landmarks", n_bytes)
+    with np.errstate(over="ignore"):
+        landmarks_FxLx4 = given_FxLx4.astype(np.float32, copy=False)
+    is_far_FxLx4 = np.abs(landmarks_FxLx4) > FARTHEST
+    if is_far_FxLx4.any():
+        frame = int(is_far_FxLx4.any((1, 2)).argmax())
+        value = float(given_FxLx4[frame][is_far_FxLx4[frame]][0])
+        what = "infinite landmarks" if math.isinf(value) else f"landmarks of {value:g}"
+        raise ValueError(f"{path}: {what} in frame {frame}: write NaN where no person is seen")
+    if np.isnan(landmarks_FxLx4[..., :2]).any((1, 2)).all():
+        raise ValueError(
+            f"{path}: no frame with all landmarks (NaN): is the person in the picture? remove the file"
+        )
+    times_s = constant_times(n_frames, fps)
+    if "times_s" in archive.names:
+        times_s = _times(archive, path, n_frames)
+        if reason := why_too_long(n_frames, float(times_s[-1] - times_s[0]), max_minutes):
+            raise ValueError(f"{path}: {reason}")
+    return Landmarks(
+        landmarks_FxLx4=landmarks_FxLx4,
+        fps=fps,
+        width_px=round(_number(archive.read("width"), path, "width", "pixels", *SIZE_PX)),
+        height_px=round(_number(archive.read("height"), path, "height", "pixels", *SIZE_PX)),
+        times_s=times_s,
+        provenance=_provenance(archive),
+    )
 
 
 def save_landmarks(path: Path | str, landmarks: Landmarks) -> None:
@@ -142,16 +176,27 @@ def save_landmarks(path: Path | str, landmarks: Landmarks) -> None:
         )
 
 
-def _times(times_s: np.ndarray, path: Path | str, n_frames: int) -> np.ndarray:
-    if times_s.shape != (n_frames,) or times_s.dtype.kind not in "iuf":
+def _provenance(archive: Npz) -> Provenance | None:
+    if any(key not in archive.names for key in _PROVENANCE_KEYS):
+        return None
+    return Provenance(*(archive.text(key) for key in _PROVENANCE_KEYS))
+
+
+def _listed(names: Sequence[str], most: int = 10) -> str:
+    return ", ".join([*names[:most], *["..."][: len(names) > most]])
+
+
+def _times(archive: Npz, path: Path | str, n_frames: int) -> np.ndarray:
+    shape, dtype, _, n_bytes = archive.header("times_s")
+    if shape != (n_frames,) or dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise ValueError(
-            f"{path}: times_s of shape {times_s.shape}, type {times_s.dtype}: must be {n_frames} numbers, "
+            f"{path}: times_s of shape {shape}, type {dtype}: must be {n_frames} numbers, "
             "the time of each frame in seconds; or leave times_s out where the rate is constant"
         )
-    times_s = times_s.astype(np.float64)
-    if not np.isfinite(times_s).all() or (np.diff(times_s) <= 0).any():
+    times_s = archive.read("times_s", n_bytes).astype(np.float64)
+    if not (np.abs(times_s) < _LATEST_S).all() or (np.diff(times_s) <= 0).any():
         raise ValueError(f"{path}: times_s must be finite and strictly increasing, in seconds")
-    if n_frames > 1 and not FPS[0] <= (mean := (n_frames - 1) / (times_s[-1] - times_s[0])) <= FPS[1]:
+    if n_frames > 1 and not FPS[0] <= (mean := (n_frames - 1) / float(times_s[-1] - times_s[0])) <= FPS[1]:
         raise ValueError(
             f"{path}: times_s with {mean:g} frames a second: must be from {FPS[0]:g} to {FPS[1]:g}; is it "
             "in seconds?"
@@ -159,12 +204,9 @@ def _times(times_s: np.ndarray, path: Path | str, n_frames: int) -> np.ndarray:
     return times_s
 
 
-def _number(
-    value: np.ndarray, path: Path | str, key: str, unit: str, least: float = 1.0, most: float = math.inf
-) -> float:
+def _number(value: np.ndarray, path: Path | str, key: str, unit: str, least: float, most: float) -> float:
     number = float(value.item()) if value.size == 1 and value.dtype.kind in "iuf" else math.nan
     if not (math.isfinite(number) and least <= number <= most):
-        shown = value.item() if value.size == 1 else f"array of shape {value.shape}"
-        allowed = f"{least:g} or more" if math.isinf(most) else f"from {least:g} to {most:g}"
-        raise ValueError(f"{path}: {key}={shown}: must be one number, {allowed}, in {unit}")
+        what = f"{value.item()}"[:40] if value.size == 1 else f"array of shape {value.shape}"
+        raise ValueError(f"{path}: {key}={what}: must be one number, from {least:g} to {most:g}, in {unit}")
     return number

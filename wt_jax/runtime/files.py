@@ -1,29 +1,15 @@
-"""Files on disk: written whole or not at all, by one process, and what a damaged .npz may raise."""
+"""Files on disk: written whole or not at all, by one process."""
 
 import hashlib
 import json
 import os
 import stat
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import filelock
-
-# What NumPy, zipfile and zlib raise over the years for a file that is cut off or no .npz at all.
-UNREADABLE = (
-    OSError,
-    ValueError,
-    EOFError,
-    KeyError,
-    RuntimeError,
-    MemoryError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 _SEAL = "sha256"
 

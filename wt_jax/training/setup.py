@@ -135,7 +135,9 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
     coordination.check_shared(workdir)
     wanted = options.data
     dataset = dataset or coordination.first_then_others(
-        lambda: load_dataset(wanted.root, wanted.recordings, wanted.classes, workdir / "recordings")
+        lambda: load_dataset(
+            wanted.root, wanted.recordings, wanted.classes, workdir / "recordings", wanted.max_minutes
+        )
     )
     _check_peers(options, dataset)
     agree = make_agreement(devices)
