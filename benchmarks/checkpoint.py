@@ -20,7 +20,8 @@ from machine import heading
 from wt_jax.runtime import jax_setup
 from wt_jax.runtime.config_flags import parse
 from wt_jax.training.checkpoint_meta import make_meta
-from wt_jax.training.checkpoints import CheckpointReader, Checkpoints
+from wt_jax.training.checkpoint_reader import CheckpointReader
+from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.step_folder import StepFolder
 from wt_jax.training.train_step import init_state, state_template
 

@@ -12,7 +12,7 @@ from training_runs import arguments, write_root
 from wt_jax import config, evaluate, train
 from wt_jax.counting.decoding import Counting
 from wt_jax.data.recordings import load_recordings, save_recording
-from wt_jax.training.checkpoints import open_served
+from wt_jax.training.checkpoint_reader import open_served
 from wt_jax.training.step_folder import StepFolder
 from wt_jax.training.train_step import init_state
 from wt_jax.training.validation import make_evaluation, make_evaluation_of_each

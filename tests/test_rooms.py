@@ -89,7 +89,7 @@ def names_used(tree):
         ("mediapipe", {"pose/estimator.py"}),
         (
             "cv2",
-            {f"video/{name}.py" for name in ("encoders", "reader", "window", "writer")}
+            {f"video/{name}.py" for name in ("capture", "encoders", "reader", "window", "writer")}
             | {"visualization/drawing.py"},
         ),
         ("av", {"video/encoders.py"}),

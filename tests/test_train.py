@@ -17,7 +17,7 @@ from wt_jax import evaluate, train
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.runtime import cli
 from wt_jax.runtime.config_flags import parse
-from wt_jax.training.checkpoints import CheckpointReader, open_served
+from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
 from wt_jax.training.history import KEYS
 from wt_jax.training.metrics import Sums
 from wt_jax.training.setup import start_run

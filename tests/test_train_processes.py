@@ -14,7 +14,7 @@ from training_runs import REPOSITORY, arguments, assert_close, write_root
 
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.runtime import failure
-from wt_jax.training.checkpoints import CheckpointReader
+from wt_jax.training.checkpoint_reader import CheckpointReader
 
 TRAIN_EACH = """
 import ast, sys

@@ -9,7 +9,7 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.data.recordings import Recording, save_recording
-from wt_jax.training.checkpoints import CheckpointReader
+from wt_jax.training.checkpoint_reader import CheckpointReader
 from wt_jax.training.history import KEYS
 from wt_jax.training.train_step import state_template
 

@@ -16,7 +16,8 @@ from faults.table import Outcome
 
 from wt_jax import config
 from wt_jax.inference.restore import restore_model
-from wt_jax.training.checkpoints import CheckpointReader, Checkpoints
+from wt_jax.training.checkpoint_reader import CheckpointReader
+from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.train_step import state_template
 
 VALUES = [None, True, -5, 1.5, 1e9, float("nan"), float("-inf"), "text", "", [], [1], {}, {"a": 1}, [[[]]]]

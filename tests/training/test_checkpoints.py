@@ -13,7 +13,8 @@ from runs import ABOUT
 
 from wt_jax import config
 from wt_jax.training.checkpoint_meta import check_resumable, make_meta
-from wt_jax.training.checkpoints import CheckpointReader, Checkpoints, delete_run, open_served
+from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
+from wt_jax.training.checkpoints import Checkpoints, delete_run
 from wt_jax.training.step_folder import StepFolder
 from wt_jax.training.train_step import init_state, state_template
 

@@ -13,7 +13,7 @@ from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.inference.restore import restore_model
 from wt_jax.runtime.config_flags import parse
 from wt_jax.skeleton import ANGLE_NAMES
-from wt_jax.training.checkpoints import open_served
+from wt_jax.training.checkpoint_reader import open_served
 from wt_jax.training.setup import start_run
 
 

@@ -11,7 +11,7 @@ import jax
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.inference.calibration import FEWEST, REMEDY
-from wt_jax.training.checkpoints import CheckpointReader, open_served
+from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
 from wt_jax.training.optimizer import Monitor
 from wt_jax.training.step_folder import DamagedError
 from wt_jax.training.train_step import state_template

@@ -8,7 +8,6 @@ import time
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from wt_jax.pose.landmarks import Landmarks, Provenance
@@ -110,4 +109,8 @@ def _finders() -> tuple[str, ...]:
     code = hashlib.sha256()
     for name in _CODE:
         code.update((Path(__file__).parent / name).read_bytes())
-    return importlib.metadata.version("mediapipe"), cv2.__version__, code.hexdigest()
+    return (
+        importlib.metadata.version("mediapipe"),
+        importlib.metadata.version("opencv-contrib-python"),
+        code.hexdigest(),
+    )

@@ -8,7 +8,8 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "checkpoints": ["Checkpoints", "open_served"],
+        "checkpoint_reader": ["CheckpointReader", "open_served"],
+        "checkpoints": ["Checkpoints"],
         "history": ["History"],
         "result": ["TrainingResult"],
         "setup": ["TrainingRun", "start_run"],

@@ -1,0 +1,144 @@
+"""Checkpoints as they are read, by the run itself and beside it: nothing in the workdir is changed."""
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import grain
+import jax
+
+from wt_jax import config
+from wt_jax.counting.decoding import Counting
+from wt_jax.training.checkpoint_meta import check_meta
+from wt_jax.training.step_folder import DamagedError, StepFolder
+
+_FULL = "No space left on device"
+
+
+class CheckpointReader:
+    """The checkpoints under `workdir/checkpoints/<step>`, read while a run may write there; changes nothing.
+
+    Each holds `state` (TrainState), `batches` (position of the Grain iterator), `meta` (JSON:
+    `checkpoint_meta`), and a digest of them all.
+    """
+
+    def __init__(self, workdir: Path | str):
+        self.folder = Path(workdir).absolute() / "checkpoints"
+
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints that are there now, ascending."""
+        names = [path.name for path in self.folder.iterdir()] if self.folder.is_dir() else []
+        return sorted(int(name) for name in names if name.isdecimal() and str(int(name)) == name)
+
+    @property
+    def latest_step(self) -> int | None:
+        """The step of the newest checkpoint; None before the first."""
+        return max(self.steps(), default=None)
+
+    @property
+    def best_step(self) -> int | None:
+        """The step with the lowest validation segmentation loss; None before the first validation.
+
+        One whose loss cannot be read is passed over, with a warning.
+        """
+        return _best(self._losses())
+
+    @property
+    def served_step(self) -> int | None:
+        """The step to evaluate and to ship: the best, or with `train.select=last` that of the last epoch."""
+        losses = self._losses()
+        return max(losses) if losses and self._serves_last(losses) else _best(losses)
+
+    def check(self, step: int) -> bool:
+        """Whether the step has a digest. Raises DamagedError naming the file that differs from it."""
+        return self._at(step).check()
+
+    def counting(self, step: int) -> Counting | None:
+        """How the timelines of the checkpoint `step` are read; None where nothing was chosen for it.
+
+        Raises ValueError where it is damaged, or was chosen at another frame rate.
+        """
+        return self._at(step).counting()
+
+    def meta(self, step: int) -> dict[str, Any]:
+        """Raises ValueError for a checkpoint that cannot be read, or of other angles or another rate."""
+        return check_meta(self._at(step).meta(), self.folder / str(step) / "meta" / "metadata")
+
+    def restore(self, step: int, template: Any, batches: grain.DatasetIterator | None = None) -> Any:
+        """The state, with the shapes, types and placement of `template` (`train_step.state_template`).
+
+        `batches` is moved to its position. Raises DamagedError for a checkpoint that is damaged or of
+        another model.
+        """
+        folder = self._at(step)
+        if batches is not None:
+            position, steps_per_dispatch = folder.position(), self._config(step).train.steps_per_dispatch
+            if position["next_index"] * steps_per_dispatch != step:
+                raise DamagedError(
+                    f"{folder.path / 'batches'}: stands at {position}, not where step {step} does"
+                )
+            batches.set_state(position)
+        try:
+            state = folder.restore(template)
+        except jax.errors.JaxRuntimeError:  # out of memory, say
+            raise
+        except Exception as error:  # Orbax and TensorStore each raise their own
+            raise DamagedError(
+                f"{folder.path}: damaged, or not a checkpoint of this model. {one_line(error)}"
+            ) from error
+        if int(state.step) != step:
+            raise DamagedError(f"{folder.path}: holds the state of step {int(state.step)}")
+        return state
+
+    def _at(self, step: int) -> StepFolder:
+        return StepFolder(self.folder / str(step))
+
+    def _config(self, step: int) -> config.Config:
+        return config.unflatten(self.meta(step)["config"])
+
+    def _serves_last(self, steps: Iterable[int]) -> bool:
+        """Any of a run's steps can tell."""
+        for step in sorted(steps, reverse=True):
+            try:
+                return self._config(step).train.select == "last"
+            except DamagedError as error:
+                damaged = error
+        raise damaged
+
+    def _losses(self) -> dict[int, float]:
+        """Of the steps at an epoch's end."""
+        losses: dict[int, float] = {}
+        for step in self.steps():
+            try:
+                loss = self._at(step).segmentation_loss
+            except DamagedError as error:
+                if self._at(step).path.is_dir():  # and not deleted meanwhile
+                    print(f"warning: {error}: step {step} is passed over", file=sys.stderr)
+            else:
+                losses |= {} if loss is None else {step: loss}
+        return losses
+
+
+def open_served(folder: Path | str) -> tuple[CheckpointReader, int]:
+    """The checkpoints of a training run's workdir and the step among them to serve.
+
+    Raises ValueError where the folder holds none.
+    """
+    folder = Path(folder)
+    if not (folder / "checkpoints").is_dir():
+        raise ValueError(f"{folder}: holds no checkpoints; give the workdir of a training run")
+    checkpoints = CheckpointReader(folder)
+    step = checkpoints.served_step
+    if step is None:
+        raise ValueError(f"{folder}: holds no checkpoint of a finished epoch yet; let it train longer")
+    return checkpoints, step
+
+
+def one_line(error: BaseException) -> str:
+    """What Orbax and TensorStore say at length."""
+    return _FULL if _FULL in str(error) else " ".join(str(error).split())[:300]
+
+
+def _best(losses: dict[int, float]) -> int | None:
+    return min(losses, key=lambda step: (losses[step], -step), default=None)
