@@ -153,7 +153,7 @@ USE = "from wt_jax.config import Config, Train\n\n\ndef get_config():\n    "
     ("text", "message"),
     [
         ("def get_config(:\n    pass\n", "mine.py: invalid syntax (mine.py, line 1)"),
-        ("x = 1\n", "mine.py: module 'config_config' has no attribute 'get_config'"),
+        ("x = 1\n", "mine.py: defines no get_config(), which must return a wt_jax.config.Config"),
         ("import nothing_like_it\n", "mine.py: No module named 'nothing_like_it'"),
         ("def get_config():\n    return {}\n", "get_config() must return a wt_jax.config.Config, not dict"),
         (USE + "raise RuntimeError('no disk')\n", "mine.py: no disk"),

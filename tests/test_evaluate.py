@@ -153,7 +153,7 @@ def test_an_empty_split_and_an_empty_root(run, tmp_path):
             class_name, _, name = path.name.rpartition("-")
             path.rename(root / "recordings" / class_name / name)
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(ValueError, match="it holds nothing; expected landmarks"):
+    with pytest.raises(ValueError, match="it holds nothing; expected videos as raw"):
         evaluate.evaluate(workdir, str(tmp_path / "nothing"), "", "test")
 
 

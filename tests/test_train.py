@@ -175,7 +175,9 @@ def test_a_workdir_that_is_a_file(root: Path, tmp_path: Path):
 @pytest.mark.parametrize("wrong", ["", "landmark/squats"])
 def test_a_root_without_data_is_never_trained_on_synthetic(tmp_path: Path, wrong: str):
     (tmp_path / "root" / wrong).mkdir(parents=True)
-    with pytest.raises(ValueError, match=f"it holds {wrong.split('/')[0] or 'nothing'}; expected landmarks"):
+    with pytest.raises(
+        ValueError, match=f"it holds {wrong.split('/')[0] or 'nothing'}; expected videos as raw"
+    ):
         train.main(arguments(tmp_path / "root", tmp_path / "run"))
 
 

@@ -118,8 +118,10 @@ def test_an_error_of_one_ends_all_with_its_words(root, tmp_path):
     with Processes(argv, wrong, slurm=True) as processes:
         (status, _, err), (other, _, words) = processes.end()
     assert status == other == 2
-    assert words == "error: data root /nowhere: no such folder; expected landmarks/<class>/<video>.npz, " \
-        "see data/README.md\n"  # fmt: skip
+    assert words == (
+        "error: data root /nowhere: no such folder; expected videos as raw/<class>/<video>.mp4, or "
+        "landmarks/<class>/<video>.npz, see data/README.md\n"
+    )
     assert err == words.replace("error: ", "error: process 1 of the run ended: ")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wt_jax.config import Data
 from wt_jax.data.builder import build, recordings_folder
+from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.cli import positive_number, run, whole_number
 from wt_jax.skeleton import CLASSES, check_classes
 
@@ -15,7 +16,7 @@ _SHOWN = 5  # names of removed recordings
 
 def main(arguments: Sequence[str]) -> int:
     """The command: its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m wt_jax.build_dataset", description=__doc__)
+    parser = ArgumentParser(prog="python -m wt_jax.build_dataset", description=__doc__)
     parser.add_argument(
         "--data", default="data", metavar="ROOT", help="holds raw/ or landmarks/, and labels/ (default: data)"
     )

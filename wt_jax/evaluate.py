@@ -1,6 +1,5 @@
 """`python -m wt_jax.evaluate`: the checkpoint that is served, on a split, beside what else one could do."""
 
-import argparse
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ import jax
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting, Timeline
-from wt_jax.data.loading import SYNTHETIC, load_dataset
+from wt_jax.data.loading import SYNTHETIC, load_dataset, synthetic_dataset
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import SPLITS
 from wt_jax.evaluation.baselines import baselines
@@ -22,6 +21,7 @@ from wt_jax.evaluation.verdict import verdict
 from wt_jax.inference.restore import RestoredModel, restore_model
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
+from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import write_json
 from wt_jax.training.setup import explain_out_of_memory
@@ -90,12 +90,15 @@ def evaluate(
     """
     trained = restore_model(folder, jax.local_devices())
     options, meta = trained.options, trained.meta
-    if root is None:
-        root = options.data.root if meta["data"] == SYNTHETIC else meta["root"]
-        recordings = recordings or meta["recordings"]
-    dataset = load_dataset(
-        root, recordings, options.data.classes, folder / "recordings", options.data.max_minutes
-    )
+    if root is None and meta["data"] == SYNTHETIC:
+        print(f"data: {SYNTHETIC}, as the checkpoint was trained on; --data ROOT scores it on others")
+        root, dataset = options.data.root, synthetic_dataset(options.data.classes)
+    else:
+        if root is None:
+            root, recordings = meta["root"], recordings or meta["recordings"]
+        dataset = load_dataset(
+            root, recordings, options.data.classes, folder / "recordings", options.data.max_minutes
+        )
     if dataset.data == SYNTHETIC and meta["data"] != SYNTHETIC:
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")
     chosen = dataset.split(*(SPLITS if split == "all" else (split,)))
@@ -178,7 +181,7 @@ def results_of(
 
 def main(argv: Sequence[str]) -> None:
     """The command."""
-    parser = argparse.ArgumentParser(prog="python -m wt_jax.evaluate", description=__doc__)
+    parser = ArgumentParser(prog="python -m wt_jax.evaluate", description=__doc__)
     parser.add_argument(
         "--checkpoint", required=True, type=Path, metavar="DIR", help="workdir of a training run"
     )

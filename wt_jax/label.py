@@ -12,6 +12,7 @@ from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.labeling.marked_starts import MarkedStartsFile
 from wt_jax.labeling.proposals import find_landmarks, propose
 from wt_jax.labeling.view import draw
+from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.cli import run
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.jax_setup import use_compilation_cache
@@ -74,7 +75,7 @@ def label(video: Video, editor: Editor, title: str) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """The command: its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m wt_jax.label",
         description="Mark by hand where the repetitions of a video start, in a window.",
         epilog="keys:\n" + "\n".join(f"  {keys:<22}{what}" for keys, what in KEYS),

@@ -1,6 +1,5 @@
 """Counts as you go, before a camera or in a file played like one: python -m wt_jax.live --checkpoint DIR."""
 
-import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +12,7 @@ from wt_jax.inference.streaming import warm_up
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli, jax_setup
+from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.files import is_writable, write_json
 from wt_jax.video.live_feed import LiveFeed
 from wt_jax.video.reader import Video
@@ -37,7 +37,7 @@ def check_outputs(outputs: Sequence[Path], source: str | int) -> dict[str, Path]
 
 def main(arguments: Sequence[str]) -> int:
     """The command: its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m wt_jax.live",
         description="Counts repetitions as they are done, before a camera, or in a video played like one.",
         epilog=f"keys: {KEYS}",

@@ -1,6 +1,5 @@
 """Which exercises, and how many repetitions: python -m wt_jax.predict VIDEO [VIDEO ...] --checkpoint DIR."""
 
-import argparse
 import logging
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from wt_jax.pose.landmark_cache import LandmarkCache
 from wt_jax.pose.landmarks import Landmarks, load_landmarks
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli, jax_setup
+from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.printable import printable
 from wt_jax.runtime.progress import Progress
@@ -112,7 +112,7 @@ def check_output(output: Path, names: dict[Path, str]) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     """The command: its exit status."""
-    parser = argparse.ArgumentParser(
+    parser = ArgumentParser(
         prog="python -m wt_jax.predict",
         description="Which exercises are in videos, and how many repetitions. Writes OUT/<name>.json, "
         "OUT/<name>.png, a timeline to look at, and OUT/<name>.mp4, the video with skeleton and count.",

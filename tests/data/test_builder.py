@@ -174,7 +174,7 @@ def test_one_bad_file_never_stops_the_others(root):
     )
     expected = {
         "landmarks/dips/bad.npz": "bad.npz: no npz archive",
-        "landmarks/dips/notes.txt": "no .npz file: expected landmarks/<class>/<video>.npz",
+        "landmarks/dips/notes.txt": "no .npz file: expected raw/<class>/<video>.mp4 or landmarks/<class>/",
         "landmarks/dips/more": "no .npz file",
         "landmarks/stray.npz": "in no class folder",
         "landmarks/dips/wrong.npz": "labels/dips/wrong.csv:2: label='3': must be 0, or 1",
@@ -258,7 +258,10 @@ def test_a_duplicate_in_two_splits_is_refused_and_nothing_is_lost(root):
 
 
 def test_nothing_usable(tmp_path):
-    with pytest.raises(ValueError, match=r"no data there: expected landmarks/<class>/<video>\.npz"):
+    with pytest.raises(
+        ValueError,
+        match=r"no data there: expected raw/<class>/<video>\.mp4 or landmarks/<class>/<video>\.npz",
+    ):
         built(tmp_path)
     with pytest.raises(ValueError, match="no data there"):
         built(tmp_path / "missing")

@@ -88,7 +88,7 @@ def _command_lines(folder: Path) -> Iterator[BadInput]:
         yield BadInput([*command, "--checkpoint", str(empty)], "holds no checkpoints")
         yield BadInput([*command, "--checkpoint", str(folder / "nowhere")], "holds no checkpoints")
     for name in ("evaluate", "predict", "live", "label", "build_dataset"):
-        yield BadInput([name, "--no_such_option"], "unrecognized|required")
+        yield BadInput([name, "--no_such_option"], "unknown option --no_such_option")
     for source in ("nothing.mp4", str(empty), CONFIG, "-1", 20 * "9"):
         yield BadInput(
             ["live", "--headless", "--source", source, "--checkpoint", str(empty)], re.escape(source)
@@ -101,7 +101,7 @@ def _command_lines(folder: Path) -> Iterator[BadInput]:
     yield BadInput(["train", "--config", str(empty)], "empty")
     yield BadInput(["train", "--config", CONFIG, "--config", CONFIG], "--config")
     yield BadInput(["train", "--config", CONFIG, "--config.workdir="], "workdir")
-    yield BadInput(["train", "--config", CONFIG, "--epochs=3"], "--epochs")
+    yield BadInput(["train", "--config", CONFIG, "--epochs=3"], "did you mean train.epochs")
     yield BadInput(
         ["train", "--config", CONFIG, f"--config.data.root={folder / 'nowhere'}"], "no such folder"
     )

@@ -49,11 +49,11 @@ def load_dataset(
                 f"it holds {', '.join(names[:5]) or 'nothing'}" if Path(root).is_dir() else "no such folder"
             )
             raise ValueError(
-                f"data root {root}: {there}; expected landmarks/<class>/<video>.npz, see data/README.md"
+                f"data root {root}: {there}; expected videos as raw/<class>/<video>.mp4, or "
+                "landmarks/<class>/<video>.npz, see data/README.md"
             )
         print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
-        made = make_recordings(classes, _SYNTHETIC_SEED)
-        return Dataset(SYNTHETIC, made, fingerprint(made))
+        return synthetic_dataset(classes)
     has_landmarks, has_videos = (_has_files(Path(root) / name) for name in ("landmarks", "raw"))
     if has_videos and not has_landmarks:
         raise ValueError(
@@ -71,6 +71,12 @@ def load_dataset(
         audit(found)
     print(f"data: {root}")
     return Dataset(str(root), found, fingerprint(found))
+
+
+def synthetic_dataset(classes: Sequence[str]) -> Dataset:
+    """What the default root gives while it is empty."""
+    made = make_recordings(classes, _SYNTHETIC_SEED)
+    return Dataset(SYNTHETIC, made, fingerprint(made))
 
 
 def _has_files(folder: Path) -> bool:

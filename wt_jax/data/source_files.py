@@ -9,7 +9,10 @@ from wt_jax.runtime.names import why_unusable
 from wt_jax.skeleton import CLASS_NAME, canonical_class, is_class_name
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
-LAYOUT = "expected landmarks/<class>/<video>.npz and labels/<class>/<video>.csv, see data/README.md"
+LAYOUT = (
+    "expected raw/<class>/<video>.mp4 or landmarks/<class>/<video>.npz, and labels/<class>/<video>.csv, see "
+    "data/README.md"
+)
 
 
 @dataclass(frozen=True)

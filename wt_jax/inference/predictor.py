@@ -11,6 +11,7 @@ import numpy as np
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import Prediction, read_timeline
+from wt_jax.data.loading import SYNTHETIC
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.sliding_window import Frames, Infer, make_infer, make_timelines
 from wt_jax.pose.joint_angles import pose_sequence
@@ -39,6 +40,8 @@ class Predictor:
         where there is no checkpoint, where it is damaged, or of other joint angles than this wt_jax computes.
         """
         trained = restore_model(folder, jax.local_devices()[:1])
+        if trained.meta["data"] == SYNTHETIC:
+            print(f"note: {folder}: it has seen synthetic people alone, which say little of real ones")
         if trained.remark:
             print(f"note: {folder}: {trained.remark}")
         identity = {

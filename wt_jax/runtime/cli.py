@@ -15,6 +15,7 @@ from wt_jax.runtime.printable import Screen, printable
 USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
 INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
+BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
@@ -43,7 +44,12 @@ def _status(main: Callable[[Sequence[str]], int | None]) -> int | None:
     signal.signal(signal.SIGTERM, _terminate)
     before, sys.unraisablehook = sys.unraisablehook, _stop_again
     try:
-        return main(sys.argv[1:])
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # whoever read has read enough: `... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
     except BaseException as error:
         words = last_words(error)
         if words is None or (level == "DEBUG" and words[1] == USER_ERROR):

@@ -81,6 +81,8 @@ def _load(name: str) -> Config:
     module = sys.modules[_MODULE] = importlib.util.module_from_spec(spec)
     try:
         loader.exec_module(module)
+        if not hasattr(module, "get_config"):
+            raise ValueError("defines no get_config(), which must return a wt_jax.config.Config")
         config = module.get_config(*argument)
     except (KeyboardInterrupt, cli.Terminated):
         raise
