@@ -4,7 +4,14 @@
 the rooms (`wt_jax.pose`, `wt_jax.data`, ...) list what they offer. All is imported when it is first used.
 """
 
+import sys
+
 import lazy_loader as lazy
+
+if sys.argv[:1] == ["-m"]:  # python -m wt_jax.COMMAND: its imports follow
+    from wt_jax.runtime import cli
+
+    cli.begin_process()
 
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,

@@ -50,6 +50,7 @@ def main(arguments: Sequence[str]) -> None:
 def run() -> NoReturn:
     """The console script."""
     command = sys.argv[1] if len(sys.argv) > 1 else ""
+    cli.begin_process()
     if command in COMMANDS:
         module = importlib.import_module(f"wt_jax.{command}")
         del sys.argv[1]

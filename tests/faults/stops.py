@@ -16,7 +16,7 @@ from training_runs import REPOSITORY, arguments, assert_close, assert_same_run
 from wt_jax.runtime import failure
 
 _LONGEST_S = 300
-_STATUS = {signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}  # negative: before Python could listen
+_STATUS = {signal.SIGTERM: {143, -15}, signal.SIGINT: {130, -2}}  # negative: before any of us could listen
 
 
 def train_arguments(root: Path, workdir: Path, epochs: int = 40, n_dispatches: int = 4) -> list[str]:
@@ -38,36 +38,46 @@ def storm(
     part: str,
     root: Path,
     unbroken: Path,
-    workdir: Path,
+    folder: Path,
     rng: random.Random,
     signals: Sequence[signal.Signals],
 ) -> Iterator[Outcome]:
-    """Sends each of `signals` to a run at a random moment and starts it again; the last one may end."""
-    argv = train_arguments(root, workdir)
-    for number in signals:
-        process = start(argv)
-        after_s = rng.uniform(0.5, 8)
-        time.sleep(after_s)
-        process.send_signal(number)
-        out, err = process.communicate(timeout=_LONGEST_S)
-        status, fault = process.returncode, f"{number.name} after {after_s:.2f} s"
-        is_quiet = "Traceback" not in err and "error" not in err.lower()
-        is_promised = number == signal.SIGKILL or (status in {0, *_STATUS[number]} and is_quiet)
-        last = (out.strip().splitlines() or [""])[-1][:80]
-        yield Outcome(part, fault, f"status {status}: {last} {err[-300:]}", is_promised)
-    process = start(argv)
-    out, err = process.communicate(timeout=_LONGEST_S)
-    yield Outcome(part, "and to its end", *_compared(process.returncode, err, unbroken, workdir))
+    """Sends each of `signals` to a run at a random moment; the same command again, until the run is over.
+
+    Then it is compared with the unbroken one, and a new run takes the next signal.
+    """
+    left, n_runs = list(signals), 0
+    while left:
+        n_runs += 1
+        workdir, status = folder / str(n_runs), None
+        while status != 0:
+            process = start(train_arguments(root, workdir))
+            after_s, number = rng.uniform(0.5, 7), left[0] if left else None
+            if number:
+                time.sleep(after_s)
+            if number and process.poll() is None:
+                left.pop(0)
+                process.send_signal(number)
+            out, err = process.communicate(timeout=_LONGEST_S)
+            status = process.returncode
+            if status == 0:
+                yield Outcome(part, f"run {n_runs} at its end", *_compared(err, unbroken, workdir))
+                break
+            last = (out.strip().splitlines() or [""])[-1][:80]
+            is_quiet = number is not None and "Traceback" not in err and "error" not in err.lower()
+            is_promised = number == signal.SIGKILL or ((is_quiet or status < 0) and status in _STATUS[number])
+            fault = f"run {n_runs}, {number and number.name} after {after_s:.2f} s"
+            yield Outcome(part, fault, f"status {status}: {last} {err[-300:]}", is_promised)
+            if number is None:
+                return  # it cannot be brought to its end
 
 
-def _compared(status: int, err: str, unbroken: Path, workdir: Path) -> tuple[str, bool]:
-    if status:
-        return f"status {status}: {err[-300:]}", False
+def _compared(err: str, unbroken: Path, workdir: Path) -> tuple[str, bool]:
     try:
         assert_same_run(unbroken, workdir)
     except AssertionError as error:
         return f"differs from the unbroken run: {error}", False
-    return "bit for bit the unbroken run", True
+    return "bit for bit the unbroken run", "Traceback" not in err
 
 
 def lost_processes(root: Path, unbroken: Path, folder: Path, rng: random.Random, n: int) -> Iterator[Outcome]:

@@ -10,6 +10,7 @@ import threading
 import time
 
 import pytest
+from training_runs import REPOSITORY
 
 from wt_jax.runtime import cli
 
@@ -63,6 +64,27 @@ def test_a_signal_in_a_callback_of_the_garbage_collector_is_heard(number, status
     with pytest.raises(SystemExit) as exit_:
         cli.run(main)
     assert exit_.value.code == status
+
+
+def test_ctrl_c_while_jax_is_imported_is_one_word(tmp_path):
+    """As it comes when the import of JAX begins; what is imported then would make any error of it."""
+    (tmp_path / "jax.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "wt_jax.evaluate"], capture_output=True, text=True, timeout=100,
+        cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+
+
+def test_a_stopped_command_leaves_by_the_shortest_way():
+    """What was registered before it is not waited for."""
+    program = (
+        "import atexit, os\nfrom wt_jax.runtime import cli\natexit.register(print, 'never')\n"
+        "cli.begin_process()\natexit.register(print, 'flushed')\n"
+        "def main(_):\n    raise KeyboardInterrupt\ncli.run(main)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=REPOSITORY)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "flushed\n", "interrupted\n")
 
 
 def test_our_own_mistakes_keep_their_traceback():

@@ -1,5 +1,6 @@
 """What every command shares: errors in one line, exit statuses, signals, logging."""
 
+import atexit
 import logging
 import math
 import os
@@ -16,6 +17,29 @@ USER_ERROR = 2  # exit status: the command line, the config or the data is wrong
 INTERRUPTED = 130  # 128 + SIGINT
 TERMINATED = 143  # 128 + SIGTERM
 BROKEN_PIPE = 141  # 128 + SIGPIPE
+_stopped: list[int] = []  # the exit status of a command that a signal has stopped
+
+
+def begin_process() -> None:
+    """What a command does before it imports JAX, where this process is its own.
+
+    Until `run`, Ctrl-C ends the process: an exception while JAX is imported may become any other. And one
+    that was stopped leaves without Python's own way out, which may crash under XLA's threads at work.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end_at_once)
+    atexit.register(_leave)  # the first to be registered is the last that is called
+
+
+def _end_at_once(number: int, frame: object) -> NoReturn:
+    os.write(2, b"interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+def _leave() -> None:
+    if _stopped:
+        sys.stdout.flush()
+        os._exit(_stopped[0])
 
 
 def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
@@ -27,6 +51,8 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     """
     with redirect_stdout(Screen(sys.stdout)), redirect_stderr(Screen(sys.stderr)):
         status = _status(main)
+    if status in (INTERRUPTED, TERMINATED):
+        _stopped.append(status)
     sys.exit(status)
 
 
@@ -42,6 +68,8 @@ def _status(main: Callable[[Sequence[str]], int | None]) -> int | None:
     if level != "DEBUG":
         logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax: errors that it raises as well
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is _end_at_once:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     before, sys.unraisablehook = sys.unraisablehook, _stop_again
     try:
         status = main(sys.argv[1:])
