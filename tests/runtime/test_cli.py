@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import pytest
 from training_runs import REPOSITORY
@@ -85,6 +86,25 @@ def test_a_stopped_command_leaves_by_the_shortest_way():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=REPOSITORY)
     assert (done.returncode, done.stdout, done.stderr) == (130, "flushed\n", "interrupted\n")
+
+
+def test_of_what_cannot_be_raised_orbax_alone_is_quiet(monkeypatch, capsys):
+    def main(_):
+        for words in ("Event loop is closed", "something else"):
+            unraisable = types.SimpleNamespace(
+                exc_type=RuntimeError,
+                exc_value=RuntimeError(words),
+                exc_traceback=None,
+                err_msg=None,
+                object=None,
+            )
+            sys.unraisablehook(unraisable)
+
+    shown = []
+    monkeypatch.setattr("sys.__unraisablehook__", lambda unraisable: shown.append(str(unraisable.exc_value)))
+    with pytest.raises(SystemExit):
+        cli.run(main)
+    assert shown == ["something else"]
 
 
 def test_our_own_mistakes_keep_their_traceback():

@@ -66,7 +66,8 @@ def _status(main: Callable[[Sequence[str]], int | None]) -> int | None:
         level
     )  # libraries stay quiet: at debug they print thousands of lines
     if level != "DEBUG":
-        logging.getLogger("absl").setLevel(logging.CRITICAL)  # Orbax: errors that it raises as well
+        for name in ("absl", "asyncio"):  # Orbax: errors that it raises as well
+            logging.getLogger(name).setLevel(logging.CRITICAL)
     signal.signal(signal.SIGTERM, _terminate)
     if signal.getsignal(signal.SIGINT) is _end_at_once:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -132,7 +133,9 @@ def _stop_again(unraisable: Any) -> None:
     """
     number = {KeyboardInterrupt: signal.SIGINT, Terminated: signal.SIGTERM}.get(unraisable.exc_type)
     if number is None:
-        sys.__unraisablehook__(unraisable)
+        # What Orbax had still to read when it failed; that it did is an error of its own.
+        if "Event loop is closed" not in str(unraisable.exc_value):
+            sys.__unraisablehook__(unraisable)
     else:
         threading.Timer(0.05, os.kill, (os.getpid(), number)).start()
 
