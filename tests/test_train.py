@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -88,6 +89,28 @@ def test_kill_9_and_the_same_command_again(whole_run: Path, root: Path, tmp_path
     process.wait()
     assert start_process(argv).wait() == 0
     assert_same_run(whole_run, tmp_path / "run")
+
+
+def test_a_damaged_latest_is_got_over(root: Path, tmp_path: Path, capsys):
+    """And comes to what it would have come to; also where no digest tells of the damage."""
+    spoilt = {"optimizer.learning_rate": 0.5}  # so that the best epoch is an early one
+    assert train.main(arguments(root, tmp_path / "whole", **spoilt)) == 0
+    for has_digest in (True, False):
+        workdir = Path(shutil.copytree(tmp_path / "whole", tmp_path / str(has_digest)))
+        argv = arguments(root, workdir, **spoilt)
+        latest = workdir / "checkpoints" / str(CheckpointReader(workdir).latest_step)
+        for path in (latest / "state").rglob("*"):
+            if path.is_file() and path.stat().st_size > 1000:
+                path.write_bytes(path.read_bytes()[:100])
+        if not has_digest:
+            (latest / "digest.json").unlink()
+        capsys.readouterr()
+        with pytest.raises(ValueError, match=r"strict_resume=False goes on from step \d+"):
+            train.main([*argv, "--config.strict_resume=True"])
+        assert latest.is_dir()
+        assert train.main(argv) == 0
+        assert f"step {latest.name} is skipped, and moved to" in capsys.readouterr().out
+        assert_same_run(tmp_path / "whole", workdir)
 
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])

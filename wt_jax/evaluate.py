@@ -23,7 +23,7 @@ from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.callable_module import make_callable
-from wt_jax.runtime.files import write_json
+from wt_jax.runtime.files import cache_folder, write_json
 from wt_jax.training.setup import explain_out_of_memory
 from wt_jax.training.validation import make_evaluation_of_each
 
@@ -97,7 +97,7 @@ def evaluate(
         if root is None:
             root, recordings = meta["root"], recordings or meta["recordings"]
         dataset = load_dataset(
-            root, recordings, options.data.classes, folder / "recordings", options.data.max_minutes
+            root, recordings, options.data.classes, cache_folder() / "recordings", options.data.max_minutes
         )
     if dataset.data == SYNTHETIC and meta["data"] != SYNTHETIC:
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")

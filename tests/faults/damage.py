@@ -18,6 +18,7 @@ from wt_jax import config
 from wt_jax.inference.restore import restore_model
 from wt_jax.training.checkpoint_reader import CheckpointReader
 from wt_jax.training.checkpoints import Checkpoints
+from wt_jax.training.step_folder import UNCHECKED
 from wt_jax.training.train_step import state_template
 
 VALUES = [None, True, -5, 1.5, 1e9, float("nan"), float("-inf"), "text", "", [], [1], {}, {"a": 1}, [[[]]]]
@@ -55,6 +56,14 @@ def damage(workdir: Path, seed: int, n_flips: int, n_cut: int, n_edits: int) -> 
         yield reference.look("edited JSON", said, path, edit, has_digest)
 
 
+# What may come of an edited value that no digest tells of: nothing else, and never other numbers.
+_UNCHECKED = {
+    (served, taken_up)
+    for served in ("refused", "in its place, and said", "unchecked, and said", "as before")
+    for taken_up in ("refused", "moved aside", "unchecked")
+}
+
+
 class _Reference:
     """An undamaged run, and what a damaged copy of it may be taken for."""
 
@@ -74,39 +83,48 @@ class _Reference:
             break_(copy / path)
             try:
                 with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-                    found = [self._serve(copy), self._take_up(copy)]
+                    found = (self._serve(copy), self._take_up(copy))
             except Exception as error:
                 return Outcome(part, fault, f"{type(error).__name__}: {error}", False)
-        is_silent = all(words == "as before" for words in found) and has_digest
-        return Outcome(part, fault, "; ".join(found), not is_silent and "OTHER NUMBERS" not in "".join(found))
+        allowed = self._allowed(path) if has_digest else _UNCHECKED
+        return Outcome(part, fault, str(found), found in allowed)
+
+    def _allowed(self, path: Path) -> set[tuple[str, str]]:
+        """What may come of a file that the digest tells of: served as, taken up as."""
+        step = int(path.parts[1])
+        if path.name == "counting.json":
+            return {("refused", "as before")}
+        if step != self.served:
+            return {("as before", "moved aside")}
+        return {
+            ("in its place, and said", "moved aside")
+            if path.name == "digest.json"
+            else ("refused", "moved aside")
+        }
 
     def _serve(self, copy: Path) -> str:
         try:
             model = restore_model(copy, jax.devices()[:1])
         except ValueError as error:
-            return f"refused ({error})"
+            return "refused" if str(copy) in str(error) else f"refused without its file: {error}"
+        if not _equal(model.params, self._params[model.step]):
+            return "OTHER NUMBERS"
         if model.step != self.served:
-            return f"step {model.step} is served, and that said"
-        if "unchecked" in model.remark:
-            return "served, and said to be unchecked"
-        return "as before" if _equal(model.params, self._params[model.step]) else "OTHER NUMBERS are served"
+            return "in its place, and said" if "served in its place" in model.remark else "IN ITS PLACE"
+        return "unchecked, and said" if UNCHECKED in model.remark else "as before"
 
     def _take_up(self, copy: Path) -> str:
         try:
             checkpoints = Checkpoints(copy)
         except ValueError as error:
-            return f"not taken up ({error})"
+            return "refused" if str(copy) in str(error) else f"refused without its file: {error}"
         try:
             step = checkpoints.latest_step
-            is_checked = checkpoints.check(step)
+            if not _equal(self._restored(checkpoints, step), self._params[step]):
+                return "OTHER NUMBERS"
             if checkpoints.steps() != self.reader.steps():
-                return (
-                    f"{set(self.reader.steps()) - set(checkpoints.steps())} set aside, step {step} taken up"
-                )
-            if not is_checked:
-                return "taken up, unchecked"
-            is_same = _equal(self._restored(checkpoints, step), self._params[step])
-            return "as before" if is_same else "OTHER NUMBERS are taken up"
+                return "moved aside"
+            return "as before" if all(map(checkpoints.check, checkpoints.steps())) else "unchecked"
         finally:
             checkpoints.close()
 

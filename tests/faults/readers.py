@@ -27,8 +27,9 @@ def readers(root: Path, folder: Path, minutes: float, epochs: int = 300) -> Iter
             try:
                 restore_model(workdir, jax.devices()[:1])
                 reads += 1
-            except ValueError as error:
-                failed += [] if any(words in str(error) for words in _NONE_YET) else [str(error)]
+            except Exception as error:
+                is_early = reads == 0 and any(words in str(error) for words in _NONE_YET)
+                failed += [] if is_early else [repr(error)]
         _, err = process.communicate()
         is_promised = process.returncode in (0, 143) and not failed and "Traceback" not in err and reads > 0
         found = (

@@ -10,7 +10,7 @@ from faults.table import Outcome
 from training_runs import read_history
 
 _SETTLED = 0.2  # of the time, after which nothing more may be taken
-_ALLOWED_MB_A_MINUTE, _ALLOWED_DESCRIPTORS = 1.0, 2
+_ALLOWED_MB_A_SAVE = 0.15  # Orbax alone takes 0.1 (docs/reliability.md)
 
 
 def soak(root: Path, workdir: Path, minutes: float) -> Outcome:
@@ -27,12 +27,12 @@ def soak(root: Path, workdir: Path, minutes: float) -> Outcome:
     process.communicate()
     minutes_N, mb_N, descriptors_N = np.array(seen).T / [[60], [1], [1]]
     settled = minutes_N > _SETTLED * minutes
-    mb_a_minute = np.polyfit(minutes_N[settled], mb_N[settled], 1)[0]
-    more = int(descriptors_N[settled].max() - descriptors_N[settled].min())
-    n_epochs = len(read_history(workdir)["loss"])
+    n_saves = len(read_history(workdir)["loss"])
+    mb_a_save = np.polyfit(minutes_N[settled], mb_N[settled], 1)[0] * minutes / n_saves
+    begin, end = np.array_split(descriptors_N[settled], 2)  # between saves: a save opens some and closes them
     found = (
-        f"status {process.returncode}, {n_epochs} epochs, {mb_N[-1]:.0f} MB and "
-        f"{mb_a_minute:+.2f} MB a minute, {descriptors_N[-1]:.0f} descriptors, {more} more or fewer"
+        f"status {process.returncode}, {n_saves} saves, {mb_N[-1]:.0f} MB, {1000 * mb_a_save:+.0f} KB a save, "
+        f"{begin.min():.0f} descriptors and then {end.min():.0f}"
     )
-    is_flat = mb_a_minute < _ALLOWED_MB_A_MINUTE and more <= _ALLOWED_DESCRIPTORS
+    is_flat = mb_a_save < _ALLOWED_MB_A_SAVE and end.min() <= begin.min()
     return Outcome("soak", f"{minutes:g} minutes", found, is_flat and process.returncode == 143)

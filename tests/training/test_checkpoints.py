@@ -1,5 +1,6 @@
 """What is kept, what comes back, and what is refused."""
 
+import errno
 import json
 import math
 import shutil
@@ -12,6 +13,7 @@ import pytest
 from runs import ABOUT
 
 from wt_jax import config
+from wt_jax.inference.restore import restore_model
 from wt_jax.training.checkpoint_meta import check_resumable, make_meta
 from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
 from wt_jax.training.checkpoints import Checkpoints, delete_run
@@ -87,7 +89,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path, tiny_config, state):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, tiny_config, state, 4, 0.5)
     other = config.unflatten(config.flatten(tiny_config) | {"model.filters": 16})
-    with pytest.raises(ValueError, match=r"checkpoints/4: damaged, or not a checkpoint of this model"):
+    with pytest.raises(ValueError, match=r"checkpoints/4: not a checkpoint of this model"):
         checkpoints.restore(4, state_template(other, DEVICES))
     checkpoints.close()
 
@@ -172,6 +174,62 @@ def test_a_best_whose_loss_is_lost_is_passed_over_with_a_word(tmp_path, tiny_con
     (best / "digest.json").unlink()  # as an older version would have left it
     assert open_served(tmp_path)[1] == 6
     assert "4/metrics/metrics: cannot be read (No such file" in capsys.readouterr().err
+
+
+def test_a_checkpoint_whose_digest_cannot_be_written_is_none(tmp_path, tiny_config, state, monkeypatch):
+    """And the one before is still there, as is said."""
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.5)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(StepFolder, "write_digest", full)
+    with pytest.raises(ValueError, match=r"step 6 could not be written: No space .*before, step 4, is whole"):
+        save(checkpoints, tiny_config, state, 6, 0.4)
+    checkpoints.close()
+    assert CheckpointReader(tmp_path).steps() == [4] and CheckpointReader(tmp_path).check(4)
+
+
+def test_where_all_are_damaged_that_is_said(tmp_path, tiny_config, state):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.5)
+    checkpoints.close()
+    (tmp_path / "checkpoints" / "4" / "digest.json").write_text("{}")
+    with pytest.raises(ValueError, match=r"4/digest\.json: not as it was written"):
+        open_served(tmp_path)
+
+
+def test_a_best_that_is_gone_is_missed(tmp_path, tiny_config, state):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.3, history={"loss": [1], "val_segmentation_loss": [0.3]})
+    history = {"loss": [1, 1], "val_segmentation_loss": [0.3, 0.5]}
+    save(checkpoints, tiny_config, state, 6, 0.5, history=history)
+    checkpoints.close()
+    reader = CheckpointReader(tmp_path)
+    assert reader.lost_best(4) is None and reader.lost_best(6) == 0.3
+    shutil.rmtree(tmp_path / "checkpoints" / "4")
+    assert open_served(tmp_path)[1] == 6
+    model = restore_model(tmp_path, DEVICES)
+    assert "the best epoch (validation segmentation loss 0.3000) is damaged or gone: step 6" in model.remark
+
+
+def test_without_a_digest_that_is_said(tmp_path, tiny_config, state):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.3)
+    checkpoints.close()
+    (tmp_path / "checkpoints" / "4" / "digest.json").unlink()
+    assert "step 4 holds no digest" in restore_model(tmp_path, DEVICES).remark
+
+
+@pytest.mark.parametrize("meta", ["{}", '{"version": 99}', '{"version": "a"}', "[]"])
+def test_the_words_of_a_damaged_latest_do_not_stop_a_whole_best(tmp_path, tiny_config, state, meta):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.3)
+    save(checkpoints, tiny_config, state, 6, 0.5)
+    checkpoints.close()
+    (tmp_path / "checkpoints" / "6" / "meta" / "metadata").write_text(meta)
+    assert restore_model(tmp_path, DEVICES).step == 4
 
 
 def test_a_damaged_latest_does_not_stop_a_whole_best(tmp_path, tiny_config, state):

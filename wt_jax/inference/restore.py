@@ -13,7 +13,7 @@ from wt_jax.counting.decoding import Counting
 from wt_jax.inference.calibration import FEWEST, REMEDY
 from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
 from wt_jax.training.optimizer import Monitor
-from wt_jax.training.step_folder import DamagedError
+from wt_jax.training.step_folder import UNCHECKED, DamagedError
 from wt_jax.training.train_step import state_template
 
 
@@ -66,7 +66,12 @@ def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Dev
     meta, counting = checkpoints.meta(step), checkpoints.counting(step)
     options = config.unflatten(meta["config"])
     state = checkpoints.restore(step, state_template(options, devices))
-    remarks = [] if is_checked else ["holds no digest (a run of an older wt_jax): taken unchecked"]
+    remarks = [] if is_checked else [f"step {step} {UNCHECKED}"]
+    if (lost := checkpoints.lost_best(step)) is not None:
+        remarks.append(
+            f"the best epoch (validation segmentation loss {lost:.4f}) is damaged or gone: step {step} is "
+            "served in its place"
+        )
     if not counting:
         remarks.append(f"no thresholds were chosen, the defaults are used: {_why(checkpoints)}")
     return RestoredModel(step, options, state.eval_params, counting, meta, "; ".join(remarks))
@@ -75,8 +80,10 @@ def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Dev
 def _why(checkpoints: CheckpointReader) -> str:
     """Why no thresholds were chosen: the newest checkpoint tells whether training came to its end."""
     latest = checkpoints.latest_step
-    assert latest is not None
     try:
+        if latest is None:
+            raise DamagedError(f"{checkpoints.folder}: no longer there")
+        checkpoints.check(latest)
         meta = checkpoints.meta(latest)
     except DamagedError as error:
         return f"its newest checkpoint cannot tell why ({error})"

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from typing import Any, NoReturn
 
 from wt_jax.runtime.printable import Screen, printable
@@ -38,7 +38,8 @@ def _end_at_once(number: int, frame: object) -> NoReturn:
 
 def _leave() -> None:
     if _stopped:
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         os._exit(_stopped[0])
 
 
@@ -49,7 +50,10 @@ def run(main: Callable[[Sequence[str]], int | None]) -> NoReturn:
     WT_JAX_LOG (debug, info, warning) sets how much is logged; at debug an error keeps its traceback. What is
     printed meanwhile, by whomever, does nothing to the terminal (`Screen`).
     """
-    with redirect_stdout(Screen(sys.stdout)), redirect_stderr(Screen(sys.stderr)):
+    with ExitStack() as screens:
+        for redirect, stream in ((redirect_stdout, sys.stdout), (redirect_stderr, sys.stderr)):
+            if stream is not None:  # closed by who started this
+                screens.enter_context(redirect(Screen(stream)))
         status = _status(main)
     if status in (INTERRUPTED, TERMINATED):
         _stopped.append(status)
@@ -74,7 +78,8 @@ def _status(main: Callable[[Sequence[str]], int | None]) -> int | None:
     before, sys.unraisablehook = sys.unraisablehook, _stop_again
     try:
         status = main(sys.argv[1:])
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         return status
     except BrokenPipeError:  # whoever read has read enough: `... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -58,7 +58,7 @@ def _experiment(argv: Sequence[str]) -> tuple[str, list[str]]:
     names, others, left = [], [], iter(argv)
     for arg in left:
         if match := re.match(r"--?config(?:=(.*))?$", arg, re.DOTALL):
-            names.append(match.group(1) or next(left, ""))
+            names.append(next(left, "") if match.group(1) is None else match.group(1))
         else:
             others.append(arg)
     if not any(names):

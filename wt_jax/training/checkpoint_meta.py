@@ -36,8 +36,10 @@ def check_meta(meta: Any, path: Path) -> dict[str, Any]:
     """
     if not isinstance(meta, dict):
         raise DamagedError(f"{path}: holds {type(meta).__name__}, not an object")
-    if meta.get("version") != _VERSION:
-        raise ValueError(f"{path}: version {meta.get('version')}, this wt_jax reads {_VERSION}")
+    if type(version := meta.get("version")) is not int:
+        raise DamagedError(f"{path}: holds no 'version', a whole number")
+    if version != _VERSION:
+        raise ValueError(f"{path}: version {version}, this wt_jax reads {_VERSION}: take the other")
     for name, is_right in _ENTRIES.items():
         if name not in meta:
             raise DamagedError(f"{path}: holds no {name!r}")

@@ -1,7 +1,6 @@
 """Checkpoints as they are read, by the run itself and beside it: nothing in the workdir is changed."""
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import jax
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.training.checkpoint_meta import check_meta
-from wt_jax.training.step_folder import DamagedError, StepFolder
+from wt_jax.training.step_folder import METRIC, DamagedError, StepFolder
 
 _FULL = "No space left on device"
 
@@ -47,8 +46,10 @@ class CheckpointReader:
     @property
     def served_step(self) -> int | None:
         """The step to evaluate and to ship: the best, or with `train.select=last` that of the last epoch."""
-        losses = self._losses()
-        return max(losses) if losses and self._serves_last(losses) else _best(losses)
+        losses, newest = self._losses(), self._newest_whole()
+        if losses and newest is not None and self._config(newest).train.select == "last":
+            return max(losses)
+        return _best(losses)
 
     def check(self, step: int) -> bool:
         """Whether the step has a digest. Raises DamagedError naming the file that differs from it."""
@@ -68,10 +69,11 @@ class CheckpointReader:
     def restore(self, step: int, template: Any, batches: grain.DatasetIterator | None = None) -> Any:
         """The state, with the shapes, types and placement of `template` (`train_step.state_template`).
 
-        `batches` is moved to its position. Raises DamagedError for a checkpoint that is damaged or of
-        another model.
+        `batches` is moved to its position. Raises DamagedError for a checkpoint that is damaged, and where
+        there is no digest to tell also for one of another model; with a digest ValueError for that.
         """
         folder = self._at(step)
+        is_whole = folder.check()
         if batches is not None:
             position, steps_per_dispatch = folder.position(), self._config(step).train.steps_per_dispatch
             if position["next_index"] * steps_per_dispatch != step:
@@ -81,9 +83,14 @@ class CheckpointReader:
             batches.set_state(position)
         try:
             state = folder.restore(template)
-        except jax.errors.JaxRuntimeError:  # out of memory, say
+        except (jax.errors.JaxRuntimeError, MemoryError):
             raise
         except Exception as error:  # Orbax and TensorStore each raise their own
+            if is_whole and folder.path.is_dir():
+                raise ValueError(
+                    f"{folder.path}: not a checkpoint of this model, or not to be read by this Orbax. "
+                    f"{one_line(error)}"
+                ) from error
             raise DamagedError(
                 f"{folder.path}: damaged, or not a checkpoint of this model. {one_line(error)}"
             ) from error
@@ -97,14 +104,24 @@ class CheckpointReader:
     def _config(self, step: int) -> config.Config:
         return config.unflatten(self.meta(step)["config"])
 
-    def _serves_last(self, steps: Iterable[int]) -> bool:
-        """Any of a run's steps can tell."""
-        for step in sorted(steps, reverse=True):
+    def lost_best(self, step: int) -> float | None:
+        """The loss of the best epoch, where that is no longer there and `step` is served in its place."""
+        newest = self._newest_whole()
+        if newest is None or self._config(newest).train.select == "last":
+            return None
+        losses = self.meta(newest)["history"].get(METRIC, [])
+        own = self._at(step).segmentation_loss
+        return min(losses) if losses and own is not None and own > min(losses) else None
+
+    def _newest_whole(self) -> int | None:
+        for step in reversed(self.steps()):
             try:
-                return self._config(step).train.select == "last"
-            except DamagedError as error:
-                damaged = error
-        raise damaged
+                self.check(step)
+                self.meta(step)
+            except DamagedError:
+                continue
+            return step
+        return None
 
     def _losses(self) -> dict[int, float]:
         """Of the steps at an epoch's end."""
@@ -130,6 +147,9 @@ def open_served(folder: Path | str) -> tuple[CheckpointReader, int]:
         raise ValueError(f"{folder}: holds no checkpoints; give the workdir of a training run")
     checkpoints = CheckpointReader(folder)
     step = checkpoints.served_step
+    if step is None and checkpoints.steps():
+        for latest in reversed(checkpoints.steps()):
+            checkpoints.check(latest)  # where all are damaged, that is why
     if step is None:
         raise ValueError(f"{folder}: holds no checkpoint of a finished epoch yet; let it train longer")
     return checkpoints, step

@@ -1,5 +1,6 @@
 """Checkpoints (Orbax): the best by validation segmentation loss, and the latest."""
 
+import contextlib
 import math
 import shutil
 import sys
@@ -11,14 +12,13 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
-from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
 from wt_jax.counting.decoding import Counting
 from wt_jax.runtime import coordination
 from wt_jax.training.checkpoint_reader import CheckpointReader, one_line
 from wt_jax.training.step_folder import METRIC, DamagedError
 
-_DELETED = "deleted"  # a step goes there in one move, and then file by file: none is ever half there
+_DELETED = "deleted"
 _DAMAGED = "damaged"
 
 
@@ -38,17 +38,8 @@ class Checkpoints(CheckpointReader):
             options=ocp.CheckpointManagerOptions(
                 best_fn=_metric,
                 best_mode="min",
-                preservation_policy=AnyPreservationPolicy(
-                    [
-                        LatestN(1),
-                        BestN(
-                            get_metric_fn=_metric, reverse=True, n=1, keep_checkpoints_without_metrics=False
-                        ),
-                    ]
-                ),
                 enable_async_checkpointing=False,
                 cleanup_tmp_directories=True,
-                todelete_subdir=_DELETED,
             ),
         )
 
@@ -82,26 +73,35 @@ class Checkpoints(CheckpointReader):
             if coordination.is_first():
                 self._at(step).write_digest(segmentation_loss)
         except (OSError, ValueError) as error:  # a full disk, a folder taken away
+            self._delete(step)
             kept = "none was saved before" if before is None else f"the one before, step {before}, is whole"
             raise ValueError(
                 f"{self.folder}: the checkpoint of step {step} could not be written: {one_line(error)}; "
                 f"{kept}"
             ) from error
-        if coordination.is_first():
-            shutil.rmtree(self.folder / _DELETED, ignore_errors=True)
+        if coordination.is_first():  # Orbax, which keeps all, would delete before there is a digest
+            for other in set(self.steps()) - {step, self.best_step}:
+                self._delete(other)
 
     def save_counting(self, step: int, counting: Counting) -> None:
         """Keeps how the timelines of the checkpoint `step` are read."""
         self._at(step).save_counting(counting)
 
-    def set_aside(self, step: int, why: DamagedError) -> None:
-        """Moves a damaged step to `checkpoints/damaged`, and says so."""
-        coordination.first_then_others(lambda: self._move_damaged({step: why}))
+    def set_aside(self, damaged: dict[int, DamagedError]) -> None:
+        """Moves damaged steps to `checkpoints/damaged`, and says so; as strict as opening them."""
+        coordination.first_then_others(lambda: self._move_damaged(damaged))
         self._manager.reload()
 
     def close(self) -> None:
         """Waits for what is being written and gives the folder back."""
         self._manager.close()
+
+    def _delete(self, step: int) -> None:
+        """In one move, and then file by file: what is left of a step is never taken for one."""
+        with contextlib.suppress(OSError):
+            (self.folder / _DELETED).mkdir(exist_ok=True)
+            (self.folder / str(step)).rename(self.folder / _DELETED / str(step))
+        shutil.rmtree(self.folder / _DELETED, ignore_errors=True)
 
     def _set_damaged_aside(self) -> None:
         shutil.rmtree(self.folder / _DELETED, ignore_errors=True)

@@ -25,7 +25,7 @@ from wt_jax.training.checkpoints import Checkpoints, delete_run
 from wt_jax.training.history import History
 from wt_jax.training.metrics import Sums
 from wt_jax.training.optimizer import Monitor, learning_rate
-from wt_jax.training.step_folder import DamagedError
+from wt_jax.training.step_folder import UNCHECKED, DamagedError
 from wt_jax.training.train_step import (
     Dispatch,
     TrainState,
@@ -174,19 +174,23 @@ def _take_up(
     devices: Sequence[jax.Device],
 ) -> Progress | None:
     """Where the newest checkpoint that can be restored stands, `batches` moved there; None without any."""
-    while (step := checkpoints.latest_step) is not None:
-        coordination.check_same({"latest checkpoint": step})
+    damaged: dict[int, DamagedError] = {}
+    coordination.check_same({"latest checkpoint": checkpoints.latest_step})
+    for step in reversed(checkpoints.steps()):
         meta = checkpoints.meta(step)
         check_resumable(meta, options, fingerprint, Path(options.workdir))
         try:
-            state = checkpoints.restore(step, state_template(options, devices), batches)
+            state, failed = checkpoints.restore(step, state_template(options, devices), batches), ""
         except DamagedError as error:
-            checkpoints.set_aside(step, error)
+            failed = str(error)
+        if words := max(coordination.exchange(failed)):  # of any process
+            damaged[step] = DamagedError(words)
             continue
-        n_epochs = len(meta["history"]["loss"])
-        print(f"resumed: {options.workdir}, step {step}, {n_epochs} epochs done")
+        checkpoints.set_aside(damaged)
+        n_epochs, remark = len(meta["history"]["loss"]), "" if checkpoints.check(step) else f"; {UNCHECKED}"
+        print(f"resumed: {options.workdir}, step {step}, {n_epochs} epochs done{remark}")
         return Progress(state, step, Monitor(**meta["monitor"]), History(meta["history"]))
-    coordination.check_same({"latest checkpoint": None})
+    checkpoints.set_aside(damaged)  # raises, where there was any
     return None
 
 

@@ -12,6 +12,7 @@ from wt_jax.runtime.files import read_json, read_sealed, sha256, write_sealed
 from wt_jax.skeleton import FRAME_RATE_HZ
 
 METRIC = "val_segmentation_loss"
+UNCHECKED = "holds no digest (a run of an older wt_jax, or it was lost): taken unchecked"
 _DIGEST = "digest.json"
 _COUNTING = "counting.json"  # chosen after training; in the checkpoint's own folder: it goes where that goes
 
@@ -66,10 +67,14 @@ class StepFolder:
             return digest[METRIC]
         if not path.parent.exists():
             return None
-        metrics = _read(path)
+        metrics, meta = _read(path), self.meta()
         loss = metrics.get(METRIC) if isinstance(metrics, dict) else None
-        if not _is_finite(loss):
-            raise DamagedError(f"{path}: holds no {METRIC}, a finite number")
+        if not _is_loss(loss):
+            raise DamagedError(f"{path}: holds no {METRIC}, a finite number, 0 or more")
+        history = meta.get("history") if isinstance(meta, dict) else None
+        losses = history.get(METRIC) if isinstance(history, dict) else None
+        if isinstance(losses, list) and losses[-1:] != [loss]:
+            raise DamagedError(f"{path}: {METRIC} {loss} is not the last of the history, {losses[-1:]}")
         return loss
 
     def meta(self) -> Any:
@@ -105,12 +110,14 @@ class StepFolder:
         if not path.exists():
             return None
         try:
-            values = read_sealed(path, may_lack=True)
+            values = read_sealed(path, may_lack=not (self.path / _DIGEST).exists())
             rate = values.pop("frame_rate_hz", None)
+            if not _is_loss(rate):
+                raise ValueError("holds no frame_rate_hz, a number")
             counting = Counting(**values)
         except (ValueError, TypeError) as error:
             said = str(error).removeprefix(f"{path}: ")
-            raise DamagedError(f"{path}: damaged ({said}): remove it; defaults are used then") from None
+            raise ValueError(f"{path}: damaged ({said}): remove it; defaults are used then") from None
         if rate != FRAME_RATE_HZ:
             raise ValueError(
                 f"{path}: chosen at {rate} frames a second, this wt_jax reads timelines at "
@@ -120,9 +127,15 @@ class StepFolder:
 
     def _files(self) -> set[str]:
         """What Orbax has written."""
-        paths = (path for path in self.path.rglob("*") if path.is_file())
-        names = (path.relative_to(self.path).as_posix() for path in paths)
-        return {name for name in names if name not in (_DIGEST, _COUNTING) and not name.startswith(".")}
+        try:
+            paths = [path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file()]
+        except OSError as error:  # the run that is writing deletes it
+            raise DamagedError(f"{self.path}: cannot be read ({error.strerror})") from None
+        return {
+            path.as_posix()
+            for path in paths
+            if path.name not in (_DIGEST, _COUNTING) and not any(part.startswith(".") for part in path.parts)
+        }
 
     def _digest(self) -> dict[str, Any] | None:
         path = self.path / _DIGEST
@@ -133,7 +146,7 @@ class StepFolder:
         except ValueError as error:
             raise DamagedError(str(error)) from None
         files, loss = digest.get("files"), digest.get(METRIC)
-        if not isinstance(files, dict) or not (loss is None or _is_finite(loss)):
+        if not isinstance(files, dict) or not (loss is None or _is_loss(loss)):
             raise DamagedError(f"{path}: not as it was written")
         if digest.get("step") != self.step:
             raise DamagedError(f"{path}: of step {digest.get('step')}; the folder was renamed")
@@ -147,8 +160,8 @@ def _read(path: Path) -> Any:
         raise DamagedError(str(error)) from None
 
 
-def _is_finite(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+def _is_loss(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < math.inf
 
 
 def _is_count(value: Any) -> bool:
