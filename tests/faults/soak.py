@@ -31,7 +31,8 @@ def soak(root: Path, workdir: Path, minutes: float) -> Outcome:
     mb_a_save = np.polyfit(minutes_N[settled], mb_N[settled], 1)[0] * minutes / n_saves
     begin, end = np.array_split(descriptors_N[settled], 2)  # between saves: a save opens some and closes them
     found = (
-        f"status {process.returncode}, {n_saves} saves, {mb_N[-1]:.0f} MB, {1000 * mb_a_save:+.0f} KB a save, "
+        f"status {process.returncode}, {n_saves} saves, {mb_N[-1]:.0f} MB, "
+        f"{1000 * mb_a_save:+.0f} KB a save, "
         f"{begin.min():.0f} descriptors and then {end.min():.0f}"
     )
     is_flat = mb_a_save < _ALLOWED_MB_A_SAVE and end.min() <= begin.min()
