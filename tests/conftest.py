@@ -25,6 +25,9 @@ _LONGEST = (
     "test_notebook",
     "test_setup",
     "test_api",
+    "test_campaign",
+    "test_predict_again",
+    "test_live",
 )
 jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(200_000, 50, 100)  # tracing makes objects by the million: looking through them took a tenth
@@ -44,11 +47,11 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 
 
 def pytest_xdist_auto_num_workers(config):
-    """One for each core, and four at most, for each compiles programs of its own; none for a file alone."""
+    """One more than cores, as some tests wait; four at most, as each compiles; none for a file alone."""
     if len(config.args) == 1 and os.path.isfile(config.args[0].split("::")[0]):
         return 0
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, 4)
+    return min((cores or 1) + 1, 4)
 
 
 def pytest_collection_modifyitems(items):

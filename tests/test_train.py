@@ -130,7 +130,7 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
     assert checkpoints.best_step is None  # nothing was validated yet
 
 
-@pytest.mark.parametrize("n_dispatches", [1, 3, 4, 5, 8])
+@pytest.mark.parametrize("n_dispatches", [3, 4, 5])  # within an epoch, at its end, after it
 def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, n_dispatches: int):
     """An epoch is 4 dispatches: stopped within one, at its last dispatch, and at the second of the next."""
     run, stop = start_run(parse(arguments(root, tmp_path / "run"))), cli.Stop()
