@@ -51,7 +51,7 @@ def campaign(parts: list[str], seed: int, minutes: float, folder: Path) -> Itera
         numbers = 10 * [signal.SIGTERM, signal.SIGINT]
         yield from storm("signals", root, unbroken, folder / "signals", rng("signals"), numbers)
     if "processes" in parts:
-        yield from lost_processes(root, unbroken, folder / "processes", rng("processes"), 4)
+        yield from lost_processes(root, folder / "processes", rng("processes"), 4)
     if "damage" in parts:
         yield from damage(unbroken, seed, n_flips=200, n_cut=50, n_edits=100)
     if "disk" in parts:
