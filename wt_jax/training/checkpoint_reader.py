@@ -1,5 +1,6 @@
 """Checkpoints as they are read, by the run itself and beside it: nothing in the workdir is changed."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,8 @@ class CheckpointReader:
     @property
     def served_step(self) -> int | None:
         """The step to evaluate and to ship: the best, or with `train.select=last` that of the last epoch."""
-        losses, newest = self._losses(), self._newest_whole()
-        if losses and newest is not None and self._config(newest).train.select == "last":
+        losses, meta = self._losses(), self._newest_meta()
+        if losses and meta and config.unflatten(meta["config"]).train.select == "last":
             return max(losses)
         return _best(losses)
 
@@ -106,21 +107,19 @@ class CheckpointReader:
 
     def lost_best(self, step: int) -> float | None:
         """The loss of the best epoch, where that is no longer there and `step` is served in its place."""
-        newest = self._newest_whole()
-        if newest is None or self._config(newest).train.select == "last":
+        meta = self._newest_meta()
+        if meta is None or config.unflatten(meta["config"]).train.select == "last":
             return None
-        losses = self.meta(newest)["history"].get(METRIC, [])
+        losses = meta["history"].get(METRIC, [])
         own = self._at(step).segmentation_loss
         return min(losses) if losses and own is not None and own > min(losses) else None
 
-    def _newest_whole(self) -> int | None:
+    def _newest_meta(self) -> dict[str, Any] | None:
+        """Of the newest step that is whole; one may be deleted meanwhile."""
         for step in reversed(self.steps()):
-            try:
+            with contextlib.suppress(DamagedError):
                 self.check(step)
-                self.meta(step)
-            except DamagedError:
-                continue
-            return step
+                return self.meta(step)
         return None
 
     def _losses(self) -> dict[int, float]:
