@@ -146,10 +146,9 @@ def open_served(folder: Path | str) -> tuple[CheckpointReader, int]:
         raise ValueError(f"{folder}: holds no checkpoints; give the workdir of a training run")
     checkpoints = CheckpointReader(folder)
     step = checkpoints.served_step
-    if step is None and checkpoints.steps():
+    if step is None:
         for latest in reversed(checkpoints.steps()):
             checkpoints.check(latest)  # where all are damaged, that is why
-    if step is None:
         raise ValueError(f"{folder}: holds no checkpoint of a finished epoch yet; let it train longer")
     return checkpoints, step
 
