@@ -10,6 +10,8 @@ import jax.numpy as jnp
 from wt_jax import config
 from wt_jax.skeleton import HIPS, MIRRORED, SHOULDERS
 
+_DEPTH = 2.8  # times too deep is a pose estimator's z (benchmarks/estimator_errors.py): turned as it is, limbs grow
+
 
 def draw_stretch(options: config.Augment, keys_B: jax.Array) -> jax.Array:
     """How much longer a stretch of the recording each window covers: (B,), 1 is as it was filmed."""
@@ -49,6 +51,7 @@ def _mirror(points: jax.Array, keys_B: jax.Array) -> jax.Array:
 
 def _turn(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.Array:
     """Rotations about the vertical, the horizontal and the viewing axis, in this order."""
+    points = points / jnp.array([[[[1.0, 1.0, _DEPTH]]]])
     for stream, (degrees, a, b) in enumerate(
         ((options.yaw_deg, 0, 2), (options.pitch_deg, 1, 2), (options.roll_deg, 0, 1)), 2
     ):

@@ -1,8 +1,8 @@
-"""A skeleton moved in 3-D: bodies, poses, exercises and other activities, for recordings of nobody.
+"""A skeleton in 3-D: limbs, and how a pose puts them in the world.
 
 A pose says where pelvis, hands and feet are and how trunk and head are turned; knees and elbows follow by
 two-bone inverse kinematics, so no limb changes its length, and hands and feet that are fixed in an exercise
-stay put. A motion is a list of keyframes.
+stay put.
 
 World axes: x where the person faces, y to their left, z up; metres, seconds, radians. Limb lengths are shares
 of body height: Drillis and Contini (1966), as in Winter, Biomechanics and Motor Control of Human Movement,
@@ -12,7 +12,6 @@ figure 4.1; hips, face, hands and feet are where MediaPipe puts its landmarks.
 import numpy as np
 
 Rng = np.random.Generator
-Keyframes = list[tuple[float, np.ndarray]]  # (seconds since the one before, pose)
 # A pose is (17, 3): pelvis position, turn of trunk and head (pitch, roll, yaw); left and right: ankle
 # position, foot turn, knee direction, wrist position, elbow direction, grip (forearm + grip: hand), thumb.
 PELVIS, TRUNK, HEAD = 0, 1, 2
@@ -63,15 +62,15 @@ class Body:
         face = neck + FACE * self.height @ (trunk @ rotation(pose[:, HEAD])).swapaxes(1, 2)
         knees, ankles = _bend(hips, pose[:, ANKLES], self.thigh, self.shank, pose[:, KNEES])
         elbows, wrists = _bend(shoulders, pose[:, WRISTS], self.upper_arm, self.forearm, pose[:, ELBOWS])
-        hand = _unit(_unit(wrists - elbows) + pose[:, GRIPS])
-        thumb = _unit(pose[:, THUMBS] - (pose[:, THUMBS] * hand).sum(-1, keepdims=True) * hand)
+        hand = unit(unit(wrists - elbows) + pose[:, GRIPS])
+        thumb = unit(pose[:, THUMBS] - (pose[:, THUMBS] * hand).sum(-1, keepdims=True) * hand)
         spread = ((0.052, -0.02), (0.058, 0.012), (0.03, 0.022))  # pinky, index, thumb
         fingers = [wrists + self.height * (along * hand + across * thumb) for along, across in spread]
         feet = [ankles + rotation(pose[:, FEET]) @ (self.height * end) for end in (HEEL, TOE)]
         return np.concatenate([face, shoulders, elbows, wrists, *fingers, hips, knees, ankles, *feet], 1)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def unit(vectors: np.ndarray) -> np.ndarray:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
@@ -86,21 +85,8 @@ def rotation(turn: np.ndarray) -> np.ndarray:
 
 def _bend(root, target, upper: float, lower: float, towards) -> tuple[np.ndarray, np.ndarray]:
     """Inverse kinematics: the middle joint, bent `towards`, and the end, at `target` where within reach."""
-    line, distance = _unit(target - root), np.linalg.norm(target - root, axis=-1, keepdims=True)
+    line, distance = unit(target - root), np.linalg.norm(target - root, axis=-1, keepdims=True)
     distance = np.clip(distance, abs(upper - lower) + 0.02, 0.9995 * (upper + lower))
     along = (upper**2 - lower**2 + distance**2) / (2 * distance)
-    away = _unit(towards - (towards * line).sum(-1, keepdims=True) * line)
+    away = unit(towards - (towards * line).sum(-1, keepdims=True) * line)
     return root + along * line + np.sqrt(upper**2 - along**2) * away, root + distance * line
-
-
-def stand(rng: Rng, body: Body) -> np.ndarray:
-    """A pose, (17, 3), of somebody who stands upright with the arms down, each time a little differently."""
-    pose, width = np.zeros((17, 3)), body.hip * rng.uniform(0.8, 1.6)
-    pose[PELVIS] = [rng.normal(0, 0.01), rng.normal(0, 0.02), 0.993 * body.leg + body.sole]
-    pose[HEAD] = rng.normal(0, 1, 3) * [0.1, 0.04, 0.2]
-    pose[ANKLES] = SIDES * width + [0, 0, body.sole]
-    pose[FEET, 2] = SIDES[:, 1] * rng.uniform(0, 0.5)
-    pose[KNEES], pose[ELBOWS] = SIDES * 0.3 + [1, 0, 0], SIDES * 0.5 + [-1, 0, -0.3]
-    pose[GRIPS], pose[THUMBS] = rng.normal(0, 0.12, (2, 3)), SIDES * -0.5 + [1, 0, 0]
-    pose[WRISTS] = body.neck(pose) + SIDES * (body.shoulder + 0.07) + [0.04, 0, -0.96 * body.arm]
-    return pose

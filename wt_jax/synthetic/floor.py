@@ -1,0 +1,212 @@
+"""What is done on the floor, on bars, or by jumping: no-exercise that looks like one, repeated."""
+
+import numpy as np
+
+from wt_jax.synthetic.bodies import (
+    ANKLES,
+    FEET,
+    HEAD,
+    KNEES,
+    PELVIS,
+    SIDES,
+    TRUNK,
+    WRISTS,
+    Body,
+    Rng,
+)
+from wt_jax.synthetic.exercises import EXERCISES, squat_poses
+from wt_jax.synthetic.movement import Movement
+from wt_jax.synthetic.postures import hands_at, hands_down, in_turn, lie, prone, raised, stand, way
+
+_USUAL_S = (1.0, 4.0)  # of a repetition
+
+
+def _sit_up(rng: Rng, body: Body) -> Movement:
+    """Sit-ups and crunches, the hands at the head, over the chest, beside or reaching forwards."""
+    pose, up = lie(rng, body), rng.choice([rng.uniform(1.0, 1.7), rng.uniform(0.3, 0.6)])
+    hands, elbows = (
+        (SIDES * 0.1 + [0.02, 0, 0.14], SIDES * 1.0),
+        (SIDES * 0.05 + [0.15, 0, -0.12], SIDES * 0.8 + [0, 0, -1]),
+        (SIDES * body.shoulder + [0.5 * body.arm, 0, -0.6 * body.arm], SIDES * 0.3 + [-1, 0, 0]),
+        (raised(body, 2.6, 0.2), SIDES * 0.5),
+    )[rng.integers(4)]
+
+    def change(one: np.ndarray, share: float) -> None:
+        one[TRUNK, 0] += up * share
+        one[HEAD, 0] += 0.3 * share
+        hands_at(body, one, hands, elbows)
+
+    return Movement(way(pose, change), _USUAL_S)
+
+
+def _leg_raise(rng: Rng, body: Body) -> Movement:
+    """Lying, both legs or in turn, straight or bent, as a bicycle; or hanging from a bar."""
+    if rng.random() < 0.35:
+        pose = EXERCISES["pull-ups"](rng, body).poses_Px17x3[0]
+        low, high = rng.uniform([0.0, 0.9], [0.2, 1.8])
+    else:
+        pose = lie(rng, body)
+        low, high = rng.uniform([np.pi / 2 + 0.1, np.pi / 2 + 0.9], [np.pi / 2 + 0.5, np.pi + 0.1])
+    bend = rng.choice([0.1, rng.uniform(0.6, 1.9)])
+
+    def change(one: np.ndarray, share: float) -> None:
+        one[ANKLES] = (
+            one[PELVIS] + SIDES * body.hip + body.legs(low + share * (high - low), bend * (0.3 + 0.7 * share))
+        )
+        one[KNEES] = [0.5, 0, 1]
+
+    poses = way(pose, change, 3)
+    return (
+        Movement(in_turn(poses, poses[0]), (1.0, 3.0), True)
+        if rng.random() < 0.4
+        else Movement(poses, _USUAL_S)
+    )
+
+
+def _bridge(rng: Rng, body: Body) -> Movement:
+    pose = lie(rng, body)
+    pose[ANKLES] = SIDES * body.hip + [0.55 * body.leg, 0, body.sole]
+
+    def change(one: np.ndarray, share: float) -> None:
+        one[PELVIS, 2] += 0.35 * share
+        one[TRUNK, 0] -= np.arcsin(0.35 / body.trunk) * share
+        one[FEET, 0] = 0.0
+
+    return Movement(way(pose, change), _USUAL_S)
+
+
+def _twist(rng: Rng, body: Body) -> Movement:
+    """Russian twists, seated and leaning back."""
+    pose = lie(rng, body)
+    pose[TRUNK, 0] = -rng.uniform(0.4, 0.9)
+    left, right = pose.copy(), pose.copy()
+    for one, turn in ((left, 0.7), (right, -0.7)):
+        one[TRUNK, 2] = turn
+        hands_at(body, one, SIDES * 0.05 + [0.35, turn / 4, -0.25], SIDES * 0.6 + [0, 0, -1])
+    return Movement(np.stack([left, right]), (1.0, 3.0))
+
+
+def _plank(rng: Rng, body: Body) -> Movement:
+    """Held, with a little rocking; some lift a leg or an arm in turn, some go from elbows to hands."""
+    poses = np.stack([prone(rng, body, on_elbows=rng.random() < 0.5)] * 2)
+    kind = rng.random()
+    if kind < 0.5:
+        poses[1, PELVIS] += rng.normal(0, [0.02, 0.03, 0.03])
+    elif kind < 0.75:
+        poses[1, rng.choice([3, 4]), 2] += rng.uniform(0.15, 0.4)
+    else:
+        poses[1, rng.choice([11, 12])] += [rng.uniform(-0.2, 0.3), 0, rng.uniform(0.1, 0.3)]
+    return Movement(poses, (1.0, 5.0))
+
+
+def _pike(rng: Rng, body: Body) -> Movement:
+    """From the plank to a downward dog, or to the cobra."""
+    poses = np.stack([prone(rng, body)] * 2)
+    poses[1, PELVIS] += [0.1, 0, rng.uniform(0.2, 0.45) * rng.choice([1, -0.6])]
+    chest = body.neck(poses[0])
+    slope = np.arctan2(poses[1, PELVIS, 2] - chest[2], chest[0] - poses[1, PELVIS, 0])
+    poses[1, TRUNK, 0] = np.pi / 2 + slope
+    return Movement(poses, (1.5, 5.0))
+
+
+def _mountain_climber(rng: Rng, body: Body) -> Movement:
+    pose = prone(rng, body)
+
+    def change(one: np.ndarray, share: float) -> None:
+        one[ANKLES] += share * np.array([0.75 * body.leg, 0, 0.08])
+        one[KNEES] = [0.5 * share, 0, -1]
+
+    poses = way(pose, change, 3)
+    return Movement(in_turn(poses, poses[0]), (0.6, 2.0), is_loop=True)
+
+
+def _burpee(rng: Rng, body: Body) -> Movement:
+    """Down to a crouch, the legs thrown back, forwards again, and a jump."""
+    up, plank = stand(rng, body), prone(rng, body)
+    crouch, jump = squat_poses(rng, body)[1], up.copy()
+    plank[[PELVIS, 3, 4, 11, 12], 0] -= plank[WRISTS, 0].mean() - crouch[ANKLES, 0].mean() - 0.35
+    crouch[WRISTS] = plank[WRISTS]
+    crouch[TRUNK, 0] = max(crouch[TRUNK, 0], 1.0)
+    jump[[PELVIS, 3, 4, 11, 12], 2] += rng.uniform(0.1, 0.3)
+    hands_at(body, jump, raised(body, 2.9, 0.4), SIDES * 0.5)
+    low = plank.copy()
+    low[PELVIS, 2] -= 0.1
+    return Movement(
+        np.stack([up, crouch, plank, low if rng.random() < 0.5 else plank, crouch, jump]), (2.0, 5.0), True
+    )
+
+
+def _jumping_jack(rng: Rng, body: Body) -> Movement:
+    pose, wide, high = stand(rng, body), *rng.uniform([0.25, 2.0], [0.45, 3.0])
+
+    def change(one: np.ndarray, share: float) -> None:
+        one[ANKLES] += SIDES * wide * share
+        one[[PELVIS, 3, 4], 2] += 0.08 * np.sin(np.pi * share)
+        one[PELVIS, 2] -= 0.05 * share
+        hands_at(body, one, raised(body, 0.2 + (high - 0.2) * share, np.pi / 2), SIDES * 0.4 + [-1, 0, 0])
+
+    return Movement(way(pose, change, 5), (0.7, 1.8))
+
+
+def _hop(rng: Rng, body: Body) -> Movement:
+    """Jumps on the spot: with a rope, or high from a short squat."""
+    pose = stand(rng, body)
+    low, high = rng.uniform([0.02, 0.05], [0.25, 0.35])
+    poses = np.stack([pose] * 3)
+    poses[1, PELVIS, 2] -= low
+    poses[1, TRUNK, 0] += 2 * low
+    poses[1, WRISTS] += [0, 0, -low]
+    poses[2, [PELVIS, 3, 4, 11, 12], 2] += high
+    poses[2, WRISTS, 2] += rng.uniform(0, 0.5)
+    poses[2, FEET, 0] = 0.6
+    return Movement(poses, (0.4, 1.6), is_loop=True)
+
+
+def _run(rng: Rng, body: Body) -> Movement:
+    """On the spot: high knees, heels to the seat, marching."""
+    pose, kind = stand(rng, body), rng.random()
+    lift = rng.uniform(0.2, 0.55) * body.leg
+
+    def change(one: np.ndarray, share: float) -> None:
+        one[ANKLES] += share * (
+            np.array([-0.35, 0, 0.45 * body.leg]) if kind < 0.3 else np.array([0.15, 0, lift])
+        )
+        hands_at(
+            body, one, SIDES * body.shoulder + [0.1 + 0.3 * (1 - share), 0, -0.35 - 0.2 * share],
+            SIDES * 0.2 + [-1, 0, -0.3],
+        )  # fmt: skip
+
+    poses = way(pose, change, 3)
+    poses[:, 11:13] = poses[::-1, 11:13] if kind < 0.6 else poses[:1, 11:13]
+    return Movement(in_turn(poses, poses[0]), (0.5, 2.0), is_loop=True)
+
+
+def _pommel(rng: Rng, body: Body) -> Movement:
+    """On the hands, the legs swung round: pommel horse, and what children do on bars."""
+    pose = EXERCISES["dips"](rng, body).poses_Px17x3[0]
+    wide, turns = rng.uniform(0.4, 1.2), np.linspace(0, 2 * np.pi, 6, endpoint=False) * rng.choice([-1, 1])
+    poses = np.stack([pose] * 6)
+    for one, turn in zip(poses, turns, strict=True):
+        one[TRUNK, :2] += 0.3 * wide * np.array([np.cos(turn), np.sin(turn)])
+        away = np.array([np.sin(wide) * np.cos(turn), np.sin(wide) * np.sin(turn), -np.cos(wide)])
+        one[PELVIS, :2] += 0.15 * wide * away[:2]
+        one[ANKLES] = one[PELVIS] + SIDES * body.hip * 0.5 + 0.97 * body.leg * away
+    return Movement(poses, (0.8, 2.5), is_loop=True)
+
+
+def _side_plank(rng: Rng, body: Body) -> Movement:
+    pose, side = stand(rng, body), rng.choice([-1, 1])
+    pose[TRUNK, 1] = side * (np.pi / 2 - 0.3)
+    pose[PELVIS] = [0, 0, 0.3]
+    pose[ANKLES] = SIDES * 0.06 + [0, side * 0.95 * body.leg, 0.12]
+    hands_down(body, pose, [0.1, 0, -0.5], 0.1)
+    pose[11 if side < 0 else 12] = body.neck(pose) * [1, 1, 0] + [0.1, 0, 0.04]
+    poses = np.stack([pose] * 2)
+    poses[1, PELVIS, 2] -= rng.uniform(0.02, 0.18)
+    return Movement(poses, (1.0, 4.0))
+
+
+FLOOR = (
+    _sit_up, _leg_raise, _bridge, _twist, _plank, _pike, _mountain_climber, _burpee, _jumping_jack, _hop, _run,
+    _pommel, _side_plank,
+)  # fmt: skip

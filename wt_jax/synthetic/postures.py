@@ -1,0 +1,122 @@
+"""How bodies are held: upright, seated, lying; and how poses follow from one another.
+
+Axes of the trunk: x out of the chest, y to the left, z from the pelvis to the middle of the shoulders.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from wt_jax.synthetic.bodies import (
+    ANKLES,
+    ELBOWS,
+    FEET,
+    GRIPS,
+    HEAD,
+    KNEES,
+    PELVIS,
+    SIDES,
+    THUMBS,
+    TRUNK,
+    WRISTS,
+    Body,
+    Rng,
+    rotation,
+)
+
+
+def stand(rng: Rng, body: Body) -> np.ndarray:
+    """A pose, (17, 3), of somebody who stands upright with the arms down, each time a little differently."""
+    pose, width = np.zeros((17, 3)), body.hip * rng.uniform(0.6, 2.0)
+    pose[PELVIS] = [rng.normal(0, 0.01), rng.normal(0, 0.02), 0.993 * body.leg + body.sole]
+    pose[HEAD] = rng.normal(0, 1, 3) * [0.15, 0.04, 0.25]
+    pose[ANKLES] = SIDES * width + [0, 0, body.sole]
+    pose[FEET, 2] = SIDES[:, 1] * rng.uniform(0, 0.5)
+    pose[KNEES], pose[ELBOWS] = SIDES * 0.3 + [1, 0, 0], SIDES * 0.5 + [-1, 0, -0.3]
+    pose[GRIPS], pose[THUMBS] = rng.normal(0, 0.12, (2, 3)), SIDES * -0.5 + [1, 0, 0]
+    pose[WRISTS] = body.neck(pose) + SIDES * (body.shoulder + 0.07) + [0.04, 0, -0.96 * body.arm]
+    return pose
+
+
+def sit(rng: Rng, body: Body, seat: float | None = None) -> np.ndarray:
+    """Seated on something `seat` metres high (None: a chair or a bench), the feet before it on the floor."""
+    pose = stand(rng, body)
+    height = body.sole + body.shank * rng.uniform(0.8, 1.1) if seat is None else seat
+    pose[PELVIS] = [0, 0, height]
+    pose[TRUNK, 0] = rng.normal(0, 0.1)
+    forwards = rng.uniform(0.75, 1.1) * body.thigh if seat is None else rng.uniform(0.55, 0.97) * body.leg
+    pose[ANKLES] = SIDES * body.hip * rng.uniform(1, 2.2) + [forwards, 0, body.sole]
+    pose[KNEES] = SIDES * 0.3 + [0.3, 0, 1]
+    hands_down(body, pose, [0.3, 0, -0.7 * body.trunk], 0.1)
+    return pose
+
+
+def lie(rng: Rng, body: Body, *, bench: bool = False) -> np.ndarray:
+    """On the back, on the floor or on a bench, with the knees bent or the legs straight; the arms beside."""
+    pose = stand(rng, body)
+    height = rng.uniform(0.4, 0.55) if bench else 0.12
+    pose[TRUNK, 0] = -np.pi / 2 + (rng.choice([0, rng.uniform(0.3, 0.9)]) if bench else 0.0)
+    pose[PELVIS], pose[KNEES] = [0, 0, height], SIDES * 0.2 + [0.2, 0, 1]
+    pose[HEAD, 0] = rng.uniform(0, 0.3)
+    bent = rng.uniform(0.45, 0.75) if rng.random() < 0.6 or bench else 0.99
+    pose[ANKLES] = SIDES * body.hip * rng.uniform(0.7, 1.6) + [bent * body.leg, 0, body.sole]
+    if bench:
+        pose[ANKLES] = SIDES * rng.uniform(0.12, 0.3) + [rng.uniform(0.5, 0.65) * body.leg, 0, body.sole]
+    pose[FEET, 0] = -1.2 if bent > 0.9 else 0.0
+    hands_down(body, pose, [0.02, 0, -0.9 * body.arm], 0.15)
+    return pose
+
+
+def prone(rng: Rng, body: Body, *, on_elbows: bool = False) -> np.ndarray:
+    """The plank, on the hands or on the elbows."""
+    pose = stand(rng, body)
+    height = 0.12 + (body.upper_arm if on_elbows else 0.93 * body.arm)
+    slope = np.arcsin((height - 0.12) / (body.leg + body.trunk))
+    pose[TRUNK, 0] = np.pi / 2 - slope + rng.normal(0, 0.06)
+    pose[HEAD, 0] = -rng.uniform(0, 0.6)
+    pose[PELVIS] = [0, 0, 0.14 + body.leg * np.sin(slope) + rng.normal(0, 0.03)]
+    pose[ANKLES] = SIDES * body.hip * rng.uniform(0.6, 1.6) + [-body.leg * np.cos(slope), 0, 0.12]
+    pose[FEET, 0], pose[KNEES] = 1.2, [0, 0, -1]
+    neck = body.neck(pose)
+    forwards = body.forearm if on_elbows else 0.0
+    pose[WRISTS] = SIDES * (body.shoulder + rng.uniform(-0.05, 0.1)) + [neck[0] + forwards, 0, 0.04]
+    pose[ELBOWS] = SIDES * 0.3 + [-1, 0, -1]
+    pose[GRIPS], pose[THUMBS] = [1.2, 0, 0], -SIDES
+    return pose
+
+
+def hands_at(body: Body, pose: np.ndarray, hands: np.ndarray, elbows: np.ndarray) -> None:
+    """Puts the wrists, (2, 3) in the trunk's axes from the middle of the shoulders, and bends the elbows."""
+    turn = rotation(pose[TRUNK]).T
+    pose[WRISTS], pose[ELBOWS] = body.neck(pose) + np.asarray(hands) @ turn, np.asarray(elbows) @ turn
+
+
+def hands_down(body: Body, pose: np.ndarray, at: list[float], apart: float) -> None:
+    """Both hands alike, so far outside the shoulders, the elbows out and back."""
+    hands_at(body, pose, SIDES * (body.shoulder + apart) + at, SIDES * 0.6 + [-1, 0, -0.2])
+
+
+def raised(body: Body, elevation: float, to_side: float, reach: float = 0.97) -> np.ndarray:
+    """Hands of straight arms, for `hands_at`: elevation 0 is down and pi up, to_side 0 in front, pi/2 out."""
+    out = np.sin(elevation)
+    along = [out * np.cos(to_side), 0, -np.cos(elevation)] + SIDES * out * np.sin(to_side)
+    return SIDES * body.shoulder + reach * body.arm * along
+
+
+def way(pose: np.ndarray, change: Callable[[np.ndarray, float], None], n_poses: int = 2) -> np.ndarray:
+    """Poses (n_poses, 17, 3) between the two ends of a movement: `change(pose, share of the way)` each."""
+    poses = np.stack([pose] * n_poses)
+    for one, share in zip(poses, np.linspace(0, 1, n_poses), strict=True):
+        change(one, float(share))
+    return poses
+
+
+def in_turn(poses: np.ndarray, still: np.ndarray) -> np.ndarray:
+    """The movement of both sides, done by the left and then by the right: (2 (n - 1), ...), to be repeated.
+
+    `still` is the pose of the side that waits.
+    """
+    left, right = poses.copy(), poses.copy()
+    for i in (ANKLES, FEET, KNEES, WRISTS, ELBOWS, GRIPS, THUMBS):
+        left[:, i.start + 1], right[:, i.start] = still[i.start + 1], still[i.start]
+    return np.concatenate([left, left[-2:0:-1], right, right[-2:0:-1]])
