@@ -24,7 +24,7 @@ from wt_jax.skeleton import CLASS_NAME, CLASSES, NO_EXERCISE, canonical_class, i
 
 # angles: the 25 joint angles. orientation: how the torso and the limbs lie to the vertical. normalised: the
 # angles with the window's mean taken off and divided by their spread in it.
-INPUTS = ("angles", "orientation", "normalised")
+INPUTS = ("angles", "orientation", "lengths", "normalised")
 KERNELS = ("gaussian", "lorentzian")
 
 _SEED = Rule(lambda v: 0 <= v < 2**32, "must be in [0, 2**32)")

@@ -88,6 +88,17 @@ def orientation(batch: Batch) -> jax.Array:
     return 0.5 * jnp.concatenate([units[..., 1], jnp.abs(units[..., 0])], -1)
 
 
+def lengths(batch: Batch) -> jax.Array:
+    """Lengths in the image of torso, shoulders, hips and limbs, beside their root mean square: what is turned
+    away from the camera is short."""
+    points = batch["points_BxTxLx3"][..., :2].astype(jnp.float32)
+    torso = points[..., SHOULDERS, :].mean(-2) - points[..., HIPS, :].mean(-2)
+    from_, to = jnp.array([*LIMBS, SHOULDERS, HIPS]).T
+    parts = jnp.concatenate([torso[..., None, :], points[..., to, :] - points[..., from_, :]], -2)
+    squares = (parts**2).sum(-1)
+    return 0.5 * jnp.sqrt(squares / jnp.maximum(squares.mean(-1, keepdims=True), _TINY) + _TINY)
+
+
 def normalised(batch: Batch) -> jax.Array:
     """Angles with their mean over the window's real frames taken off, in (twice) standard deviations."""
     angles_BxTxJ = batch["angles_BxTxJ"]
@@ -101,5 +112,6 @@ def normalised(batch: Batch) -> jax.Array:
 FEATURES: dict[str, Feature] = {
     "angles": Feature(angles, N_ANGLES),
     "orientation": Feature(orientation, 2 * (1 + len(LIMBS)), needs_landmarks=True),
+    "lengths": Feature(lengths, 3 + len(LIMBS), needs_landmarks=True),
     "normalised": Feature(normalised, N_ANGLES),
 }

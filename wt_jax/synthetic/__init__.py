@@ -1,6 +1,6 @@
 """People who never were, as landmarks.
 
-Bodies, the exercises and other activities that they do, and the camera that films them.
+Bodies, the exercises and all else that they do, and the camera that films them as a pose estimator sees it.
 """
 
 import lazy_loader as lazy
@@ -8,9 +8,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "activities": ["ACTIVITIES"],
         "bodies": ["Body"],
-        "exercises": ["EXERCISES"],
-        "motion": ["SyntheticMotion", "synthetic_motion"],
+        "motion": ["REPERTOIRE", "SyntheticMotion", "synthetic_motion"],
     },
 )

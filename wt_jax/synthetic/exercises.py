@@ -1,7 +1,5 @@
 """The exercises of the synthetic people, with their variants: of each, the poses from extended to flexed."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from wt_jax.synthetic.bodies import (
@@ -21,8 +19,11 @@ from wt_jax.synthetic.bodies import (
     Rng,
     rotation,
 )
-from wt_jax.synthetic.movement import Movement
+from wt_jax.synthetic.movement import MakeMovement, Movement
 from wt_jax.synthetic.postures import hands_at, raised, stand
+
+# How often arms are held: forwards, raised, hanging, before the chest, behind the head, barbell, front rack, overhead.
+_ARMS = (0.15, 0.15, 0.1, 0.18, 0.1, 0.2, 0.09, 0.03)
 
 
 def squat_poses(rng: Rng, body: Body) -> np.ndarray:
@@ -32,7 +33,11 @@ def squat_poses(rng: Rng, body: Body) -> np.ndarray:
     poses[:, ANKLES], poses[:, FEET] = SIDES * wide + [0, 0, body.sole], SIDES[:, [0, 2, 1]] * toes_out
     caving = rng.uniform(-0.35, 0.15)
     poses[:, KNEES] = SIDES * np.sin(toes_out + caving) + [np.cos(toes_out + caving), 0, 0]
-    apart, lift, style = rng.uniform(0.02, 0.15), rng.uniform([0.0, 1.0], [0.25, 1.7]), int(rng.integers(8))
+    apart, lift, style = (
+        rng.uniform(0.02, 0.15),
+        rng.uniform([0.0, 1.0], [0.25, 1.7]),
+        int(rng.choice(8, p=_ARMS)),
+    )
     knee, shank = np.radians(rng.uniform([2, 65], [14, 135])), rng.uniform([0.02, 0.25], [0.04, 0.65])
     bend = rng.uniform(0, 0.16)
     for i, pose in enumerate(poses):
@@ -137,19 +142,22 @@ def _hanging(rng: Rng, body: Body, low: list[float], high: list[float], pull: bo
     flexed; how far apart the hands are outside the shoulders.
     """
     poses, (*draws, apart), up = np.stack([stand(rng, body)] * 2), rng.uniform(low, high), -1 if pull else 1
-    knee = rng.choice([0.08, rng.uniform(0.2, 1.8)])
-    thigh = rng.uniform(-0.1, 0.25) + 0.15 * knee + rng.normal(0, 0.2) * np.arange(2)
+    knee = rng.choice([0.08, rng.uniform(0.2, 1.8)]) + rng.choice([0.0, rng.normal(0, 0.3)]) * np.arange(2)
+    knee = np.maximum(knee, 0.03)
+    thigh = rng.uniform(-0.1, 0.25) + 0.15 * knee + rng.normal(0, 0.25) * np.arange(2)
     if rng.random() < 0.08:  # the legs held out in front
         thigh = thigh + rng.uniform(0.8, 1.6)
+    pointed, crossed, lean = rng.uniform([0.2, 0.0, 0.0], [1.2, 1.3, 1.0])
     hand = np.array([0, 0, body.leg + body.trunk - up * body.arm + rng.uniform(0.1, 0.4)])
     for i, pose in enumerate(poses):
         elbow_deg, front, pose[TRUNK, 0] = draws[i::2]
         pose[PELVIS] = body.reach(elbow_deg, apart) * np.array([np.sin(front), 0, up * np.cos(front)])
         pose[PELVIS] += hand - rotation(pose[TRUNK])[:, 2] * body.trunk
-        pose[ANKLES] = SIDES * body.hip * rng.uniform(0.2, 1.3) + pose[PELVIS] + body.legs(thigh[i], knee)
-        pose[FEET] = [knee - thigh[i] + 0.4, 0, 0]
+        pose[ANKLES] = SIDES * body.hip * (crossed - 0.2) + pose[PELVIS] + body.legs(thigh[i], knee[i])
+        pose[FEET] = [knee[i] - thigh[i] + pointed, 0, 0]
         pose[HEAD, 0] -= 0.3 * i if pull else 0.5 * pose[TRUNK, 0]
-    poses[1, ANKLES, 1] = poses[0, ANKLES, 1]
+    poses[1, [PELVIS, 3, 4], 1] += 0.08 * (lean - 0.5)  # to one side
+    poses[1, TRUNK, 1] += 0.25 * (lean - 0.5)
     poses[:, WRISTS], poses[:, KNEES] = SIDES * (body.shoulder + apart) + hand, [1, 0, 0]
     return poses
 
@@ -194,7 +202,7 @@ def _dip(rng: Rng, body: Body) -> Movement:
     return Movement(poses, (0.8, 3.8))
 
 
-EXERCISES: dict[str, Callable[[Rng, Body], Movement]] = {
+EXERCISES: dict[str, MakeMovement] = {
     "push-ups": _push_up,
     "squats": _squat,
     "pull-ups": _pull_up,

@@ -15,7 +15,7 @@ from wt_jax.synthetic.bodies import (
     Rng,
 )
 from wt_jax.synthetic.exercises import EXERCISES, squat_poses
-from wt_jax.synthetic.movement import Movement
+from wt_jax.synthetic.movement import MakeMovement, Movement
 from wt_jax.synthetic.postures import hands_at, hands_down, in_turn, lie, prone, raised, stand, way
 
 _USUAL_S = (1.0, 4.0)  # of a repetition
@@ -206,7 +206,19 @@ def _side_plank(rng: Rng, body: Body) -> Movement:
     return Movement(poses, (1.0, 4.0))
 
 
-FLOOR = (
-    _sit_up, _leg_raise, _bridge, _twist, _plank, _pike, _mountain_climber, _burpee, _jumping_jack, _hop, _run,
-    _pommel, _side_plank,
-)  # fmt: skip
+# Name -> movement, and how often it is drawn, beside the others.
+FLOOR: dict[str, tuple[MakeMovement, float]] = {
+    "sit-ups": (_sit_up, 4.0),
+    "leg-raises": (_leg_raise, 2.0),
+    "bridges": (_bridge, 1.0),
+    "russian-twists": (_twist, 1.0),
+    "planks": (_plank, 1.5),
+    "pikes": (_pike, 1.0),
+    "mountain-climbers": (_mountain_climber, 1.5),
+    "burpees": (_burpee, 1.5),
+    "jumping-jacks": (_jumping_jack, 2.0),
+    "jumps": (_hop, 1.0),
+    "high-knees": (_run, 1.5),
+    "pommel-horse": (_pommel, 1.5),
+    "side-planks": (_side_plank, 0.5),
+}

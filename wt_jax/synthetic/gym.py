@@ -6,7 +6,7 @@ import numpy as np
 
 from wt_jax.synthetic.bodies import ANKLES, FEET, GRIPS, HEAD, KNEES, PELVIS, SIDES, TRUNK, WRISTS, Body, Rng
 from wt_jax.synthetic.exercises import squat_poses
-from wt_jax.synthetic.movement import Movement
+from wt_jax.synthetic.movement import MakeMovement, Movement
 from wt_jax.synthetic.postures import hands_at, in_turn, lie, raised, sit, stand, way
 
 _USUAL_S = (0.9, 4.0)  # of a repetition
@@ -275,7 +275,23 @@ def _any(rng: Rng, body: Body) -> Movement:
     return Movement(poses, (0.6, 4.0))
 
 
-GYM = (
-    _shoulder_press, _lat_pull_down, _biceps_curl, _raise, _upright_row, _triceps, _row, _bench_press, _fly, _hinge,
-    _swing, _lunge, _step_up, _calf_raise, _punch, _arm_circles, _any,
-)  # fmt: skip
+# Name -> movement, and how often it is drawn, beside the others.
+GYM: dict[str, tuple[MakeMovement, float]] = {
+    "shoulder-press": (_shoulder_press, 1.0),
+    "lat-pull-downs": (_lat_pull_down, 4.0),
+    "biceps-curls": (_biceps_curl, 2.0),
+    "arm-raises": (_raise, 3.0),
+    "upright-rows": (_upright_row, 1.0),
+    "triceps-extensions": (_triceps, 1.0),
+    "rows": (_row, 2.0),
+    "bench-press": (_bench_press, 5.0),
+    "flies": (_fly, 1.0),
+    "deadlifts": (_hinge, 2.0),
+    "kettlebell-swings": (_swing, 1.0),
+    "lunges": (_lunge, 2.0),
+    "step-ups": (_step_up, 1.0),
+    "calf-raises": (_calf_raise, 0.5),
+    "boxing": (_punch, 1.0),
+    "arm-circles": (_arm_circles, 1.0),
+    "anything": (_any, 1.5),
+}

@@ -1,6 +1,7 @@
 """One motion from its parts to filmed landmarks: sets of an exercise, with what comes between, or no-exercise."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +16,8 @@ from wt_jax.synthetic.floor import FLOOR
 from wt_jax.synthetic.gym import GYM
 from wt_jax.synthetic.movement import Movement, ease, repeat
 
+# Every movement by its name, and how often it is drawn as no-exercise where it is not a class of its own.
+REPERTOIRE = {name: (make, 3.0) for name, make in EXERCISES.items()} | GYM | FLOOR
 _SECONDS = 20.0  # of a recording, about
 _ROUNDING_S = 0.04  # standard deviation of what rounds a movement's corners off
 
@@ -68,7 +71,7 @@ def _of_set(rng: Rng, movement: Movement, seconds: float, *, counts: bool) -> _P
 
 def _exercise(rng: Rng, body: Body, class_name: str) -> list[_Part]:
     """One set or two, with how people get there, rest, and leave."""
-    movement, n_sets = EXERCISES[class_name](rng, body), 1 + (rng.random() < 0.3)
+    movement, n_sets = REPERTOIRE[class_name][0](rng, body), 1 + (rng.random() < 0.3)
     parts = [_of_set(rng, movement, rng.uniform(6, 16) / n_sets, counts=True)]
     for _ in range(n_sets - 1):
         parts += [_rest(rng, body, parts[-1]), _of_set(rng, movement, rng.uniform(3, 8), counts=True)]
@@ -93,26 +96,28 @@ def _activity(rng: Rng, body: Body, seconds: float) -> _Part:
     return _of_keyframes(ACTIVITIES[rng.integers(len(ACTIVITIES))](rng, body, seconds))
 
 
-def _no_exercise(rng: Rng, body: Body) -> list[_Part]:
-    """Other movements, activities, and getting ready for an exercise that does not come."""
+def _no_exercise(rng: Rng, body: Body, classes: Collection[str]) -> list[_Part]:
+    """Movements that are none of the `classes`, activities, and getting ready for one that does not come."""
     parts: list[_Part] = []
+    makes, shares = zip(*(of for name, of in REPERTOIRE.items() if name not in classes), strict=True)
     while sum(part.seconds for part in parts) < _SECONDS - 4:
         kind = rng.random()
         if kind < 0.62:
-            movements = GYM if rng.random() < 0.57 else FLOOR
-            movement = movements[rng.integers(len(movements))](rng, body)
+            movement = makes[rng.choice(len(makes), p=np.array(shares) / sum(shares))](rng, body)
             parts.append(_of_set(rng, movement, rng.choice([rng.uniform(4, 9), _SECONDS - 4]), counts=False))
         elif kind < 0.87:
             parts.append(_activity(rng, body, rng.uniform(3, 9)))
         else:
-            parts += _getting_ready(rng, body)
+            parts += _getting_ready(rng, body, sorted(set(classes) & set(REPERTOIRE)))
     return [parts[i] for i in rng.permutation(len(parts))] if rng.random() < 0.5 else parts
 
 
-def _getting_ready(rng: Rng, body: Body) -> list[_Part]:
-    """Into the first position of an exercise, a moment there, and out of it."""
-    exercise = list(EXERCISES.values())[rng.integers(len(EXERCISES))]
-    pose = exercise(rng, body).poses_Px17x3[0]
+def _getting_ready(rng: Rng, body: Body, exercises: Sequence[str]) -> list[_Part]:
+    """Into the first position of one of these exercises, a moment there, and out of it."""
+    if not exercises:
+        return [_activity(rng, body, 2.0)]
+    make, _ = REPERTOIRE[exercises[rng.integers(len(exercises))]]
+    pose = make(rng, body).poses_Px17x3[0]
     held = _of_keyframes([(0.0, pose), (rng.uniform(0.2, 0.9), pose)])
     return [_activity(rng, body, 1.0), held, _activity(rng, body, 1.0)]
 
@@ -120,18 +125,22 @@ def _getting_ready(rng: Rng, body: Body) -> list[_Part]:
 def _joined(rng: Rng, body: Body, parts: list[_Part]) -> list[_Part]:
     """With the way from each to the next."""
     joined = parts[:1]
-    for one, other in zip(parts, parts[1:], strict=False):
+    for one, other in itertools.pairwise(parts):
         joined += [_of_keyframes(route(rng, body, one.pose(one.seconds), other.pose(0.0))), other]
     return joined
 
 
-def synthetic_motion(class_name: str, rng: Rng, body: Body | None = None) -> SyntheticMotion:
-    """Films some 20 s: sets of an exercise, or no-exercise.
+def synthetic_motion(
+    class_name: str, rng: Rng, body: Body | None = None, classes: Collection[str] = tuple(EXERCISES)
+) -> SyntheticMotion:
+    """Films some 20 s: sets of an exercise, or no-exercise, which is anything that is none of the `classes`.
 
-    Raises KeyError for a class that is neither.
+    Raises KeyError for a class that is neither in the REPERTOIRE nor no-exercise.
     """
     body = Body(rng) if body is None else body
-    parts = _no_exercise(rng, body) if class_name == NO_EXERCISE else _exercise(rng, body, class_name)
+    parts = (
+        _no_exercise(rng, body, classes) if class_name == NO_EXERCISE else _exercise(rng, body, class_name)
+    )
     parts = _joined(rng, body, parts)
     firsts_s = np.cumsum([0.0, *(part.seconds for part in parts)])
     begin_s, end_s = _cut(rng, parts, firsts_s)

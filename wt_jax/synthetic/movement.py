@@ -1,10 +1,11 @@
 """A movement that repeats: the poses it goes through, and when it does."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from wt_jax.synthetic.bodies import Rng
+from wt_jax.synthetic.bodies import Body, Rng
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,9 @@ class Movement:
         )
         poses = self.poses_Px17x3
         return poses[first] + share_Fx1x1 * (poses[next_] - poses[first])
+
+
+MakeMovement = Callable[[Rng, Body], Movement]
 
 
 def repeat(
