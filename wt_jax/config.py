@@ -22,8 +22,9 @@ from wt_jax.options import (
 )
 from wt_jax.skeleton import CLASS_NAME, CLASSES, NO_EXERCISE, canonical_class, is_class_name
 
-# angles: the 25 joint angles. orientation: how the torso and the limbs lie to the vertical. normalised: the
-# angles with the window's mean taken off and divided by their spread in it.
+# angles: the 25 joint angles. orientation: how the torso and the limbs lie to the vertical. lengths: how long
+# they are in the image beside each other. normalised: the angles with the window's mean taken off and divided
+# by their spread in it.
 INPUTS = ("angles", "orientation", "lengths", "normalised")
 KERNELS = ("gaussian", "lorentzian")
 
@@ -45,8 +46,10 @@ class Data(Section):
     """Which recordings, and which windows of them."""
 
     root: str = option(
-        "data", FOLDER, "your data: holds raw/, landmarks/, labels/ (data/README.md)", is_place=True
-    )
+        "data", FOLDER,
+        "your data: holds raw/, landmarks/, labels/ (data/README.md); synthetic: synthetic people alone",
+        is_place=True,
+    )  # fmt: skip
     recordings: str = option(
         "", ANY, "folder of built recordings; empty: root/recordings, or in workdir if root is read-only",
         is_place=True,
@@ -56,6 +59,18 @@ class Data(Section):
         _CLASSES,
         "in the order of the classifier's outputs; one more name is one more class everywhere",
     )
+    synthetic: float = option(
+        0.0, in_range(0, 0.95),
+        "share of the training windows that are of synthetic people, beside the data's own; never in "
+        "validation or test",
+    )  # fmt: skip
+    synthetic_people: int = option(
+        48, at_least(3), "synthetic people, each once in each exercise, three times in no-exercise"
+    )
+    mocap: str = option(
+        "", ANY, "folder of motion capture that is filmed like the synthetic people (data/README.md)",
+        is_place=True,
+    )  # fmt: skip
     max_minutes: float = option(
         240.0, POSITIVE,
         "longest recording; a longer one is left out, and so is one of more frames than 60 a second make in "
@@ -67,7 +82,7 @@ class Data(Section):
     )
     inputs: tuple[str, ...] = option(
         ("angles",), _INPUTS,
-        "what the model sees of a frame: angles, orientation, normalised (wt_jax/input_pipeline/features.py)",
+        "what the model sees of a frame: angles, orientation, lengths, normalised (wt_jax/input_pipeline/features.py)",
     )  # fmt: skip
     overhang: float = option(
         0.0, in_range(0, 0.5),

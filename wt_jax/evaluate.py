@@ -92,7 +92,10 @@ def evaluate(
     options, meta = trained.options, trained.meta
     if root is None and meta["data"] == SYNTHETIC:
         print(f"data: {SYNTHETIC}, as the checkpoint was trained on; --data ROOT scores it on others")
-        root, dataset = options.data.root, synthetic_dataset(options.data.classes)
+        root, dataset = (
+            options.data.root,
+            synthetic_dataset(options.data.classes, options.data.synthetic_people),
+        )
     else:
         if root is None:
             root, recordings = meta["root"], recordings or meta["recordings"]

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from wt_jax.config import Data
 from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings_folder
-from wt_jax.data.recordings import Recording, load_recordings
+from wt_jax.data.recordings import SYNTHETIC, Recording, load_recordings
 from wt_jax.data.splits import audit
 from wt_jax.data.synthetic_recordings import make_recordings
 
 _DEFAULT_ROOT = "data"
-SYNTHETIC = "synthetic"  # where everything written says which data it is of
 _SYNTHETIC_SEED = 0  # fixed, so that a checkpoint is evaluated on the data that it was trained beside
 
 
@@ -35,13 +34,17 @@ def load_dataset(
     classes: Sequence[str],
     fallback: Path,
     max_minutes: float = Data.max_minutes,
+    people: int = Data.synthetic_people,
 ) -> Dataset:
     """Recordings of `root`, of `max_minutes` each at most; builds what is missing or changed there.
 
-    Where the root cannot be written and `recordings` is not set, they are kept below `fallback`. The
-    default root, with nothing of the user's in it, gives the synthetic recordings. Raises ValueError for
-    any other root without data, for data that cannot be used, and for a leaking split.
+    Where the root cannot be written and `recordings` is not set, they are kept below `fallback`. The root
+    `synthetic`, and the default root with nothing of the user's in it, give so many synthetic people. Raises
+    ValueError for any other root without data, for data that cannot be used, and for a leaking split.
     """
+    if root == SYNTHETIC:
+        print(f"data: {SYNTHETIC}")
+        return synthetic_dataset(classes, people)
     if not has_data(root, recordings or None):
         names = sorted(path.name for path in Path(root).glob("[!.]*") if path.name != "README.md")
         if root != _DEFAULT_ROOT or names:
@@ -53,7 +56,7 @@ def load_dataset(
                 "landmarks/<class>/<video>.npz, see data/README.md"
             )
         print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
-        return synthetic_dataset(classes)
+        return synthetic_dataset(classes, people)
     has_landmarks, has_videos = (_has_files(Path(root) / name) for name in ("landmarks", "raw"))
     if has_videos and not has_landmarks:
         raise ValueError(
@@ -73,10 +76,25 @@ def load_dataset(
     return Dataset(str(root), found, fingerprint(found))
 
 
-def synthetic_dataset(classes: Sequence[str]) -> Dataset:
+def synthetic_dataset(classes: Sequence[str], people: int) -> Dataset:
     """What the default root gives while it is empty."""
-    made = make_recordings(classes, _SYNTHETIC_SEED)
+    made = make_recordings(classes, _SYNTHETIC_SEED, people)
     return Dataset(SYNTHETIC, made, fingerprint(made))
+
+
+def with_made(dataset: Dataset, options: Data) -> Dataset:
+    """The dataset, and to train on beside it synthetic people and filmed motion capture, as `options` say."""
+    made: list[Recording] = []
+    if options.synthetic and dataset.data != SYNTHETIC:
+        people = make_recordings(options.classes, _SYNTHETIC_SEED, options.synthetic_people)
+        made += [recording for recording in people if recording.split == "train"]
+    if not made:
+        return dataset
+    print(
+        f"beside it: {len(made)} recordings of synthetic people, {options.synthetic:.0%} of what is trained on"
+    )
+    recordings = [*dataset.recordings, *made]
+    return Dataset(dataset.data, recordings, fingerprint(recordings))
 
 
 def _has_files(folder: Path) -> bool:

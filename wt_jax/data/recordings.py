@@ -28,6 +28,9 @@ RECORDING_VERSION = 2  # one more whenever the same landmarks would give another
 REBUILD = "remove it, or rebuild it with python -m wt_jax.build_dataset"
 _ARRAYS = {"angles": np.float32, "valid": np.bool_, "class_known": np.bool_, "starts": np.int32}
 _POINTS = np.float16
+SYNTHETIC = "synthetic"  # source of synthetic people, and where everything written says which data it is of
+MOCAP = "mocap"
+MADE = (SYNTHETIC, MOCAP)
 _MOST_BYTES_A_FRAME = 1000  # of an array: the points take 198; one of a wrong type is then said to be that
 
 
@@ -89,6 +92,11 @@ class Recording:
 
     def __len__(self) -> int:
         return len(self.angles_FxJ)
+
+    @property
+    def is_made(self) -> bool:
+        """Whether it is of a synthetic person, or of motion capture filmed like one."""
+        return self.source in MADE
 
     @cached_property
     def content(self) -> str:

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wt_jax.data.recordings import Recording
+from wt_jax.data.recordings import SYNTHETIC, Recording
 from wt_jax.pose.joint_angles import pose_sequence, to_frame
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 from wt_jax.synthetic.bodies import Body
 from wt_jax.synthetic.motion import REPERTOIRE, synthetic_motion
 
-SYNTHETIC = "synthetic"  # their source, and where everything written says which data it is of
 _TAKES = 3  # of no-exercise by one person: more is in it than in an exercise
 
 
@@ -48,9 +47,9 @@ def _recording(
     angles_FxJ, points_FxLx3, valid_F = pose_sequence(landmarks, times_s, motion.width_px, motion.height_px)
     nearest = np.rint(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * fps).astype(int)
     return Recording(
-        name=f"{class_name}/person{person:03}{'abc'[take] if class_name == NO_EXERCISE else ''}",
+        name=f"{class_name}/synthetic-person{person:03}{'abc'[take] if class_name == NO_EXERCISE else ''}",
         class_name=class_name,
-        group=f"person{person:03}",
+        group=f"synthetic-person{person:03}",
         split=split,
         angles_FxJ=angles_FxJ,
         valid_F=valid_F,

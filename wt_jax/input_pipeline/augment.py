@@ -10,7 +10,8 @@ import jax.numpy as jnp
 from wt_jax import config
 from wt_jax.skeleton import HIPS, MIRRORED, SHOULDERS
 
-_DEPTH = 2.8  # times too deep is a pose estimator's z (benchmarks/estimator_errors.py): turned as it is, limbs grow
+# A pose estimator's z is so many times too deep (benchmarks/estimator_errors.py): limbs turned as it is grow.
+_DEPTH = 2.8
 
 
 def draw_stretch(options: config.Augment, keys_B: jax.Array) -> jax.Array:
@@ -67,13 +68,18 @@ def _turn(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.
 
 
 def _jitter(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.Array:
-    """Landmarks a little off: by as much all through the window, and half as much anew in each frame."""
+    """Landmarks a little off: by as much all through the window, and by half as much to and fro, as slowly as
+    a pose estimator's errors are."""
     if options.jitter == 0:
         return points
     frames, landmarks = points.shape[1:3]
     torso = points[:, :, jnp.array(SHOULDERS), :2].mean(2) - points[:, :, jnp.array(HIPS), :2].mean(2)
     size = jnp.linalg.norm(torso, axis=-1).mean(1)[:, None, None, None]  # also over frames without a person
-    noise = _normal(keys_B, 5, (1, landmarks, 3)) + 0.5 * _normal(keys_B, 6, (frames, landmarks, 3))
+    turns = (1.5 + _uniform(keys_B, 6, (1,))) * jnp.linspace(0, 1, frames)[None]  # of a wave in the window
+    wave = jnp.stack(
+        [jnp.full_like(turns, 2.0), jnp.sin(2 * jnp.pi * turns), jnp.cos(2 * jnp.pi * turns)], -1
+    )
+    noise = jnp.einsum("btw,bwlx->btlx", 0.5 * wave, _normal(keys_B, 5, (3, landmarks, 3)))
     return points + options.jitter * size * _uniform(keys_B, 7, (1, 1, 1), low=0.0) * noise
 
 

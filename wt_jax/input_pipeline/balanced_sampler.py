@@ -21,7 +21,8 @@ class StratifiedSampler:
     permutation after another, so that its every window is drawn before any is drawn again.
     A stratum is a class (unknown is one of those without starts), or with `data.balance_sources` a source of
     it. Its share of the draws goes by the number of the class's windows, and of the source's among them, to
-    the power of `data.balance_power`: 0 is all alike, 1 as they come.
+    the power of `data.balance_power`: 0 is all alike, 1 as they come. Windows of synthetic people have strata
+    of their own, which share `data.synthetic` of the draws where the data has some as well.
 
     Raises ValueError where no window holds a repetition start, or none is without one.
     """
@@ -69,18 +70,13 @@ class _Strata:
 
     def __init__(self, windows: Windows, positive: bool, options: config.Data):
         self.firsts: list[np.ndarray] = []  # of each stratum, the first frames of its windows
-        power, weights = options.balance_power, []
-        for index in (UNKNOWN, *range(int(windows.classes_N.max(initial=0)) + 1)):
-            of_class_N = (windows.classes_N == index) & (windows.positive_N == positive)
-            sources = np.unique(windows.sources_N[of_class_N]) if options.balance_sources else [None]
-            firsts = [
-                windows.firsts_N[of_class_N if source is None else of_class_N & (windows.sources_N == source)]
-                for source in sources
-            ]
-            sizes = np.array([len(of_stratum) for of_stratum in firsts], np.float64)
-            if sizes.sum():
-                self.firsts += firsts
-                weights += list(sizes.sum() ** power * sizes**power / (sizes**power).sum())
+        weights: list[float] = []
+        for made, share in ((False, 1 - options.synthetic), (True, options.synthetic)):
+            firsts, own = _strata_of(
+                windows, (windows.positive_N == positive) & (windows.made_N == made), options
+            )
+            self.firsts += firsts
+            weights += list((share or 1.0) * np.array(own) / sum(own, 0.0) if own else [])
         self._schedule = _schedule(np.array(weights))
         self._draws_a_cycle = np.bincount(self._schedule, minlength=len(weights))
         self._earlier_draws = np.array(  # of the same stratum, in the same cycle
@@ -92,6 +88,27 @@ class _Strata:
         cycle, slot = np.divmod(nth_draw, len(self._schedule))
         stratum = self._schedule[slot]
         return stratum, cycle * self._draws_a_cycle[stratum] + self._earlier_draws[slot]
+
+
+def _strata_of(
+    windows: Windows, among_N: np.ndarray, options: config.Data
+) -> tuple[list[np.ndarray], list[float]]:
+    """The strata of some of the windows, and in what proportion they are drawn."""
+    strata: list[np.ndarray] = []
+    weights: list[float] = []
+    power = options.balance_power
+    for index in (UNKNOWN, *range(int(windows.classes_N.max(initial=0)) + 1)):
+        of_class_N = (windows.classes_N == index) & among_N
+        sources = np.unique(windows.sources_N[of_class_N]) if options.balance_sources else [None]
+        firsts = [
+            windows.firsts_N[of_class_N if source is None else of_class_N & (windows.sources_N == source)]
+            for source in sources
+        ]
+        sizes = np.array([len(of_stratum) for of_stratum in firsts], np.float64)
+        if sizes.sum():
+            strata += firsts
+            weights += list(sizes.sum() ** power * sizes**power / (sizes**power).sum())
+    return strata, weights
 
 
 def _schedule(weights: np.ndarray) -> np.ndarray:

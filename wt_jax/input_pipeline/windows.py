@@ -49,6 +49,7 @@ class Windows:
     positive_N: np.ndarray  # bool: holds a known repetition start
     recordings_N: np.ndarray  # int32: which of the recordings
     sources_N: np.ndarray  # int16: recordings of one source have the same number
+    made_N: np.ndarray  # bool: of synthetic people
 
     def without(self, others: "Windows") -> "Windows":
         """Those that do not begin where one of `others` does."""
@@ -122,6 +123,7 @@ def cut_windows(
     where the `gap_frames` of `make_sequences` are too few.
     """
     firsts, reals, owners, sources = [], [], [], []
+    is_made = np.array([recording.is_made for recording in recordings], bool)
     numbers: dict[str, int] = {}
     starts_F = np.zeros(len(sequences.real_F), bool)
     for i, (recording, at) in enumerate(zip(recordings, _spans(recordings, gap_frames), strict=True)):
@@ -149,6 +151,7 @@ def cut_windows(
         positive_N=positive_N,
         recordings_N=recordings_N,
         sources_N=sources_N,
+        made_N=is_made[recordings_N],
     )
     return windows.only(keep_N)
 

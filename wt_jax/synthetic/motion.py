@@ -1,4 +1,4 @@
-"""One motion from its parts to filmed landmarks: sets of an exercise, with what comes between, or no-exercise."""
+"""One motion from its parts to filmed landmarks: sets of an exercise and what comes between, or no-exercise."""
 
 import itertools
 from collections.abc import Callable, Collection, Sequence
@@ -14,10 +14,12 @@ from wt_jax.synthetic.camera import choose_frames, drift, film
 from wt_jax.synthetic.exercises import EXERCISES
 from wt_jax.synthetic.floor import FLOOR
 from wt_jax.synthetic.gym import GYM
-from wt_jax.synthetic.movement import Movement, ease, repeat
+from wt_jax.synthetic.movement import MakeMovement, Movement, ease, repeat
 
 # Every movement by its name, and how often it is drawn as no-exercise where it is not a class of its own.
-REPERTOIRE = {name: (make, 3.0) for name, make in EXERCISES.items()} | GYM | FLOOR
+REPERTOIRE: dict[str, tuple[MakeMovement, float]] = (
+    {name: (make, 3.0) for name, make in EXERCISES.items()} | GYM | FLOOR
+)
 _SECONDS = 20.0  # of a recording, about
 _ROUNDING_S = 0.04  # standard deviation of what rounds a movement's corners off
 
@@ -99,11 +101,12 @@ def _activity(rng: Rng, body: Body, seconds: float) -> _Part:
 def _no_exercise(rng: Rng, body: Body, classes: Collection[str]) -> list[_Part]:
     """Movements that are none of the `classes`, activities, and getting ready for one that does not come."""
     parts: list[_Part] = []
-    makes, shares = zip(*(of for name, of in REPERTOIRE.items() if name not in classes), strict=True)
+    others = [of for name, of in REPERTOIRE.items() if name not in classes]
+    shares = np.array([share for _, share in others])
     while sum(part.seconds for part in parts) < _SECONDS - 4:
         kind = rng.random()
         if kind < 0.62:
-            movement = makes[rng.choice(len(makes), p=np.array(shares) / sum(shares))](rng, body)
+            movement = others[rng.choice(len(others), p=shares / shares.sum())][0](rng, body)
             parts.append(_of_set(rng, movement, rng.choice([rng.uniform(4, 9), _SECONDS - 4]), counts=False))
         elif kind < 0.87:
             parts.append(_activity(rng, body, rng.uniform(3, 9)))
@@ -116,7 +119,7 @@ def _getting_ready(rng: Rng, body: Body, exercises: Sequence[str]) -> list[_Part
     """Into the first position of one of these exercises, a moment there, and out of it."""
     if not exercises:
         return [_activity(rng, body, 2.0)]
-    make, _ = REPERTOIRE[exercises[rng.integers(len(exercises))]]
+    make, _ = REPERTOIRE[exercises[int(rng.integers(len(exercises)))]]
     pose = make(rng, body).poses_Px17x3[0]
     held = _of_keyframes([(0.0, pose), (rng.uniform(0.2, 0.9), pose)])
     return [_activity(rng, body, 1.0), held, _activity(rng, body, 1.0)]

@@ -11,7 +11,7 @@ import grain
 import jax
 
 from wt_jax import config
-from wt_jax.data.loading import Dataset, load_dataset
+from wt_jax.data.loading import Dataset, load_dataset, with_made
 from wt_jax.data.proposed_starts import propose_starts
 from wt_jax.data.recordings import Recording
 from wt_jax.input_pipeline.balanced_sampler import make_train_batches
@@ -136,9 +136,15 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
     wanted = options.data
     dataset = dataset or coordination.first_then_others(
         lambda: load_dataset(
-            wanted.root, wanted.recordings, wanted.classes, workdir / "recordings", wanted.max_minutes
+            wanted.root,
+            wanted.recordings,
+            wanted.classes,
+            workdir / "recordings",
+            wanted.max_minutes,
+            wanted.synthetic_people,
         )
     )
+    dataset = with_made(dataset, wanted)
     _check_peers(options, dataset)
     agree = make_agreement(devices)
     agree(0)  # connects the processes while none is late: for that alone they wait no longer than 30 s
