@@ -82,7 +82,8 @@ class Data(Section):
     )
     inputs: tuple[str, ...] = option(
         ("angles",), _INPUTS,
-        "what the model sees of a frame: angles, orientation, lengths, normalised (wt_jax/input_pipeline/features.py)",
+        "what the model sees of a frame: angles, orientation, lengths, normalised "
+        "(wt_jax/input_pipeline/features.py)",
     )  # fmt: skip
     overhang: float = option(
         0.0, in_range(0, 0.5),

@@ -91,7 +91,7 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     if not made:
         return dataset
     print(
-        f"beside it: {len(made)} recordings of synthetic people, {options.synthetic:.0%} of what is trained on"
+        f"beside it {len(made)} recordings of synthetic people, {options.synthetic:.0%} of what is trained on"
     )
     recordings = [*dataset.recordings, *made]
     return Dataset(dataset.data, recordings, fingerprint(recordings))

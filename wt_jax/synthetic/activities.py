@@ -142,11 +142,10 @@ def _dance(rng: Rng, body: Body, seconds: float) -> Keyframes:
     for _ in range(rng.integers(3, 9)):
         key = pose.copy()
         low = rng.uniform(0, 0.25)
-        key[PELVIS] += rng.normal(0, [0.04, 0.08, 0]) + [0, 0, -low * low]
+        key[PELVIS] += rng.normal([0, 0, -low * low], [0.04, 0.08, 0])
         key[TRUNK] += rng.normal(0, [0.12, 0.12, 0.25])
-        key[ANKLES] += rng.normal(0, [0.08, 0.1, 0], (2, 3)) + [
-            [0, 0, max(0, x)] for x in rng.normal(-0.1, 0.15, 2)
-        ]
+        key[ANKLES] += rng.normal(0, [0.08, 0.1, 0], (2, 3))
+        key[ANKLES, 2] += np.maximum(rng.normal(-0.1, 0.15, 2), 0)
         away = rng.uniform([0.1, 0.0, -0.5], [0.5, 0.5, 0.6], (2, 3))
         hands_at(
             body,

@@ -42,7 +42,7 @@ def film(rng: Rng, points_FxLx3: np.ndarray, t_F: np.ndarray, width_px: int, hei
     turn_FxD = np.array([roll, -pitch, yaw]) + hand * [0.5, 1, 2]
     if rng.random() < 0.1:  # round the person
         turn_FxD[:, 2] += rng.uniform(-0.12, 0.12) * t_F
-    middle = points_FxLx3[::4, 23:25].mean((0, 1)) + [0, 0, rng.normal(0, 0.1)]
+    middle = points_FxLx3[::4, 23:25].mean((0, 1)) + rng.normal(0, [0, 0, 0.1])
     view = (points_FxLx3 - middle) @ _looks(turn_FxD)  # the camera looks along -x
     depth = np.maximum(distance + max(0.0, np.percentile(view[..., 0], 99) - 0.5) - view[..., 0], 0.4)
     flat = np.stack([view[..., 1], -view[..., 2]], -1) / depth[..., None]

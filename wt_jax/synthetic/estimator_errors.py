@@ -25,10 +25,10 @@ _REFLECTED = np.array(MIRRORED)
 def estimate(
     rng: Rng, points_FxLx2: np.ndarray, z_FxL: np.ndarray, t_F: np.ndarray, width_px: int, height_px: int
 ) -> np.ndarray:
-    """Landmarks (F, L, 4) of a body seen at `points_FxLx2`, in pixels, and `z_FxL` behind its hips.
+    """Landmarks (F, L, 4) of a body seen at `points_FxLx2` and `z_FxL` behind its hips, in pixels.
 
-    x, y are not cut off at the picture's edge, and z is in units of x and too deep, as MediaPipe gives them; a
-    frame in which the person is lost is NaN.
+    x, y are not cut off at the picture's edge, and z is in units of x and too deep, as MediaPipe gives them;
+    a frame in which the person is lost is NaN.
     """
     frame_px, fps = np.array([width_px, height_px]), 1 / (t_F[1] - t_F[0])
     torso_FxLx2 = points_FxLx2[:, 11:13].mean(1) - points_FxLx2[:, 23:25].mean(1)
@@ -79,7 +79,7 @@ def _coloured(rng: Rng, t_F: np.ndarray, fps: float, *size: int) -> np.ndarray:
 
 
 def _guessed(rng: Rng, points_FxLx2: np.ndarray, hidden_FxL: np.ndarray) -> np.ndarray:
-    """What is hidden is drawn to where the other side's is: far limbs are taken to move as the near ones do."""
+    """What is hidden is drawn to where the other side's is: far limbs are taken to move as near ones do."""
     points = points_FxLx2.copy()
     share = rng.uniform(0, 0.7, 2) * (rng.random(2) < 0.5)
     for landmarks, towards in zip((_ARMS, _LEGS), share, strict=True):
@@ -113,7 +113,7 @@ def _exchange(rng: Rng, xy: np.ndarray, z: np.ndarray, t_F: np.ndarray) -> tuple
     """Left and right change places for some frames: of the arms, of the legs or of all."""
     if rng.random() < 0.3:
         within_F = _bursts(rng, t_F, np.exp(rng.uniform(0, 3.4)), 0.25)
-        limbs = (_ARMS, _LEGS, list(range(33)))[rng.integers(3)]
+        limbs = np.array((_ARMS, _LEGS, [*range(33)])[int(rng.integers(3))])
         at = np.ix_(within_F, limbs)
         xy[at], z[at] = xy[within_F][:, _REFLECTED[limbs]], z[within_F][:, _REFLECTED[limbs]]
     return xy, z

@@ -22,7 +22,8 @@ from wt_jax.synthetic.bodies import (
 from wt_jax.synthetic.movement import MakeMovement, Movement
 from wt_jax.synthetic.postures import hands_at, raised, stand
 
-# How often arms are held: forwards, raised, hanging, before the chest, behind the head, barbell, front rack, overhead.
+# How often arms are held: forwards, raised, hanging, before the chest, behind the head, with a barbell on the
+# shoulders or before them, overhead.
 _ARMS = (0.15, 0.15, 0.1, 0.18, 0.1, 0.2, 0.09, 0.03)
 
 
@@ -91,7 +92,7 @@ def _pistol(poses: np.ndarray, side: int) -> np.ndarray:
 
 
 def _push_up(rng: Rng, body: Body) -> Movement:
-    """The hands stay on the floor or higher; the body, built upright on its toes or knees, tips around them."""
+    """The hands stay on the floor or higher; the body, built upright, tips around its toes or knees."""
     poses, kind = np.stack([stand(rng, body)] * 2), rng.random()
     apart = rng.uniform(-0.14, -0.06) if kind < 0.12 else rng.uniform(-0.04, 0.28)  # diamond; to wide
     elbow_deg, sag = rng.uniform([155, 45], [174, 105]), rng.uniform([-0.2, -0.2], [0.15, 0.2])

@@ -27,7 +27,7 @@ def _between(
 
 
 def _curled(body: Body, upper: tuple[float, float], bends: tuple[float, float]) -> Callable:
-    """The forearms turn about elbows that stay: the upper arm raised forwards and out, elbows bent from to."""
+    """The forearms turn about elbows that stay: upper arms raised forwards and out, elbows bent from to."""
 
     def change(pose: np.ndarray, share: float) -> None:
         elbows = raised(body, upper[0], upper[1], body.upper_arm / body.arm)
@@ -88,7 +88,9 @@ def _raise(rng: Rng, body: Body) -> Movement:
 
 def _upright_row(rng: Rng, body: Body) -> Movement:
     low, high = SIDES * 0.1 + [0.12, 0, -0.9 * body.arm], SIDES * 0.1 + [0.15, 0, rng.uniform(-0.15, 0.05)]
-    return Movement(_between(body, _base(rng, body, may_sit=False), low, high, _OUT + [0, 0, 0.5]), _USUAL_S)
+    return Movement(
+        _between(body, _base(rng, body, may_sit=False), low, high, np.array([0, 0, 0.5]) + _OUT), _USUAL_S
+    )
 
 
 def _triceps(rng: Rng, body: Body) -> Movement:

@@ -1,4 +1,4 @@
-"""One motion from its parts to filmed landmarks: sets of an exercise and what comes between, or no-exercise."""
+"""One motion from its parts to filmed landmarks: sets of an exercise and what is between, or no-exercise."""
 
 import itertools
 from collections.abc import Callable, Collection, Sequence
