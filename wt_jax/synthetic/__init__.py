@@ -11,6 +11,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "activities": ["ACTIVITIES"],
         "bodies": ["Body"],
         "exercises": ["EXERCISES"],
+        "joint_tracks": ["JointTrack", "load_track"],
+        "mocap": ["film_track"],
         "motion": ["SyntheticMotion", "synthetic_motion"],
     },
 )

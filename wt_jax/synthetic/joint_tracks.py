@@ -55,17 +55,20 @@ def load_track(path: Path | str) -> JointTrack:
 
 
 def knee_bend_starts(track: JointTrack) -> JointTrack:
-    """The same track, its starts moved from cuts in standing on to where the knees begin to bend."""
-    knee_F = _knee_angle(track.joints_FxKx3)
-    ends = [*track.starts[1:], len(knee_F)]
-    starts = [first + _last_held(knee_F[first:end]) for first, end in zip(track.starts, ends, strict=True)]
-    return replace(track, starts=np.array(starts, np.int64))
+    """The same track, its starts moved from cuts in standing on to where the knees begin to bend.
 
-
-def _last_held(angle_F: np.ndarray) -> int:
-    """The last frame before the smallest angle at which the largest is still held."""
-    down_F = angle_F[: angle_F.argmin() + 1]
-    return int(np.flatnonzero(down_F >= down_F.max() - _HELD * np.ptp(down_F))[-1])
+    A first cut at which the person is already on the way down is no start.
+    """
+    if not track.starts.size:
+        return track
+    knee_F, ends = _knee_angle(track.joints_FxKx3), [*track.starts[1:], len(track.joints_FxKx3)]
+    downs = [knee_F[first:end] for first, end in zip(track.starts, ends, strict=True)]
+    downs = [angle_F[: angle_F.argmin() + 1] for angle_F in downs]
+    tops = np.array([angle_F.max() for angle_F in downs])
+    held = tops - _HELD * np.array([np.ptp(angle_F) for angle_F in downs])  # the least extended that still is
+    after = [np.flatnonzero(angle_F >= least)[-1] for angle_F, least in zip(downs, held, strict=True)]
+    is_under_way = tops[0] < np.median(held)
+    return replace(track, starts=(track.starts + np.array(after))[int(is_under_way) :])
 
 
 def _knee_angle(joints_FxKx3: np.ndarray) -> np.ndarray:
@@ -82,9 +85,9 @@ def _knee_angle(joints_FxKx3: np.ndarray) -> np.ndarray:
 def _read(archive: Npz) -> JointTrack:
     if missing := [key for key in _KEYS if key not in archive.names]:
         raise Unreadable(f"no {', '.join(missing)}")
-    names = archive.read("joints").tolist()
-    if not isinstance(names, list) or not set(JOINTS) <= set(names):
-        raise Unreadable(f"joints={names}: must be the names {', '.join(JOINTS)}")
+    names = archive.read("joints").ravel().tolist()
+    if missing := [joint for joint in JOINTS if joint not in names]:
+        raise Unreadable(f"no joint {', '.join(missing)}")
     fps = archive.read("fps")
     if fps.size != 1 or fps.dtype.kind not in "iuf" or float(fps.item()) != FRAME_RATE_HZ:
         raise Unreadable(f"fps={fps}: must be {FRAME_RATE_HZ:g}: resample it")
