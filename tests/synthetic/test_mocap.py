@@ -244,5 +244,5 @@ def test_people_of_shared_mocap():
         starts = knee_bend_starts(squat).starts
         cuts = squat.starts[np.searchsorted(squat.starts, starts, side="right") - 1]
         after_s.extend((starts - cuts) / 30)
-    assert 90 < len(after_s) < 100  # five people are on the way down when their set begins
+    assert 90 < len(after_s) < 100  # six of the ten are on the way down when their set begins
     assert 0.25 < np.median(after_s) < 0.5  # its README: the extended position is left 0.43 s after the cut
