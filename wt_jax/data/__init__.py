@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "labels": ["read_starts", "write_starts"],
         "loading": ["Dataset", "load_dataset"],
         "recordings": ["Recording", "load_recording", "load_recordings", "save_recording"],
-        "synthetic_recordings": ["make_recordings"],
+        "synthetic_recordings": ["make_recordings", "mocap_recordings"],
     },
 )

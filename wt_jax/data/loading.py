@@ -9,9 +9,10 @@ from wt_jax.config import Data
 from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings_folder
 from wt_jax.data.recordings import SYNTHETIC, Recording, load_recordings
 from wt_jax.data.splits import audit
-from wt_jax.data.synthetic_recordings import make_recordings
+from wt_jax.data.synthetic_recordings import make_recordings, mocap_recordings
 
 _DEFAULT_ROOT = "data"
+_MOCAP_VIEWS = 2  # of each track: two cameras
 _SYNTHETIC_SEED = 0  # fixed, so that a checkpoint is evaluated on the data that it was trained beside
 
 
@@ -88,11 +89,11 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     if options.synthetic and dataset.data != SYNTHETIC:
         people = make_recordings(options.classes, _SYNTHETIC_SEED, options.synthetic_people)
         made += [recording for recording in people if recording.split == "train"]
+    if options.mocap:
+        made += mocap_recordings(options.mocap, options.classes, _SYNTHETIC_SEED, _MOCAP_VIEWS)
     if not made:
         return dataset
-    print(
-        f"beside it {len(made)} recordings of synthetic people, {options.synthetic:.0%} of what is trained on"
-    )
+    print(f"beside it {len(made)} recordings of synthetic people and motion capture to train on")
     recordings = [*dataset.recordings, *made]
     return Dataset(dataset.data, recordings, fingerprint(recordings))
 

@@ -9,6 +9,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "bodies": ["Body"],
+        "joint_tracks": ["JointTrack", "load_track"],
+        "mocap": ["film_track"],
         "motion": ["REPERTOIRE", "SyntheticMotion", "synthetic_motion"],
     },
 )

@@ -5,8 +5,8 @@ two-bone inverse kinematics, so no limb changes its length, and hands and feet t
 stay put.
 
 World axes: x where the person faces, y to their left, z up; metres, seconds, radians. Limb lengths are shares
-of body height: Drillis and Contini (1966), as in Winter, Biomechanics and Motor Control of Human Movement,
-figure 4.1; hips, face, hands and feet are where MediaPipe puts its landmarks.
+of body height, as MediaPipe sees them beside the trunk of people (benchmarks/estimator_errors.py): its shoulders
+lie higher and its hips lower than joints do.
 """
 
 import numpy as np
@@ -30,8 +30,8 @@ class Body:
 
     def __init__(self, rng: Rng):
         self.height = float(np.clip(rng.normal(1.72, 0.09), 1.5, 1.98))
-        shares = np.array([0.245, 0.246, 0.288, 0.186, 0.146, 0.058, 0.100])
-        lengths = (self.height * shares * np.clip(rng.normal(1, 0.035, 7), 0.9, 1.1)).tolist()
+        shares = np.array([0.220, 0.228, 0.288, 0.157, 0.139, 0.057, 0.098])
+        lengths = (self.height * shares * np.clip(rng.normal(1, 0.05, 7), 0.88, 1.12)).tolist()
         self.thigh, self.shank, self.trunk, self.upper_arm, self.forearm, self.hip, self.shoulder = lengths
         self.leg, self.arm, self.sole = (
             self.thigh + self.shank,
@@ -64,7 +64,7 @@ class Body:
         elbows, wrists = _bend(shoulders, pose[:, WRISTS], self.upper_arm, self.forearm, pose[:, ELBOWS])
         hand = unit(unit(wrists - elbows) + pose[:, GRIPS])
         thumb = unit(pose[:, THUMBS] - (pose[:, THUMBS] * hand).sum(-1, keepdims=True) * hand)
-        spread = ((0.052, -0.02), (0.058, 0.012), (0.03, 0.022))  # pinky, index, thumb
+        spread = ((0.041, -0.016), (0.046, 0.010), (0.028, 0.02))  # pinky, index, thumb
         fingers = [wrists + self.height * (along * hand + across * thumb) for along, across in spread]
         feet = [ankles + rotation(pose[:, FEET]) @ (self.height * end) for end in (HEEL, TOE)]
         return np.concatenate([face, shoulders, elbows, wrists, *fingers, hips, knees, ankles, *feet], 1)
