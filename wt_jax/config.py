@@ -294,6 +294,10 @@ def check(config: Config) -> Config:
         )
     if all(canonical_class(name) == NO_EXERCISE for name in classes):
         raise ValueError(f"data.classes={classes!r}: must hold an exercise")
+    if config.data.mocap and not config.data.synthetic and config.data.root != "synthetic":
+        raise ValueError(
+            f"data.mocap={config.data.mocap}: goes with synthetic people: set data.synthetic above 0"
+        )
     config.data.classes = tuple(canonical_class(name) for name in classes)
     config.fix()
     return config

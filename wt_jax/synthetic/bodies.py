@@ -5,7 +5,7 @@ two-bone inverse kinematics, so no limb changes its length, and hands and feet t
 stay put.
 
 World axes: x where the person faces, y to their left, z up; metres, seconds, radians. Limb lengths are shares
-of body height, as MediaPipe sees them beside the trunk of people (benchmarks/estimator_errors.py): its shoulders
+of body height, as MediaPipe sees them beside people's trunks (benchmarks/estimator_errors.py): its shoulders
 lie higher and its hips lower than joints do.
 """
 
