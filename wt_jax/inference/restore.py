@@ -62,10 +62,9 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
 
 
 def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Device]) -> RestoredModel:
-    is_checked = checkpoints.check(step)
     meta, counting = checkpoints.meta(step), checkpoints.counting(step)
     options = config.unflatten(meta["config"])
-    state = checkpoints.restore(step, state_template(options, devices))
+    state, is_checked = checkpoints.restore(step, state_template(options, devices))
     remarks = [] if is_checked else [f"step {step} {UNCHECKED}"]
     if (lost := checkpoints.lost_best(step)) is not None:
         remarks.append(
@@ -73,23 +72,17 @@ def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Dev
             "served in its place"
         )
     if not counting:
-        remarks.append(f"no thresholds were chosen, the defaults are used: {_why(checkpoints)}")
+        remarks.append(f"no thresholds were chosen, the defaults are used: {_why(checkpoints.newest_meta())}")
     return RestoredModel(step, options, state.eval_params, counting, meta, "; ".join(remarks))
 
 
-def _why(checkpoints: CheckpointReader) -> str:
+def _why(newest: dict[str, Any] | None) -> str:
     """Why no thresholds were chosen: the newest checkpoint tells whether training came to its end."""
-    latest = checkpoints.latest_step
-    try:
-        if latest is None:
-            raise DamagedError(f"{checkpoints.folder}: no longer there")
-        checkpoints.check(latest)
-        meta = checkpoints.meta(latest)
-    except DamagedError as error:
-        return f"its newest checkpoint cannot tell why ({error})"
-    train = config.unflatten(meta["config"]).train
-    n_epochs = len(meta["history"]["loss"])
-    if Monitor(**meta["monitor"]).is_over(n_epochs, train):
+    if newest is None:
+        return "no checkpoint is left that could tell why"
+    train = config.unflatten(newest["config"]).train
+    n_epochs = len(newest["history"]["loss"])
+    if Monitor(**newest["monitor"]).is_over(n_epochs, train):
         return f"fewer than {FEWEST} of its validation recordings hold repetitions: {REMEDY}"
     return (
         f"its training is not over ({n_epochs} of {train.epochs} epochs): they are chosen at its end; the "
