@@ -141,7 +141,8 @@ class CheckpointReader:
 
     def _read_losses(self) -> tuple[dict[int, float], dict[int, DamagedError]]:
         """Of the steps at an epoch's end, and why those of others cannot be read."""
-        losses, unreadable = {}, {}
+        losses: dict[int, float] = {}
+        unreadable: dict[int, DamagedError] = {}
         for step in self.steps():
             try:
                 loss = self._at(step).segmentation_loss
