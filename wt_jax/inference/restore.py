@@ -1,57 +1,34 @@
-"""A training run's checkpoint as it is served: weights, thresholds, what it says of itself."""
+"""The checkpoint that is asked for, as it is served: a training run's, or the one in the box."""
 
-import dataclasses
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
+from wt_jax.inference import pretrained
 from wt_jax.inference.calibration import FEWEST, REMEDY
+from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
 from wt_jax.training.optimizer import Monitor
 from wt_jax.training.step_folder import UNCHECKED, DamagedError
 from wt_jax.training.train_step import state_template
 
 
-@dataclasses.dataclass(frozen=True)
-class RestoredModel:
-    """`chosen` are the thresholds kept in the checkpoint, None where none were chosen for it.
-
-    `remark` then says so, why, and what to do, and that nothing tells whether it is as it was written; or "".
-    """
-
-    step: int
-    options: config.Config
-    params: Any
-    chosen: Counting | None
-    meta: dict[str, Any]
-    remark: str
-
-    @property
-    def counting(self) -> Counting:
-        """The thresholds chosen for it, or the defaults."""
-        return self.chosen or Counting()
-
-    @cached_property
-    def trained_on(self) -> frozenset[str]:
-        """`Recording.content` of all that it was trained on."""
-        return frozenset(self.meta["trained_on"])
-
-
 def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> RestoredModel:
-    """The checkpoint to serve of the workdir `folder`, on these devices.
+    """The checkpoint to serve of the workdir `folder`, on these devices; of "pretrained" the one in the box.
 
+    That is a word: as a Path, or with ./ before it, it is a folder like any other.
     Raises ValueError where there is none, where it is damaged, or of other joint angles than this wt_jax
     computes.
     """
+    if folder == pretrained.PRETRAINED:
+        return pretrained.restore_pretrained(pretrained.BOX, devices)
     checkpoints, step = open_served(folder)
     while True:
         try:
-            return _restore(checkpoints, step, devices)
+            return _restore(str(folder), checkpoints, step, devices)
         except DamagedError as error:
             if step in checkpoints.steps():
                 raise DamagedError(
@@ -61,7 +38,9 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
         checkpoints, step = open_served(folder)  # the run that is writing there has deleted that one
 
 
-def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Device]) -> RestoredModel:
+def _restore(
+    name: str, checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Device]
+) -> RestoredModel:
     meta, counting = checkpoints.meta(step), checkpoints.counting(step)
     options = config.unflatten(meta["config"])
     state, is_checked = checkpoints.restore(step, state_template(options, devices))
@@ -73,7 +52,7 @@ def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Dev
         )
     if not counting:
         remarks.append(f"no thresholds were chosen, the defaults are used: {_why(checkpoints.newest_meta())}")
-    return RestoredModel(step, options, state.eval_params, counting, meta, "; ".join(remarks))
+    return RestoredModel(name, step, options, state.eval_params, counting, meta, "; ".join(remarks))
 
 
 def _why(newest: dict[str, Any] | None) -> str:
