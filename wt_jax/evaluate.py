@@ -224,9 +224,9 @@ def evaluate_here(
 
     `checkpoint` is the run's workdir, or "pretrained" for the one in the box. `split` is one of train, val,
     test and all, `data` a data root (None: the one that it was trained on), `recordings` where its built
-    recordings are kept ("": where they were). `baselines` scores beside it what one would try instead, `against` the checkpoints of other runs. Of the
-    result `print` shows the table, `report` is what report.json holds, `write` writes that and its page.
-    Raises ValueError as the command ends with it.
+    recordings are kept ("": where they were). `baselines` scores beside it what one would try instead,
+    `against` the checkpoints of other runs. Of the result `print` shows the table, `report` is what
+    report.json holds, `write` writes that and its page. Raises ValueError as the command ends with it.
     """
     if split not in (*SPLITS, "all"):
         raise ValueError(f"split={split!r}: must be one of {', '.join((*SPLITS, 'all'))}")
