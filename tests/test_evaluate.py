@@ -124,6 +124,7 @@ def test_the_checkpoint_in_the_box(run, tmp_path, monkeypatch, capsys):
         evaluate.evaluate_here("pretrained")
     found = evaluate.evaluate_here("pretrained", "all", data=root, recordings=root / "recordings")
     assert len(found.results) == 12 and found.counting == EVERYTHING
+    assert found.report["recordings_trained_on"] == 4
     assert "checkpoint: pretrained, step 0, trained on data: nowhere" in capsys.readouterr().out
     recordings = load_recordings(root / "recordings", own.options.data.classes)
     for recording in recordings:

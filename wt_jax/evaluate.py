@@ -131,6 +131,7 @@ def evaluate(
         "data": dataset.data,
         "split": split,
         "checkpoint_step": trained.step,
+        "recordings_trained_on": sum(recording.content in trained.trained_on for recording in chosen),
         "counting": dataclasses.asdict(trained.counting),
         **score(results, options.data.classes),
     }
