@@ -1,5 +1,6 @@
 """The checkpoint in the box: what is put into it comes out of it, or it says why not."""
 
+import importlib.util
 import re
 from pathlib import Path
 
@@ -83,6 +84,30 @@ def test_a_word_is_no_folder(trained, box, tmp_path, monkeypatch, capsys):
         assert (predictor.identity["checkpoint"], predictor.identity["is_calibrated"]) == ("pretrained", True)
     line = "note: pretrained, the checkpoint in the box: docs/pretrained.md says how far to trust it\n"
     assert capsys.readouterr().out == 2 * line
+
+
+def test_the_maintainers_command(tmp_path, monkeypatch, capsys):
+    spec = importlib.util.spec_from_file_location("write_pretrained", CARD.with_name("write_pretrained.py"))
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    for name, path in (("BOX", tmp_path / "box"), ("CARD", tmp_path / "card.md")):
+        monkeypatch.setattr(script, name, path)
+    script.CARD.write_text(f"before\n{script.BEGIN}old facts\n{script.END}after\n")
+    history = {"loss": [0.7, 0.5], "val_segmentation_loss": [0.7, 0.5]}
+    split = {"squats/a": "train", "squats/b": "train", "dips/a": "train", "dips/b": "val"}
+    run = save_run(tmp_path / "run", POINTS, history=history, split=split, trained_on=["a", "b", "c"])
+    assert script.main([str(run)]) == 0
+    card, about = script.CARD.read_text(), read_about(script.BOX)
+    assert card.startswith("before\n") and card.endswith("after\n") and "old facts" not in card
+    for fact in (
+        "| recordings trained on | 3: squats 2, dips 1 |",
+        "| epoch, step | 2, 0 |",
+        "| validation segmentation loss | 0.5000 |",
+        f"`{about['weights_sha256']}`",
+        "`model.filters=8`",
+    ):
+        assert fact in card
+    assert re.search(r"box: [\d,]+ bytes, of .*run, step 0; facts in .*card\.md", capsys.readouterr().out)
 
 
 def test_the_one_in_the_box_is_whole_and_the_page_is_of_it():
