@@ -1,5 +1,6 @@
 """The checkpoint in the box: what is put into it comes out of it, or it says why not."""
 
+import dataclasses
 import importlib.util
 import re
 from pathlib import Path
@@ -59,12 +60,15 @@ def test_a_damaged_box_is_refused(box, name):
         restore_pretrained(box, DEVICES)
 
 
-def test_what_is_not_fit_for_the_box(trained, box, tmp_path, monkeypatch):
+def test_what_is_not_fit_for_the_box(trained, box, monkeypatch):
     """What was in it stays."""
     before = {path.name: path.read_bytes() for path in box.iterdir()}
-    unfinished = restore_model(save_run(tmp_path / "run", POINTS, None), DEVICES)
-    with pytest.raises(ValueError, match=r"run: no thresholds .* not over .*: not fit for the box"):
+    unfinished = dataclasses.replace(trained, chosen=None, remark="no thresholds were chosen")
+    with pytest.raises(ValueError, match="run0: no thresholds were chosen: not fit for the box"):
         write_pretrained(unfinished, box)
+    too_much = dataclasses.replace(trained, params={"layer": {"kernel": np.full(3, 7e4, np.float32)}})
+    with pytest.raises(ValueError, match="weights beyond float16"):
+        write_pretrained(too_much, box)
     monkeypatch.setattr(pretrained, "MOST_BYTES", 9_999)
     with pytest.raises(ValueError, match=r"\d\d,\d\d\d bytes for the box, 9,999 are the most"):
         write_pretrained(trained, box)

@@ -34,10 +34,11 @@ def write_pretrained(trained: RestoredModel, folder: Path) -> dict[str, Any]:
     """
     if trained.remark:
         raise ValueError(f"{trained.name}: {trained.remark}: not fit for the box")
-    weights: dict[str, Any] = {
-        name: np.asarray(values, np.float16)
-        for name, values in flatten_dict(jax.device_get(trained.params), sep="/").items()
-    }
+    with np.errstate(over="ignore"):
+        weights: dict[str, Any] = {
+            name: np.asarray(values, np.float16)
+            for name, values in flatten_dict(jax.device_get(trained.params), sep="/").items()
+        }
     if not all(np.isfinite(values).all() for values in weights.values()):
         raise ValueError(f"{trained.name}: holds weights beyond float16 ({np.finfo(np.float16).max:g})")
     with written_beside(folder / _WEIGHTS) as weights_file, written_beside(folder / _ABOUT) as about_file:
