@@ -11,13 +11,12 @@ import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.options import all_options
 from wt_jax.runtime.files import read_sealed, sha256, write_sealed, written_beside
 from wt_jax.runtime.version import find_version
 from wt_jax.training.checkpoint_meta import check_meta
-from wt_jax.training.step_folder import METRIC, DamagedError
+from wt_jax.training.step_folder import METRIC, DamagedError, counting_of
 from wt_jax.training.train_step import state_template
 
 PRETRAINED = "pretrained"  # names it where a workdir is asked for; ./pretrained is a folder of somebody's own
@@ -96,7 +95,7 @@ def restore_pretrained(folder: Path, devices: Sequence[jax.Device]) -> RestoredM
         step=about["step"],
         options=options,
         params=unflatten_dict(params, sep="/"),
-        chosen=Counting(**about["counting"]),
+        chosen=counting_of(about["counting"]),
         meta=about["meta"],
         remark="",
     )
