@@ -9,6 +9,8 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
+from wt_jax.inference.pretrained import write_pretrained
+from wt_jax.inference.restore import restore_model
 from wt_jax.training.checkpoint_meta import make_meta
 from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.train_step import init_state
@@ -47,6 +49,13 @@ def save_run(workdir, options, counting=EVERYTHING, **meta):
         checkpoints.save_counting(0, counting)
     checkpoints.close()
     return workdir
+
+
+def save_box(folder, options, **meta):
+    """A box with that run's checkpoint."""
+    run = save_run(folder / "run", options, **meta)
+    write_pretrained(restore_model(run, jax.devices()[:1]), folder / "box")
+    return folder / "box"
 
 
 def walking(n_frames, fps=30.0, seed=0):

@@ -7,11 +7,14 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from runs import EVERYTHING, save_box
 from training_runs import arguments, write_root
 
 from wt_jax import config, evaluate, train
 from wt_jax.counting.decoding import Counting
 from wt_jax.data.recordings import load_recordings, save_recording
+from wt_jax.inference import pretrained
+from wt_jax.inference.restore import restore_model
 from wt_jax.training.checkpoint_reader import open_served
 from wt_jax.training.step_folder import StepFolder
 from wt_jax.training.train_step import init_state
@@ -109,6 +112,27 @@ def test_other_runs_have_a_key_and_a_column_of_their_own(run, tmp_path, capsys):
     assert "<th>other</th><th>b/other</th><th>majority</th>" in page
     with pytest.raises(ValueError, match=f"--against {others[0]}: named twice"):
         evaluate.main([*common, "--against", str(others[0]), str(others[0])])
+
+
+def test_the_checkpoint_in_the_box(run, tmp_path, monkeypatch, capsys):
+    """On data of which none was trained on; and what it was trained on is refused as of any other."""
+    root, workdir = run
+    own = restore_model(workdir, jax.devices()[:1])
+    box = save_box(tmp_path, own.options, trained_on=sorted(own.trained_on))
+    monkeypatch.setattr(pretrained, "BOX", box)
+    with pytest.raises(ValueError, match="--checkpoint pretrained: holds no data of its own: say --data"):
+        evaluate.evaluate_here("pretrained")
+    found = evaluate.evaluate_here("pretrained", "all", data=root, recordings=root / "recordings")
+    assert len(found.results) == 12 and found.counting == EVERYTHING
+    assert found.report["recordings_trained_on"] == 4
+    assert "checkpoint: pretrained, step 0, trained on data: nowhere" in capsys.readouterr().out
+    recordings = load_recordings(root / "recordings", own.options.data.classes)
+    for recording in recordings:
+        save_recording(
+            tmp_path / "recordings" / f"{recording.name}.npz", dataclasses.replace(recording, split="test")
+        )
+    with pytest.raises(ValueError, match=r"4 of its recordings were trained on .* by pretrained: a score"):
+        evaluate.evaluate("pretrained", str(tmp_path), "", "test")
 
 
 def test_evaluation_reads_timelines_as_the_checkpoint_says(run):

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import ANGLES, save_box
 
 from wt_jax import label
+from wt_jax.inference import pretrained
 from wt_jax.labeling import proposals, view
 from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.labeling.marked_starts import MarkedStartsFile
@@ -161,13 +163,33 @@ def test_landmarks_are_found_where_there_are_none(clip, squatting, monkeypatch, 
     monkeypatch.setattr(extraction, "extract", lambda *paths: asked.append(paths) or squatting())
     monkeypatch.setattr(label, "check_display", lambda: None)
     monkeypatch.setattr(label, "label", lambda *_: None)
+    monkeypatch.setattr(label, "restore", lambda *_: (None, "the joint angle"))
     model = clip.parent / "a.task"
     model.touch()
     label.main([str(clip), "--propose", "--pose_model", str(model), *options])
     assert asked == [(clip, model)]
-    assert "2 repetitions proposed" in capsys.readouterr().out
+    assert "2 repetitions proposed by the joint angle: look at each" in capsys.readouterr().out
     kept = [path.relative_to(clip.parents[2]) for path in clip.parents[2].rglob("*.npz")]
     assert kept == ([Path("landmarks/squats/clip.npz")] if is_kept else [])
+
+
+@pytest.mark.parametrize(
+    ("class_name", "says"),
+    [
+        ("squats", r"note: pretrained, .*\n1 repetitions proposed by pretrained: look at each\n"),
+        ("lunges", r"0 repetitions proposed by the joint angle \(the .* in the box knows no lunges\): .*\n"),
+    ],
+)
+def test_the_checkpoint_in_the_box_proposes_where_it_knows_the_exercise(
+    clip, squatting, tmp_path, monkeypatch, capsys, class_name, says
+):
+    monkeypatch.setattr(pretrained, "BOX", save_box(tmp_path, ANGLES))
+    monkeypatch.setattr(label, "check_display", lambda: None)
+    monkeypatch.setattr(label, "label", lambda *_: None)
+    monkeypatch.setattr(label, "propose", lambda *given: np.arange(given[2] is not None))
+    save_landmarks(clip.parents[2] / "landmarks" / class_name / "clip.npz", squatting())
+    label.main([str(clip), "--propose", "--class", class_name])
+    assert re.match(says, capsys.readouterr().out)
 
 
 def test_marks_that_cannot_be_kept_are_printed(clip, monkeypatch):

@@ -15,6 +15,7 @@ from runs import POINTS, Walker, save_run, walking
 from virtual_screen import until
 
 from wt_jax import live
+from wt_jax.inference import pretrained
 from wt_jax.inference.live_session import LiveSession
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose.landmarks import Landmarks
@@ -249,6 +250,14 @@ def test_headless(run, walker, tmp_path, capsys):
         assert len(list(video)) == 90
     shown = capsys.readouterr().out
     assert re.search(r"90 frames, 0 dropped; \d+\.\d ms a frame outside MediaPipe", shown)
+
+
+def test_without_a_checkpoint_the_one_in_the_box_is_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(pretrained, "BOX", tmp_path / "box")
+    with pytest.raises(
+        ValueError, match=r"box/checkpoint\.json: cannot be read .*the checkpoint in the box is"
+    ):
+        live.main(["--headless", "--source", str(write_clip(tmp_path / "a.mp4", 5))])
 
 
 def test_a_slow_machine_drops_frames_rather_than_lags(run, walker, tmp_path, monkeypatch):

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from clips import MODEL, VIDEOS, picture, turn, write_clip, write_sound
 from predicting import names, predict_command
-from runs import ANGLES, POINTS, save_run, walking
+from runs import ANGLES, POINTS, save_box, save_run, walking
 
 from wt_jax import live, predict
 from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import SCHEMA_VERSION
-from wt_jax.inference import results
+from wt_jax.inference import pretrained, results
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose import extraction
@@ -129,6 +129,23 @@ def test_landmark_files_need_no_pose_model_and_no_video(run, tmp_path, monkeypat
     arguments = [str(tmp_path / "in"), "--checkpoint", str(run), "--output", str(tmp_path / "out")]
     assert predict.main(arguments) == 0
     assert names(tmp_path / "out") == ["a.json", "a.png"]
+
+
+def test_a_landmark_file_alone_is_counted_by_the_checkpoint_in_the_box(tmp_path, monkeypatch, capsys):
+    """And nothing is written."""
+    monkeypatch.setattr(pretrained, "BOX", save_box(tmp_path, POINTS))
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    save_landmarks(Path("walk.npz"), Landmarks(walking(120), 30.0, 64, 48))
+    assert predict.main(["walk.npz"]) == 0
+    note, _, row, *_, done = capsys.readouterr().out.splitlines()
+    expected = Predictor.restore("pretrained").predict(load_landmarks(Path("walk.npz")))
+    assert note.startswith("note: pretrained, the checkpoint in the box: docs/pretrained.md")
+    assert row.split()[:3] == ["walk", expected.exercise, str(expected.counts[expected.exercise])]
+    assert done == "1 of 1 done, nothing written (--output OUT)"
+    assert names(tmp_path / "in") == ["walk.npz"]
+    with pytest.raises(ValueError, match="--no_video: is for --output"):
+        predict.main(["walk.npz", "--no_video"])
 
 
 def test_bad_videos_are_named_and_the_others_done(command, tmp_path, capsys):

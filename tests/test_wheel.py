@@ -52,6 +52,13 @@ def test_every_module_is_installed(installed):
     } == MODULES
 
 
+def test_the_checkpoint_in_the_box_is_installed(installed):
+    box = REPOSITORY / "wt_jax" / "pretrained"
+    assert {path.name: path.read_bytes() for path in box.iterdir()} == {
+        path.name: path.read_bytes() for path in (installed / "wt_jax" / "pretrained").iterdir()
+    }
+
+
 @pytest.fixture(scope="module")
 def helped(installed, tmp_path_factory):
     """{command: (exit status, what --help shows)}, in an empty folder."""

@@ -57,7 +57,7 @@ def best_and_history(workdir: Path) -> tuple[dict, dict]:
     checkpoints = CheckpointReader(workdir)
     step = checkpoints.latest_step
     options = config.unflatten(checkpoints.meta(step)["config"])
-    params = checkpoints.restore(step, state_template(options, jax.devices()[:1])).params
+    params = checkpoints.restore(step, state_template(options, jax.devices()[:1])).state.params
     return jax.device_get(params), read_history(workdir)
 
 

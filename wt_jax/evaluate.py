@@ -18,7 +18,8 @@ from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import RecordingResult, make_result
 from wt_jax.evaluation.score_report import paired, score
 from wt_jax.evaluation.verdict import verdict
-from wt_jax.inference.restore import RestoredModel, restore_model
+from wt_jax.inference.restore import restore_model
+from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
@@ -75,12 +76,12 @@ def check_report_path(path: Path) -> None:
 
 
 def evaluate(
-    folder: Path,
+    folder: Path | str,
     root: str | None,
     recordings: str,
     split: str,
     with_baselines: bool = False,
-    against: Sequence[Path] = (),
+    against: Sequence[Path | str] = (),
 ) -> Evaluation:
     """Scores a split by the checkpoint of `folder`, and beside it by those of `against` and the baselines.
 
@@ -99,6 +100,8 @@ def evaluate(
     else:
         if root is None:
             root, recordings = meta["root"], recordings or meta["recordings"]
+            if not root:
+                raise ValueError(f"--checkpoint {folder}: holds no data of its own: say --data ROOT")
         dataset = load_dataset(
             root, recordings, options.data.classes, cache_folder() / "recordings", options.data.max_minutes
         )
@@ -118,19 +121,20 @@ def evaluate(
         raise ValueError(f"--baselines: {root} holds none of the recordings that {folder} was trained on")
     by_others = baselines(known, chosen) if with_baselines else {}
     print(f"checkpoint: {folder}, step {trained.step}, trained on data: {meta['data']}")
-    timelines, results = _results_on_unseen(folder, trained, chosen, split)
+    timelines, results = _results_on_unseen(trained, chosen, split)
     for i, other in enumerate(against):
         rival = restore_model(other, jax.local_devices())
         if rival.options.data.classes != options.data.classes:
             raise ValueError(f"--against {other}: trained on other classes: {rival.options.data.classes}")
-        if other.resolve() in {one.resolve() for one in against[:i]}:
+        if Path(other).resolve() in {Path(one).resolve() for one in against[:i]}:
             raise ValueError(f"--against {other}: named twice")
         name = _column(other, {THIS, *rivals, *by_others})
-        rivals[name] = _results_on_unseen(other, rival, chosen, split)[1]
+        rivals[name] = _results_on_unseen(rival, chosen, split)[1]
     report = {
         "data": dataset.data,
         "split": split,
         "checkpoint_step": trained.step,
+        "recordings_trained_on": sum(recording.content in trained.trained_on for recording in chosen),
         "counting": dataclasses.asdict(trained.counting),
         **score(results, options.data.classes),
     }
@@ -145,24 +149,24 @@ def evaluate(
     return Evaluation(report, results, by_name, trained.counting, others)
 
 
-def _column(folder: Path, taken: Collection[str]) -> str:
+def _column(folder: Path | str, taken: Collection[str]) -> str:
     """What a run is called in the report: its folder's name, with more of its path where that is taken."""
-    parts = folder.absolute().parts
+    parts = Path(folder).absolute().parts
     names = ("/".join(parts[-n:]) for n in range(1, len(parts) + 1))
     return next(name for name in names if name not in taken)
 
 
 def _results_on_unseen(
-    folder: Path, trained: RestoredModel, recordings: Sequence[Recording], split: str
+    trained: RestoredModel, recordings: Sequence[Recording], split: str
 ) -> tuple[list[Timeline], list[RecordingResult]]:
     seen = [recording.name for recording in recordings if recording.content in trained.trained_on]
     if seen and split in ("val", "test"):
         raise ValueError(
             f"--split {split}: {len(seen)} of its recordings were trained on ({', '.join(seen[:3])}) by "
-            f"{folder}: a score on them says nothing of new people; use --split train or all"
+            f"{trained.name}: a score on them says nothing of new people; use --split train or all"
         )
     if trained.remark:
-        print(f"warning: {folder}: {trained.remark}")
+        print(f"warning: {trained.name}: {trained.remark}")
     try:
         return results_of(trained.options, trained.params, trained.counting, recordings)
     except jax.errors.JaxRuntimeError as error:
@@ -186,14 +190,17 @@ def main(argv: Sequence[str]) -> None:
     """The command."""
     parser = ArgumentParser(prog="python -m wt_jax.evaluate", description=__doc__)
     parser.add_argument(
-        "--checkpoint", required=True, type=Path, metavar="DIR", help="workdir of a training run"
+        "--checkpoint",
+        required=True,
+        metavar="DIR",
+        help="workdir of a training run; or pretrained, the checkpoint in the box",
     )
     parser.add_argument("--data", metavar="ROOT", help="data root; default: the one it was trained on")
     parser.add_argument("--recordings", default="", metavar="DIR", help="where built recordings are kept")
     parser.add_argument("--split", default="test", choices=(*SPLITS, "all"))
     parser.add_argument("--baselines", action="store_true", help="score what one would try instead as well")
     parser.add_argument(
-        "--against", nargs="+", default=[], type=Path, metavar="DIR", help="score other runs beside this one"
+        "--against", nargs="+", default=[], metavar="DIR", help="score other runs beside this one"
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="report as JSON, and beside it as a page, FILE's .html"
@@ -219,18 +226,18 @@ def evaluate_here(
 ) -> Evaluation:
     """Scores the checkpoint of a training run, as `python -m wt_jax.evaluate` does.
 
-    `checkpoint` is the run's workdir, `split` one of train, val, test and all, `data` a data root (None: the
-    one that it was trained on), `recordings` where its built recordings are kept ("": where they were).
-    `baselines` scores beside it what one would try instead, `against` the checkpoints of other runs. Of the
-    result `print` shows the table, `report` is what report.json holds, `write` writes that and its page.
-    Raises ValueError as the command ends with it.
+    `checkpoint` is the run's workdir, or "pretrained" for the one in the box. `split` is one of train, val,
+    test and all, `data` a data root (None: the one that it was trained on), `recordings` where its built
+    recordings are kept ("": where they were). `baselines` scores beside it what one would try instead,
+    `against` the checkpoints of other runs. Of the result `print` shows the table, `report` is what
+    report.json holds, `write` writes that and its page. Raises ValueError as the command ends with it.
     """
     if split not in (*SPLITS, "all"):
         raise ValueError(f"split={split!r}: must be one of {', '.join((*SPLITS, 'all'))}")
     jax_setup.use_compilation_cache()
     root = None if data is None else str(data)
-    others = [Path(against)] if isinstance(against, str | Path) else [Path(other) for other in against]
-    return evaluate(Path(checkpoint), root, str(recordings), split, baselines, others)
+    others = [against] if isinstance(against, str | Path) else list(against)
+    return evaluate(checkpoint, root, str(recordings), split, baselines, others)
 
 
 if __name__ == "__main__":

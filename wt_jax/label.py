@@ -45,12 +45,20 @@ def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
     return Path(root) / "labels" / name / f"{video.stem}.csv"
 
 
-def restore(checkpoint: Path) -> "Predictor":
-    """The predictor that proposes marks."""
-    from wt_jax.inference.predictor import Predictor  # here: marking by hand starts without importing JAX
+def restore(checkpoint: str | None, class_name: str) -> "tuple[Predictor | None, str]":
+    """What proposes marks, None for the joint angle, and what it is called.
 
+    Without `checkpoint` that is the one in the box, where it knows the exercise.
+    """
+    from wt_jax.inference import pretrained  # here: marking by hand starts without importing JAX
+    from wt_jax.inference.predictor import Predictor
+
+    if checkpoint is None:
+        checkpoint = pretrained.PRETRAINED
+        if class_name not in pretrained.read_about(pretrained.BOX)["meta"]["config"]["data.classes"]:
+            return None, f"the joint angle (the checkpoint in the box knows no {class_name})"
     use_compilation_cache()
-    return Predictor.restore(checkpoint)
+    return Predictor.restore(checkpoint), checkpoint
 
 
 def label(video: Video, editor: Editor, title: str) -> None:
@@ -93,13 +101,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--propose",
         action="store_true",
-        help="start from marks that a checkpoint suggests, or without one the joint angle",
+        help="start from marks that a checkpoint suggests, or of an exercise new to it the joint angle",
     )
     parser.add_argument(
         "--checkpoint",
-        type=Path,
         metavar="DIR",
-        help="for --propose: marks that this training run's checkpoint suggests, rather than the angle",
+        help="for --propose: workdir of a training run (default: pretrained, the checkpoint in the box)",
     )
     parser.add_argument(
         "--pose_model",
@@ -125,11 +132,11 @@ def main(arguments: Sequence[str]) -> int:
         was_there = file.is_there
         marks = file.load(len(times_s))
         if options.propose and not was_there:
-            predictor = restore(options.checkpoint) if options.checkpoint else None
+            predictor, name = restore(options.checkpoint, class_name)
             landmarks = find_landmarks(options.video, file, len(times_s), options.pose_model)
             marks.replace(propose(landmarks, class_name, predictor).tolist())
             file.keep(marks)
-            print(f"{len(marks.starts)} repetitions proposed: look at each")
+            print(f"{len(marks.starts)} repetitions proposed by {name}: look at each")
         elif options.propose:
             print("--propose not used: there are labels, or a draft, to go on with")
         editor = Editor(marks, file, times_s)

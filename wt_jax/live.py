@@ -7,6 +7,7 @@ from pathlib import Path
 from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.live_session import KEYS, LiveSession, about_session
 from wt_jax.inference.predictor import Predictor
+from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.results import headline
 from wt_jax.inference.streaming import warm_up
 from wt_jax.pose.estimator import PoseEstimator
@@ -44,7 +45,10 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--source", default="0", metavar="N|FILE", help="camera number, or a video file")
     parser.add_argument(
-        "--checkpoint", required=True, type=Path, metavar="DIR", help="workdir of a training run"
+        "--checkpoint",
+        default=PRETRAINED,
+        metavar="DIR",
+        help="workdir of a training run (default: pretrained, the checkpoint in the box)",
     )
     parser.add_argument("--headless", action="store_true", help="no window; ends with the file, or Ctrl-C")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Which exercises, and how many repetitions: python -m wt_jax.predict VIDEO [VIDEO ...] --checkpoint DIR."""
+"""Which exercises, and how many repetitions: python -m wt_jax.predict VIDEO [VIDEO ...]."""
 
 import logging
 import sys
@@ -10,6 +10,7 @@ import numpy as np
 from wt_jax.counting.prediction import Prediction, Undecided
 from wt_jax.inference.input_files import find_input_files, is_video, name_results
 from wt_jax.inference.predictor import Predictor
+from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.results import about_landmarks, write_results
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.extraction import extract_with_remark, find_provenance
@@ -114,16 +115,22 @@ def main(arguments: Sequence[str]) -> int:
     """The command: its exit status."""
     parser = ArgumentParser(
         prog="python -m wt_jax.predict",
-        description="Which exercises are in videos, and how many repetitions. Writes OUT/<name>.json, "
-        "OUT/<name>.png, a timeline to look at, and OUT/<name>.mp4, the video with skeleton and count.",
+        description="Which exercises are in videos, and how many repetitions. With --output also writes "
+        "OUT/<name>.json, OUT/<name>.png, a timeline to look at, and OUT/<name>.mp4, the video with skeleton "
+        "and count.",
     )
     parser.add_argument(
         "videos", nargs="+", type=Path, metavar="VIDEO", help="a video, a landmark file (.npz), or a folder"
     )
     parser.add_argument(
-        "--checkpoint", required=True, type=Path, metavar="DIR", help="workdir of a training run"
+        "--checkpoint",
+        default=PRETRAINED,
+        metavar="DIR",
+        help="workdir of a training run (default: pretrained, the checkpoint in the box)",
     )
-    parser.add_argument("--output", required=True, type=Path, metavar="OUT", help="folder for the results")
+    parser.add_argument(
+        "--output", type=Path, metavar="OUT", help="folder for the results (default: none is written)"
+    )
     parser.add_argument("--no_video", action="store_true", help="write no annotated videos")
     parser.add_argument(
         "--pose_model",
@@ -137,7 +144,10 @@ def main(arguments: Sequence[str]) -> int:
 
     sources, failed = find_input_files(options.videos, options.output)
     names = name_results(sources)
-    check_output(options.output, names)
+    if options.output:
+        check_output(options.output, names)
+    elif options.no_video:
+        raise ValueError("--no_video: is for --output: without it nothing is written")
     jax_setup.use_compilation_cache()
     predictor = Predictor.restore(options.checkpoint)
     model = pose_model(options.pose_model) if any(map(is_video, sources)) else None
@@ -155,10 +165,11 @@ def main(arguments: Sequence[str]) -> int:
             landmarks, remark = poses.look_at(source)
             remark = "; ".join(filter(None, [remark, _why_little_is_said(landmarks)]))
             prediction = predictor.predict(landmarks)
-            about = about_landmarks(source, landmarks)
-            content = prediction.document(about, predictor.identity, remark)
-            video = (source, landmarks) if is_video(source) and not options.no_video else None
-            write_results(options.output / name, content, prediction, video)
+            if options.output:
+                about = about_landmarks(source, landmarks)
+                content = prediction.document(about, predictor.identity, remark)
+                video = (source, landmarks) if is_video(source) and not options.no_video else None
+                write_results(options.output / name, content, prediction, video)
         except WrongModelError:
             raise
         except Exception as error:  # whatever a library makes of a broken video: the others are still done
@@ -171,7 +182,8 @@ def main(arguments: Sequence[str]) -> int:
         if remark:
             _say(f"note: {source}: {remark}")
     n_done = sum(source not in failed for source in names)
-    print(printable(f"{n_done} of {n_done + len(failed)} done, results in {options.output}"))
+    where = f"results in {options.output}" if options.output else "nothing written (--output OUT)"
+    print(printable(f"{n_done} of {n_done + len(failed)} done, {where}"))
     if failed:
         _say(f"error: {len(failed)} could not be done, see above")
     return cli.USER_ERROR if failed else 0

@@ -154,7 +154,7 @@ def calibrate_best(run: TrainingRun) -> None:
     step = run.checkpoints.served_step
     assert step is not None
     template = state_template(run.options, all_devices())
-    params = run.checkpoints.restore(step, template).eval_params
+    params = run.checkpoints.restore(step, template).state.eval_params
     known = [recording for recording in run.data.val_recordings if recording.starts is not None]
     counting = calibrate(known, make_timelines(run.options)(params, known))
     if counting is None:

@@ -132,7 +132,7 @@ class _Reference:
         return config.unflatten(self.reader.meta(self.reader.latest_step)["config"])
 
     def _restored(self, checkpoints: CheckpointReader, step: int) -> Any:
-        return jax.device_get(checkpoints.restore(step, self._template).eval_params)
+        return jax.device_get(checkpoints.restore(step, self._template).state.eval_params)
 
 
 def _equal(a: Any, b: Any) -> bool:

@@ -39,7 +39,7 @@ def test_the_command_takes_them_from_the_checkpoint(clip, run, monkeypatch, caps
     expected = proposals.propose(landmarks, "squats", Predictor.restore(run)).tolist()
     saved = read_starts(clip.parents[2] / "labels" / "squats" / "clip.csv", 100).tolist()
     assert saved == expected
-    assert f"{len(expected)} repetitions proposed: look at each" in capsys.readouterr().out
+    assert f"{len(expected)} repetitions proposed by {run}: look at each" in capsys.readouterr().out
 
 
 def test_a_checkpoint_for_nothing_and_a_bad_one(clip, tmp_path, run, monkeypatch):

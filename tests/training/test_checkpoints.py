@@ -59,9 +59,9 @@ def test_state_iterator_and_meta_come_back(tmp_path, tiny_config, state):
     monitor = {"learning_rate": 0.1, "best": math.inf}
     save(checkpoints, tiny_config, state, 6, 1 / 3, batches, monitor=monitor)
     other = counter()
-    restored = checkpoints.restore(6, state_template(tiny_config, DEVICES), other)
+    restored, is_checked = checkpoints.restore(6, state_template(tiny_config, DEVICES), other)
     assert next(other) == 3
-    assert int(restored.step) == 6
+    assert int(restored.step) == 6 and is_checked
     jax.tree.map(np.testing.assert_array_equal, restored.params, state.params)
     meta = checkpoints.meta(6)
     assert meta["monitor"] == monitor
@@ -174,6 +174,36 @@ def test_a_best_whose_loss_is_lost_is_passed_over_with_a_word(tmp_path, tiny_con
     (best / "digest.json").unlink()  # as an older version would have left it
     assert open_served(tmp_path)[1] == 6
     assert "4/metrics/metrics: cannot be read (No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["digest.json", "metrics/metrics"])
+def test_a_best_that_becomes_unreadable_while_the_run_goes_on_is_moved_aside(
+    tmp_path, tiny_config, state, capsys, name
+):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.3)
+    save(checkpoints, tiny_config, state, 6, 0.5)
+    if name != "digest.json":
+        (tmp_path / "checkpoints" / "4" / "digest.json").unlink()
+    (tmp_path / "checkpoints" / "4" / name).write_text("{")
+    save(checkpoints, tiny_config, state, 8, 0.4)
+    assert checkpoints.steps() == [8]
+    where = tmp_path / "checkpoints" / "damaged" / "4"
+    assert (where / "state").is_dir()
+    said = capsys.readouterr().out
+    assert f"4/{name}: " in said and f"the checkpoint of step 4 is skipped, and moved to {where}" in said
+    checkpoints.close()
+
+
+def test_serving_looks_at_each_files_bytes_once(tmp_path, tiny_config, state, monkeypatch):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.3)
+    save(checkpoints, tiny_config, state, 6, 0.5)
+    checkpoints.close()
+    checked, check = [], StepFolder.check
+    monkeypatch.setattr(StepFolder, "check", lambda folder: checked.append(folder.step) or check(folder))
+    assert restore_model(tmp_path, DEVICES).step == 4
+    assert checked == [6, 4]
 
 
 def test_a_checkpoint_whose_digest_cannot_be_written_is_none(tmp_path, tiny_config, state, monkeypatch):

@@ -166,7 +166,7 @@ with tempfile.TemporaryDirectory() as folder:
     batches = iter(grain.MapDataset.range(10).to_iter_dataset())
     checkpoints = Checkpoints(folder)
     checkpoints.save(state, batches, make_meta(options), 0.5)
-    restored = checkpoints.restore(3, train_step.state_template(options, alone))
+    restored = checkpoints.restore(3, train_step.state_template(options, alone)).state
     assert jax.tree.leaves(restored)[0].devices() == set(alone)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), two)
     checkpoints.close()

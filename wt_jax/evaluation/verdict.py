@@ -27,7 +27,8 @@ def verdict(report: Mapping[str, Any]) -> str:
     angle counter where "paired" has it (`score_report.paired`); without them it says how to get them.
     """
     count, exercise = report["count"], report["exercise"]
-    begin = _SPLITS.get(report["split"], "This") + " model "
+    is_of_others = report["split"] in ("train", "all") and not report["recordings_trained_on"]
+    begin = ("This" if is_of_others else _SPLITS.get(report["split"], "This")) + " model "
     plain = report.get("baselines", {}).get(PLAIN)
     if not count["recordings"]:
         clauses = [

@@ -10,7 +10,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     submod_attrs={
         "calibration": ["calibrate"],
         "predictor": ["Predictor"],
-        "restore": ["RestoredModel", "restore_model"],
+        "restore": ["restore_model"],
+        "restored_model": ["RestoredModel"],
         "results": ["write_results"],
         "sliding_window": ["make_timelines"],
         "streaming": ["Stream"],

@@ -16,7 +16,7 @@ def is_video(file: Path) -> bool:
     return file.suffix.lower() != LANDMARKS_SUFFIX
 
 
-def find_input_files(given: Sequence[Path], output: Path) -> tuple[list[Path], dict[Path, str]]:
+def find_input_files(given: Sequence[Path], output: Path | None) -> tuple[list[Path], dict[Path, str]]:
     """Videos and landmark files to look at, each once, in order; and what is wrong with others given.
 
     A folder stands for all videos in it and below, or, where there are none, for its landmark files. What
@@ -41,9 +41,10 @@ def find_input_files(given: Sequence[Path], output: Path) -> tuple[list[Path], d
     return list(files.values()), failed
 
 
-def _is_offered(file: Path, folder: Path, output: Path) -> bool:
+def _is_offered(file: Path, folder: Path, output: Path | None) -> bool:
     is_hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    return file.is_file() and not is_hidden and not file.resolve().is_relative_to(output.resolve())
+    is_result = output is not None and file.resolve().is_relative_to(output.resolve())
+    return file.is_file() and not is_hidden and not is_result
 
 
 def _holds_landmarks(file: Path) -> bool:

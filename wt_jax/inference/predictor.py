@@ -12,6 +12,7 @@ from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import Prediction, read_timeline
 from wt_jax.data.loading import SYNTHETIC
+from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.sliding_window import Frames, Infer, make_infer, make_timelines
 from wt_jax.pose.joint_angles import pose_sequence
@@ -32,20 +33,23 @@ class Predictor:
         self._timelines = make_timelines(options)
 
     @classmethod
-    def restore(cls, folder: Path | str) -> "Predictor":
+    def restore(cls, folder: Path | str = PRETRAINED) -> "Predictor":
         """The checkpoint to serve (`train.select`) of `folder`, the workdir of a training run.
 
+        Without one, and of "pretrained", that is the checkpoint in the box (docs/pretrained.md).
         Where no thresholds were chosen for it (its training is not over, or had too few validation
         recordings with repetitions), the defaults are used, and a line says so, and why. Raises ValueError
         where there is no checkpoint, where it is damaged, or of other joint angles than this wt_jax computes.
         """
         trained = restore_model(folder, jax.local_devices()[:1])
-        if trained.meta["data"] == SYNTHETIC:
+        if folder == PRETRAINED:
+            print("note: pretrained, the checkpoint in the box: docs/pretrained.md says how far to trust it")
+        elif trained.meta["data"] == SYNTHETIC:
             print(f"note: {folder}: it has seen synthetic people alone, which say little of real ones")
         if trained.remark:
             print(f"note: {folder}: {trained.remark}")
         identity = {
-            "checkpoint": str(Path(folder).absolute()),
+            "checkpoint": PRETRAINED if folder == PRETRAINED else str(Path(folder).absolute()),
             "step": trained.step,
             "data": trained.meta["data"],
             "data_fingerprint": trained.meta["fingerprint"],

@@ -1,57 +1,34 @@
-"""A training run's checkpoint as it is served: weights, thresholds, what it says of itself."""
+"""The checkpoint that is asked for, as it is served: a training run's, or the one in the box."""
 
-import dataclasses
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
+from wt_jax.inference import pretrained
 from wt_jax.inference.calibration import FEWEST, REMEDY
+from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
 from wt_jax.training.optimizer import Monitor
 from wt_jax.training.step_folder import UNCHECKED, DamagedError
 from wt_jax.training.train_step import state_template
 
 
-@dataclasses.dataclass(frozen=True)
-class RestoredModel:
-    """`chosen` are the thresholds kept in the checkpoint, None where none were chosen for it.
-
-    `remark` then says so, why, and what to do, and that nothing tells whether it is as it was written; or "".
-    """
-
-    step: int
-    options: config.Config
-    params: Any
-    chosen: Counting | None
-    meta: dict[str, Any]
-    remark: str
-
-    @property
-    def counting(self) -> Counting:
-        """The thresholds chosen for it, or the defaults."""
-        return self.chosen or Counting()
-
-    @cached_property
-    def trained_on(self) -> frozenset[str]:
-        """`Recording.content` of all that it was trained on."""
-        return frozenset(self.meta["trained_on"])
-
-
 def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> RestoredModel:
-    """The checkpoint to serve of the workdir `folder`, on these devices.
+    """The checkpoint to serve of the workdir `folder`, on these devices; of "pretrained" the one in the box.
 
+    That is a word: as a Path, or with ./ before it, it is a folder like any other.
     Raises ValueError where there is none, where it is damaged, or of other joint angles than this wt_jax
     computes.
     """
+    if folder == pretrained.PRETRAINED:
+        return pretrained.restore_pretrained(pretrained.BOX, devices)
     checkpoints, step = open_served(folder)
     while True:
         try:
-            return _restore(checkpoints, step, devices)
+            return _restore(str(folder), checkpoints, step, devices)
         except DamagedError as error:
             if step in checkpoints.steps():
                 raise DamagedError(
@@ -61,11 +38,12 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
         checkpoints, step = open_served(folder)  # the run that is writing there has deleted that one
 
 
-def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Device]) -> RestoredModel:
-    is_checked = checkpoints.check(step)
+def _restore(
+    name: str, checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Device]
+) -> RestoredModel:
     meta, counting = checkpoints.meta(step), checkpoints.counting(step)
     options = config.unflatten(meta["config"])
-    state = checkpoints.restore(step, state_template(options, devices))
+    state, is_checked = checkpoints.restore(step, state_template(options, devices))
     remarks = [] if is_checked else [f"step {step} {UNCHECKED}"]
     if (lost := checkpoints.lost_best(step)) is not None:
         remarks.append(
@@ -73,23 +51,17 @@ def _restore(checkpoints: CheckpointReader, step: int, devices: Sequence[jax.Dev
             "served in its place"
         )
     if not counting:
-        remarks.append(f"no thresholds were chosen, the defaults are used: {_why(checkpoints)}")
-    return RestoredModel(step, options, state.eval_params, counting, meta, "; ".join(remarks))
+        remarks.append(f"no thresholds were chosen, the defaults are used: {_why(checkpoints.newest_meta())}")
+    return RestoredModel(name, step, options, state.eval_params, counting, meta, "; ".join(remarks))
 
 
-def _why(checkpoints: CheckpointReader) -> str:
+def _why(newest: dict[str, Any] | None) -> str:
     """Why no thresholds were chosen: the newest checkpoint tells whether training came to its end."""
-    latest = checkpoints.latest_step
-    try:
-        if latest is None:
-            raise DamagedError(f"{checkpoints.folder}: no longer there")
-        checkpoints.check(latest)
-        meta = checkpoints.meta(latest)
-    except DamagedError as error:
-        return f"its newest checkpoint cannot tell why ({error})"
-    train = config.unflatten(meta["config"]).train
-    n_epochs = len(meta["history"]["loss"])
-    if Monitor(**meta["monitor"]).is_over(n_epochs, train):
+    if newest is None:
+        return "no checkpoint is left that could tell why"
+    train = config.unflatten(newest["config"]).train
+    n_epochs = len(newest["history"]["loss"])
+    if Monitor(**newest["monitor"]).is_over(n_epochs, train):
         return f"fewer than {FEWEST} of its validation recordings hold repetitions: {REMEDY}"
     return (
         f"its training is not over ({n_epochs} of {train.epochs} epochs): they are chosen at its end; the "

@@ -1,9 +1,8 @@
 """Checkpoints as they are read, by the run itself and beside it: nothing in the workdir is changed."""
 
-import contextlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grain
 import jax
@@ -16,6 +15,13 @@ from wt_jax.training.step_folder import METRIC, DamagedError, StepFolder
 _FULL = "No space left on device"
 
 
+class Restored(NamedTuple):
+    """A checkpoint's state, and whether a digest says that it is as it was written."""
+
+    state: Any
+    is_checked: bool
+
+
 class CheckpointReader:
     """The checkpoints under `workdir/checkpoints/<step>`, read while a run may write there; changes nothing.
 
@@ -25,6 +31,7 @@ class CheckpointReader:
 
     def __init__(self, workdir: Path | str):
         self.folder = Path(workdir).absolute() / "checkpoints"
+        self._newest: tuple[int, dict[str, Any]] | None = None
 
     def steps(self) -> list[int]:
         """The steps of the checkpoints that are there now, ascending."""
@@ -42,15 +49,15 @@ class CheckpointReader:
 
         One whose loss cannot be read is passed over, with a warning.
         """
-        return _best(self._losses())
+        return best(self._losses())
 
     @property
     def served_step(self) -> int | None:
         """The step to evaluate and to ship: the best, or with `train.select=last` that of the last epoch."""
-        losses, meta = self._losses(), self._newest_meta()
+        losses, meta = self._losses(), self.newest_meta()
         if losses and meta and config.unflatten(meta["config"]).train.select == "last":
             return max(losses)
-        return _best(losses)
+        return best(losses)
 
     def check(self, step: int) -> bool:
         """Whether the step has a digest. Raises DamagedError naming the file that differs from it."""
@@ -67,7 +74,19 @@ class CheckpointReader:
         """Raises ValueError for a checkpoint that cannot be read, or of other angles or another rate."""
         return check_meta(self._at(step).meta(), self.folder / str(step) / "meta" / "metadata")
 
-    def restore(self, step: int, template: Any, batches: grain.DatasetIterator | None = None) -> Any:
+    def newest_meta(self) -> dict[str, Any] | None:
+        """Of the newest step that is whole, looked at once; None where there is none."""
+        for step in reversed(self.steps()):  # one may be deleted meanwhile
+            if self._newest is None or self._newest[0] != step:
+                try:
+                    self.check(step)
+                    self._newest = step, self.meta(step)
+                except DamagedError:
+                    continue
+            return self._newest[1]
+        return None
+
+    def restore(self, step: int, template: Any, batches: grain.DatasetIterator | None = None) -> Restored:
         """The state, with the shapes, types and placement of `template` (`train_step.state_template`).
 
         `batches` is moved to its position. Raises DamagedError for a checkpoint that is damaged, and where
@@ -97,7 +116,7 @@ class CheckpointReader:
             ) from error
         if int(state.step) != step:
             raise DamagedError(f"{folder.path}: holds the state of step {int(state.step)}")
-        return state
+        return Restored(state, is_whole)
 
     def _at(self, step: int) -> StepFolder:
         return StepFolder(self.folder / str(step))
@@ -107,33 +126,32 @@ class CheckpointReader:
 
     def lost_best(self, step: int) -> float | None:
         """The loss of the best epoch, where that is no longer there and `step` is served in its place."""
-        meta = self._newest_meta()
+        meta = self.newest_meta()
         if meta is None or config.unflatten(meta["config"]).train.select == "last":
             return None
         losses = meta["history"].get(METRIC, [])
         own = self._at(step).segmentation_loss
         return min(losses) if losses and own is not None and own > min(losses) else None
 
-    def _newest_meta(self) -> dict[str, Any] | None:
-        """Of the newest step that is whole; one may be deleted meanwhile."""
-        for step in reversed(self.steps()):
-            with contextlib.suppress(DamagedError):
-                self.check(step)
-                return self.meta(step)
-        return None
-
     def _losses(self) -> dict[int, float]:
-        """Of the steps at an epoch's end."""
+        losses, unreadable = self._read_losses()
+        for step, error in unreadable.items():
+            print(f"warning: {error}: step {step} is passed over", file=sys.stderr)
+        return losses
+
+    def _read_losses(self) -> tuple[dict[int, float], dict[int, DamagedError]]:
+        """Of the steps at an epoch's end, and why those of others cannot be read."""
         losses: dict[int, float] = {}
+        unreadable: dict[int, DamagedError] = {}
         for step in self.steps():
             try:
                 loss = self._at(step).segmentation_loss
             except DamagedError as error:
                 if self._at(step).path.is_dir():  # and not deleted meanwhile
-                    print(f"warning: {error}: step {step} is passed over", file=sys.stderr)
+                    unreadable[step] = error
             else:
                 losses |= {} if loss is None else {step: loss}
-        return losses
+        return losses, unreadable
 
 
 def open_served(folder: Path | str) -> tuple[CheckpointReader, int]:
@@ -158,5 +176,6 @@ def one_line(error: BaseException) -> str:
     return _FULL if _FULL in str(error) else " ".join(str(error).split())[:300]
 
 
-def _best(losses: dict[int, float]) -> int | None:
+def best(losses: dict[int, float]) -> int | None:
+    """The step with the lowest loss, of equal ones the latest; None without any."""
     return min(losses, key=lambda step: (losses[step], -step), default=None)

@@ -15,7 +15,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from wt_jax.counting.decoding import Counting
 from wt_jax.runtime import coordination
-from wt_jax.training.checkpoint_reader import CheckpointReader, one_line
+from wt_jax.training.checkpoint_reader import CheckpointReader, best, one_line
 from wt_jax.training.step_folder import METRIC, DamagedError
 
 _DELETED = "deleted"
@@ -80,7 +80,10 @@ class Checkpoints(CheckpointReader):
                 f"{kept}"
             ) from error
         if coordination.is_first():  # Orbax, which keeps all, would delete before there is a digest
-            for other in set(self.steps()) - {step, self.best_step}:
+            losses, unreadable = self._read_losses()
+            for other, why in unreadable.items():  # it may be the best
+                self._move_aside(other, why)
+            for other in set(self.steps()) - {step, best(losses)}:
                 self._delete(other)
 
     def save_counting(self, step: int, counting: Counting) -> None:
@@ -133,10 +136,13 @@ class Checkpoints(CheckpointReader):
                 f"{why}; --config.strict_resume=False goes on from step {max(whole)}, the newest whole one"
             )
         for step in damaged.keys() & set(self.steps()):  # another process may have moved it
-            where = _free(self.folder / _DAMAGED / str(step))
-            where.parent.mkdir(exist_ok=True)
-            (self.folder / str(step)).rename(where)
-            print(f"warning: {damaged[step]}: the checkpoint of step {step} is skipped, and moved to {where}")
+            self._move_aside(step, damaged[step])
+
+    def _move_aside(self, step: int, why: DamagedError) -> None:
+        where = _free(self.folder / _DAMAGED / str(step))
+        where.parent.mkdir(exist_ok=True)
+        (self.folder / str(step)).rename(where)
+        print(f"warning: {why}: the checkpoint of step {step} is skipped, and moved to {where}")
 
 
 def _free(path: Path) -> Path:

@@ -186,16 +186,16 @@ def _take_up(
         meta = checkpoints.meta(step)
         check_resumable(meta, options, fingerprint, Path(options.workdir))
         try:
-            state, failed = checkpoints.restore(step, state_template(options, devices), batches), ""
+            restored, failed = checkpoints.restore(step, state_template(options, devices), batches), ""
         except DamagedError as error:
             failed = str(error)
         if words := max(coordination.exchange(failed)):  # of any process
             damaged[step] = DamagedError(words)
             continue
         checkpoints.set_aside(damaged)
-        n_epochs, remark = len(meta["history"]["loss"]), "" if checkpoints.check(step) else f"; {UNCHECKED}"
+        n_epochs, remark = len(meta["history"]["loss"]), "" if restored.is_checked else f"; {UNCHECKED}"
         print(f"resumed: {options.workdir}, step {step}, {n_epochs} epochs done{remark}")
-        return Progress(state, step, Monitor(**meta["monitor"]), History(meta["history"]))
+        return Progress(restored.state, step, Monitor(**meta["monitor"]), History(meta["history"]))
     checkpoints.set_aside(damaged)  # raises, where there was any
     return None
 

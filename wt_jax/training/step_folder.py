@@ -114,7 +114,7 @@ class StepFolder:
             rate = values.pop("frame_rate_hz", None)
             if not _is_loss(rate):
                 raise ValueError("holds no frame_rate_hz, a number")
-            counting = Counting(**values)
+            counting = counting_of(values)
         except (ValueError, TypeError) as error:
             said = str(error).removeprefix(f"{path}: ")
             raise ValueError(f"{path}: damaged ({said}): remove it; defaults are used then") from None
@@ -151,6 +151,11 @@ class StepFolder:
         if digest.get("step") != self.step:
             raise DamagedError(f"{path}: of step {digest.get('step')}; the folder was renamed")
         return digest
+
+
+def counting_of(values: dict[str, Any]) -> Counting:
+    """What `dataclasses.asdict` made `values` of. Raises ValueError or TypeError of another thing."""
+    return Counting(**values)
 
 
 def _read(path: Path) -> Any:
