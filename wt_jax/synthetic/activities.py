@@ -43,6 +43,28 @@ def _gestures(rng: Rng, body: Body, seconds: float) -> Keyframes:
     return keyframes
 
 
+def _stand_about(rng: Rng, body: Body, seconds: float) -> Keyframes:
+    """Standing, from one leg to the other, the arms down, on the hips, crossed, or holding something."""
+    pose = stand(rng, body)
+    hands, elbows = (
+        (SIDES * (body.shoulder + 0.05) + [0.03, 0, -0.95 * body.arm], SIDES * 0.4 + [-1, 0, 0]),
+        (SIDES * (body.hip + 0.06) + [0.02, 0, -0.95 * body.trunk], SIDES * 1.0 + [-0.3, 0, 0]),
+        (SIDES * -0.05 + [0.2, 0, -0.25], SIDES * 0.6 + [0.2, 0, -1]),
+        (SIDES * 0.06 + [0.15, 0, -0.9 * body.trunk], SIDES * 0.7 + [-0.5, 0, 0]),
+    )[rng.integers(4)]
+    hands_at(body, pose, hands, elbows)
+    keyframes = [(0.0, pose)]
+    while seconds > 0:
+        key = pose.copy()
+        key[PELVIS] += rng.normal(0, [0.02, 0.05, 0.005])
+        key[[TRUNK, HEAD]] += rng.normal(0, [[0.04, 0.04, 0.1], [0.1, 0.05, 0.3]])
+        hands_at(body, key, hands, elbows)
+        shift_s = rng.uniform(0.4, 3)
+        keyframes.append((shift_s, key))
+        seconds -= shift_s
+    return keyframes
+
+
 def _side_bends(rng: Rng, body: Body, seconds: float) -> Keyframes:
     """Bending to the left and right, the arms overhead or beside."""
     pose, is_overhead = stand(rng, body), rng.random() < 0.6
@@ -220,5 +242,5 @@ def route(rng: Rng, body: Body, one: np.ndarray, other: np.ndarray) -> Keyframes
 
 
 ACTIVITIES = (
-    _gestures, _side_bends, _bends, _sit_down, _walk, _turn_about, _dance, _stretch, _get_up,
+    _stand_about, _gestures, _side_bends, _bends, _sit_down, _walk, _turn_about, _dance, _stretch, _get_up,
 )  # fmt: skip

@@ -30,7 +30,7 @@ class Body:
 
     def __init__(self, rng: Rng):
         self.height = float(np.clip(rng.normal(1.72, 0.09), 1.5, 1.98))
-        shares = np.array([0.220, 0.228, 0.288, 0.157, 0.139, 0.057, 0.098])
+        shares = np.array([0.220, 0.210, 0.298, 0.157, 0.139, 0.057, 0.104])
         lengths = (self.height * shares * np.clip(rng.normal(1, 0.05, 7), 0.88, 1.12)).tolist()
         self.thigh, self.shank, self.trunk, self.upper_arm, self.forearm, self.hip, self.shoulder = lengths
         self.leg, self.arm, self.sole = (
@@ -66,7 +66,11 @@ class Body:
         thumb = unit(pose[:, THUMBS] - (pose[:, THUMBS] * hand).sum(-1, keepdims=True) * hand)
         spread = ((0.041, -0.016), (0.046, 0.010), (0.028, 0.02))  # pinky, index, thumb
         fingers = [wrists + self.height * (along * hand + across * thumb) for along, across in spread]
-        feet = [ankles + rotation(pose[:, FEET]) @ (self.height * end) for end in (HEEL, TOE)]
+        heels, toes = (rotation(pose[:, FEET]) @ (self.height * end) for end in (HEEL, TOE))
+        shank, length = unit(ankles - knees), np.linalg.norm(self.height * HEEL)
+        pointed = np.clip((unit(toes) * shank).sum(-1, keepdims=True) - 0.3, 0, 1)
+        heels = length * unit(heels + pointed * (length * shank - heels))  # beneath the ankle, MediaPipe says
+        feet = [ankles + heels, ankles + toes]
         return np.concatenate([face, shoulders, elbows, wrists, *fingers, hips, knees, ankles, *feet], 1)
 
 

@@ -11,12 +11,13 @@ from wt_jax.skeleton import MIRRORED
 
 Rng = np.random.Generator
 _HANDS_AND_FEET = np.isin(np.arange(33), [*range(15, 23), *range(27, 33)])
+_ENDS, _THEIR_JOINT = [*range(17, 23), *range(29, 33)], [15, 16] * 3 + [27, 28] * 2  # fingers, heels, toes
 _ARMS, _LEGS = [*range(11, 23)], [*range(23, 33)]
 # Of which limb each landmark's depth is taken to be: body, left and right arm, left and right leg.
 _LIMB = np.array([0] * 13 + [1, 2] * 5 + [0, 0] + [3, 4] * 4)
 _DEPTH = 2.8  # times too deep is MediaPipe's z; a log-normal over recordings
 _DEPTH_SPREAD = 0.35
-_SEEN, _HIDDEN = 0.012, 0.05  # standard deviation of x and y, of landmarks in view and on the far side
+_SEEN, _HIDDEN = 0.014, 0.06  # standard deviation of x and y, of landmarks in view and on the far side
 _MEMORY = 0.8  # double root of their AR(2) at 30 frames a second
 _DEPTH_NOISE = 0.3  # standard deviation of a limb's z
 _REFLECTED = np.array(MIRRORED)
@@ -46,6 +47,7 @@ def estimate(
     error += 0.015 * rng.normal(
         size=(33, 2)
     )  # its landmark lies elsewhere in the body, in all of a recording
+    error[:, _ENDS] = 0.9 * error[:, _THEIR_JOINT] + 0.35 * error[:, _ENDS]
     _steps(rng, error, t_F)
     xy += size * error
     _fall_over(rng, xy, fps)

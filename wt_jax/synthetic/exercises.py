@@ -39,8 +39,8 @@ def squat_poses(rng: Rng, body: Body) -> np.ndarray:
         rng.uniform([0.0, 1.0], [0.25, 1.7]),
         int(rng.choice(8, p=_ARMS)),
     )
-    knee, shank = np.radians(rng.uniform([2, 65], [14, 135])), rng.uniform([0.02, 0.25], [0.04, 0.65])
-    bend = rng.uniform(0, 0.16)
+    knee, shank = np.radians(rng.uniform([2, 80], [14, 145])), rng.uniform([0.02, 0.25], [0.04, 0.65])
+    bend = rng.uniform(0, 0.25)
     for i, pose in enumerate(poses):
         pose[PELVIS] = [0, 0, body.sole] - body.legs(knee[i] - min(shank[i], knee[i] / 2), knee[i])
         balance = bend * i - pose[PELVIS, 0]  # the shoulders stay above the feet
@@ -94,9 +94,9 @@ def _pistol(poses: np.ndarray, side: int) -> np.ndarray:
 def _push_up(rng: Rng, body: Body) -> Movement:
     """The hands stay on the floor or higher; the body, built upright, tips around its toes or knees."""
     poses, kind = np.stack([stand(rng, body)] * 2), rng.random()
-    apart = rng.uniform(-0.14, -0.06) if kind < 0.12 else rng.uniform(-0.04, 0.28)  # diamond; to wide
-    elbow_deg, sag = rng.uniform([155, 45], [174, 105]), rng.uniform([-0.2, -0.2], [0.15, 0.2])
-    foot, knee, lead = rng.uniform([-0.35, 0.03, -0.06], [-0.05, 0.25, 0.08])
+    apart = rng.uniform(-0.14, -0.06) if kind < 0.12 else rng.uniform(-0.02, 0.3)  # diamond; to wide
+    elbow_deg, sag = rng.uniform([152, 35], [174, 95]), rng.uniform([-0.2, -0.2], [0.15, 0.2])
+    foot, knee, lead = rng.uniform([-0.35, 0.03, -0.15], [-0.05, 0.25, 0.04])
     higher = [0, rng.uniform(0.1, 0.7), -rng.uniform(0.15, 0.5)][rng.choice(3, p=[0.7, 0.2, 0.1])]
     hand, on_knees = np.array([0, 0, 0.04 + higher]), rng.random() < 0.2
     for i, pose in enumerate(poses):
@@ -120,7 +120,7 @@ def _push_up(rng: Rng, body: Body) -> Movement:
         poses[:, ANKLES], poses[:, FEET, 0] = poses[0, ANKLES] + [0, 0, rng.choice([0, 0.25])], 1.4
     poses[:, HEAD, 0] -= rng.uniform(-0.2, 0.8)
     poses[:, WRISTS] = SIDES * (body.shoulder + apart) + hand
-    poses[:, KNEES], poses[:, ELBOWS] = [0, 0, -1], SIDES * rng.uniform(0.1, 1.4) + [-1, 0, 0.2]
+    poses[:, KNEES], poses[:, ELBOWS] = [0, 0, -1], SIDES * rng.uniform(0.1, 1.2) + [-1, 0, 0.6]
     poses[:, GRIPS], poses[:, THUMBS] = [rng.uniform(0.2, 1.5), 0, 0], -SIDES
     if kind > 0.96:  # clapping: the hands leave the floor at the top
         air = poses[0].copy()
@@ -148,7 +148,7 @@ def _hanging(rng: Rng, body: Body, low: list[float], high: list[float], pull: bo
     thigh = rng.uniform(-0.1, 0.25) + 0.15 * knee + rng.normal(0, 0.25) * np.arange(2)
     if rng.random() < 0.08:  # the legs held out in front
         thigh = thigh + rng.uniform(0.8, 1.6)
-    pointed, crossed, lean = rng.uniform([0.2, 0.0, 0.0], [1.2, 1.3, 1.0])
+    pointed, crossed, lean = rng.uniform([0.2, 0.0, 0.0], [1.5, 1.3, 1.0])
     hand = np.array([0, 0, body.leg + body.trunk - up * body.arm + rng.uniform(0.1, 0.4)])
     for i, pose in enumerate(poses):
         elbow_deg, front, pose[TRUNK, 0] = draws[i::2]
@@ -165,14 +165,14 @@ def _hanging(rng: Rng, body: Body, low: list[float], high: list[float], pull: bo
 
 def _pull_up(rng: Rng, body: Body) -> Movement:
     chin = rng.random() < 0.25
-    low, high = [150, 12, -0.1, -0.8, -0.05, -0.45, -0.08], [178, 70, 0.05, -0.1, 0.1, 0.1, 0.3]
+    low, high = [150, 15, -0.1, -1.5, -0.1, -0.6, -0.08], [178, 75, 0.05, -0.2, 0.15, 0.15, 0.32]
     if chin:
         high[-1] = 0.05
     poses = _hanging(rng, body, low, high, pull=True)
     poses[:, ELBOWS] = (
-        SIDES * rng.uniform(0.0, 0.3) + [1, 0, -0.4]
+        SIDES * rng.uniform(0.0, 0.3) + [0.6, 0, -1.0]
         if chin
-        else (SIDES * rng.uniform(0.3, 1.2) + [0.6, 0, -0.5])
+        else (SIDES * rng.uniform(0.0, 0.8) + [0.3, 0, -1.0])
     )
     poses[:, GRIPS] = [rng.uniform(0, 0.4), 0, 0.3]
     poses[:, THUMBS] = SIDES * (1 if chin else -1)

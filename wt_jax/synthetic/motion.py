@@ -105,7 +105,7 @@ def _no_exercise(rng: Rng, body: Body, classes: Collection[str]) -> list[_Part]:
     shares = np.array([share for _, share in others])
     while sum(part.seconds for part in parts) < _SECONDS - 4:
         kind = rng.random()
-        if kind < 0.62:
+        if kind < 0.55:
             movement = others[rng.choice(len(others), p=shares / shares.sum())][0](rng, body)
             parts.append(_of_set(rng, movement, rng.choice([rng.uniform(4, 9), _SECONDS - 4]), counts=False))
         elif kind < 0.87:

@@ -47,8 +47,8 @@ def repeat(
     """
     low_s, high_s = np.log(movement.period_s)
     typical_s, tiring = np.exp(rng.uniform(low_s, high_s)), rng.uniform(0, 0.35)
-    ragged, depth = rng.uniform(0.02, 0.12), 1.0 if rng.random() < 0.75 else rng.uniform(0.55, 0.95)
-    shares = rng.uniform([0.3, 0.0, 0.0], [0.55, 0.12, 0.3])  # of a repetition: down, low, high
+    ragged, depth = rng.uniform(0.02, 0.12), 1.0 if rng.random() < 0.8 else rng.uniform(0.6, 0.95)
+    shares = rng.uniform([0.35, 0.0, 0.0], [0.55, 0.12, 0.2])  # of a repetition: down, low, high
     times_s, phases, starts_s = (
         [0.0, rng.choice([rng.uniform(0.05, 0.4), rng.uniform(0.3, 1.5)])],
         [0.0] * 2,
