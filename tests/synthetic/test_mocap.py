@@ -6,9 +6,10 @@ import pytest
 from wt_jax.data.synthetic_recordings import mocap_recordings
 from wt_jax.pose.joint_angles import joint_angles
 from wt_jax.skeleton import ANGLE_NAMES, CLASSES, LANDMARKS, NO_EXERCISE
-from wt_jax.synthetic.bodies import ELBOWS, PELVIS, WRISTS, Body, stand
+from wt_jax.synthetic.bodies import ELBOWS, PELVIS, WRISTS, Body
 from wt_jax.synthetic.joint_tracks import JOINTS, JointTrack, knee_bend_starts, load_track
 from wt_jax.synthetic.mocap import film_track, landmarks_of
+from wt_jax.synthetic.postures import stand
 
 MOCAP = Path(__file__).parents[3] / "shared" / "mocap"
 CUTS, WAIT, BEND, PERIOD = np.array([0, 90, 180]), 15, 50, 90  # of the squats below, frames

@@ -8,7 +8,7 @@ from wt_jax.data.splits import audit
 from wt_jax.data.synthetic_recordings import make_recordings
 from wt_jax.skeleton import ANGLE_NAMES, CLASSES, FRAME_RATE_HZ, LANDMARKS, NO_EXERCISE
 from wt_jax.synthetic.camera import FRAME_RATES_HZ
-from wt_jax.synthetic.motion import SyntheticMotion, synthetic_motion
+from wt_jax.synthetic.motion import REPERTOIRE, SyntheticMotion, synthetic_motion
 
 KEY_JOINT = {"push-ups": (11, 13, 15), "squats": (23, 25, 27), "pull-ups": (11, 13, 15), "dips": (11, 13, 15)}
 EXERCISES = tuple(KEY_JOINT)
@@ -22,7 +22,7 @@ FIXED = {"push-ups": (15, 16, 31, 32), "squats": (27, 28, 31, 32), "pull-ups": (
 
 @pytest.fixture(scope="module")
 def recordings():
-    return make_recordings(CLASSES, seed=0)
+    return make_recordings(CLASSES, seed=0, people=16)
 
 
 def motion(class_name: str, seed: int = 3) -> SyntheticMotion:
@@ -76,10 +76,27 @@ def test_a_class_more_or_less_changes_no_other_class():
 
 
 def test_a_class_without_a_synthetic_exercise_is_left_out():
-    assert {r.class_name for r in make_recordings(["lunges", "squats", "no_exercise"], 0, people=3)} == {
-        "squats",
-        NO_EXERCISE,
+    made = make_recordings(["juggling", "squats", "no_exercise"], 0, people=3)
+    assert {r.class_name for r in made} == {"squats", NO_EXERCISE}
+
+
+def test_anything_in_the_repertoire_is_an_exercise_where_it_is_a_class():
+    made = make_recordings(["lunges", "sit-ups"], 0, people=4)
+    assert [r.class_name for r in made] == ["lunges"] * 4 + ["sit-ups"] * 4
+    assert sum(len(r.starts) for r in made) >= 2 * len(made)
+
+
+def test_no_exercise_holds_none_of_the_classes(monkeypatch):
+    seen = set()
+    spied = {
+        name: (lambda rng, body, name=name, make=make: seen.add(name) or make(rng, body), share)
+        for name, (make, share) in REPERTOIRE.items()
     }
+    monkeypatch.setattr("wt_jax.synthetic.motion.REPERTOIRE", spied)
+    monkeypatch.setattr("wt_jax.synthetic.motion._getting_ready", lambda *_: [])
+    for seed in range(12):
+        synthetic_motion(NO_EXERCISE, np.random.default_rng(seed), classes=("bench-press", "sit-ups", "rows"))
+    assert not seen & {"bench-press", "sit-ups", "rows"} and len(seen) > 8
 
 
 def test_fewer_than_three_people_are_refused():
@@ -90,7 +107,7 @@ def test_fewer_than_three_people_are_refused():
 def test_splits_share_no_person(recordings):
     audit(recordings)
     people = {split: {r.group for r in recordings if r.split == split} for split in ("train", "val", "test")}
-    assert {split: len(groups) for split, groups in people.items()} == {"train": 30, "val": 9, "test": 9}
+    assert {split: len(groups) for split, groups in people.items()} == {"train": 10, "val": 3, "test": 3}
     assert (
         not people["train"] & people["val"]
         | people["train"] & people["test"]

@@ -176,7 +176,7 @@ def _pull_up(rng: Rng, body: Body) -> Movement:
     )
     poses[:, GRIPS] = [rng.uniform(0, 0.4), 0, 0.3]
     poses[:, THUMBS] = SIDES * (1 if chin else -1)
-    if rng.random() < 0.15:  # kipping: the legs swing back, and forwards on the way up
+    if rng.random() < 0.2:  # kipping: the legs swing back, and forwards on the way up
         swing = rng.uniform(0.15, 0.5)
         hang = poses[0].copy()
         poses[0, ANKLES, 0] -= swing
@@ -189,7 +189,7 @@ def _pull_up(rng: Rng, body: Body) -> Movement:
 
 def _dip(rng: Rng, body: Body) -> Movement:
     on_bench = rng.random() < 0.25
-    low, high = [155, 45, -0.02, 0.1, -0.05, 0.05, -0.02], [176, 100, 0.12, 0.55, 0.2, 0.8, 0.14]
+    low, high = [155, 40, -0.02, 0.2, -0.05, 0.05, -0.02], [176, 95, 0.12, 1.2, 0.2, 0.8, 0.14]
     if on_bench:
         low, high = [155, 60, 0.1, 0.1, -0.15, -0.2, -0.02], [174, 100, 0.25, 0.35, 0.1, 0.1, 0.1]
     poses = _hanging(rng, body, low, high, pull=False)
