@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -34,7 +35,7 @@ def timeline(n_frames, class_name, starts, invalid=()):
 def scored(make_recording):
     """Two recordings, one counted right and one not, in a report with a baseline that says nothing."""
     recordings = [
-        make_recording("squats/right", 300, (40, 90, 150)),
+        replace(make_recording("squats/right", 300, (40, 90, 150)), source="<phone>"),
         make_recording("dips/<wrong>", 300, (40, 90, 150)),
         make_recording("no-exercise/still", 300),
     ]
@@ -132,6 +133,8 @@ def test_the_table_shows_scores_intervals_methods_and_the_worst(scored):
     assert "windows" not in shown  # no method has any
     assert re.search(r"dips/<wrong> +squats +3 +0 +2", shown)
     assert "squats/right" not in shown
+    assert re.search(r"<phone> \(1 of 1\)( +1\.000){2} +0\.000( +1\.000){5} +-\n", shown)
+    assert re.search(r"not said \(1 of 2\) +1\.000 +0\.000", shown)
     assert max(map(len, shown.splitlines())) <= 140
     assert not [line for line in shown.splitlines() if line != line.rstrip()]
 
@@ -168,6 +171,7 @@ def test_the_page_stands_alone(scored, tmp_path):
     assert page.said.index(verdict(report)) < page.said.index("All scores")
     assert "<here>" in said  # escaped: read back as text
     assert "dips/<wrong>" in said
+    assert "By source" in said and "<phone>" in said
     assert 'title="no start reaches the working height">-' in text
     assert list(tmp_path.iterdir()) == [path]
 
@@ -176,5 +180,7 @@ def test_a_page_without_timelines_and_without_truth(make_recording, tmp_path):
     unknown = [make_result(make_recording("squats/a", 300, None), timeline(300, "squats", (40,)), COUNTING)]
     report = {"data": "here", "split": "val"} | score(unknown, CLASSES, draws=10)
     write_html(tmp_path / "report.html", report, unknown, {}, COUNTING)
-    assert len(Page((tmp_path / "report.html").read_text()).sources) == 3
+    page = Page((tmp_path / "report.html").read_text())
+    assert len(page.sources) == 3
+    assert "By source" not in page.said  # nobody said any
     assert "repetitions known: 0 recordings, 0 repetitions" in table(report)

@@ -13,10 +13,10 @@ from wt_jax.counting.decoding import Counting, Timeline, find_segments
 from wt_jax.counting.key_angle import key_angle
 from wt_jax.evaluation.console_report import (
     LINES,
-    SUBSET,
+    SUBSETS,
     THIS,
     methods_of,
-    n_counted,
+    n_scored,
     number,
     score_at,
     subsets,
@@ -53,7 +53,7 @@ def write_html(
         "Brackets: 95 % interval, bootstrap over groups. A dash: cannot be computed. "
         "Reasons, and the intervals of parts, show where the pointer rests.</p>",
         _scores_table(report),
-        *(_subsets_table(report, kind) for kind in ("by_exercise", "by_duration")),
+        *(_subsets_table(report, kind) for kind in SUBSETS),
         "<h2>Exercise</h2>",
         _image(_confusion(report), "confusion matrices"),
         "<h2>Repetition starts</h2><p>The class is given. Dots: the working height.</p>",
@@ -96,11 +96,14 @@ def _scores_table(report: Mapping[str, Any]) -> str:
 
 
 def _subsets_table(report: Mapping[str, Any], kind: str) -> str:
-    lines = [_row(["", "recordings", "method", *(label for _, label in SUBSET)], "th")]
-    for name, part in subsets(report, kind):
+    parts, columns = dict(subsets(report, kind)), SUBSETS[kind]
+    if not parts:
+        return ""
+    lines = [_row(["", "recordings", "method", *(label for _, label in columns)], "th")]
+    for name, part in parts.items():
         for i, (method, scores) in enumerate(methods_of(report).items()):
-            cells = (_html_cell(scores, kind, name, *key.split(".")) for key, _ in SUBSET)
-            head = [html.escape(words(name)), str(n_counted(part))] if i == 0 else ["", ""]
+            cells = (_html_cell(scores, kind, name, *key.split(".")) for key, _ in columns)
+            head = [html.escape(words(name)), n_scored(part)] if i == 0 else ["", ""]
             lines.append(_row([*head, html.escape(method), *cells]))
     about = " (median time between its starts)" if kind == "by_duration" else ""
     return f"<h2>{words(kind).capitalize()}{about}</h2><table>{''.join(lines)}</table>"
