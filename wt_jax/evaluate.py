@@ -17,6 +17,7 @@ from wt_jax.evaluation.console_report import THIS, number, score_at, table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import RecordingResult, make_result
 from wt_jax.evaluation.score_report import paired, score
+from wt_jax.evaluation.trade_off import trade_off
 from wt_jax.evaluation.verdict import verdict
 from wt_jax.inference.restore import RestoredModel, restore_model
 from wt_jax.inference.sliding_window import make_timelines
@@ -137,6 +138,7 @@ def evaluate(
     others = {**rivals, **by_others}
     if others:
         report["paired"] = paired(results, others, options.data.classes)
+    report["false_repetitions"] = trade_off(results, timelines, trained.counting)
     report = {"verdict": verdict(report), **report}
     by_name = {recording.name: timeline for recording, timeline in zip(chosen, timelines, strict=True)}
     return Evaluation(report, results, by_name, trained.counting, others)

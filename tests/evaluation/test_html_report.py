@@ -14,8 +14,10 @@ from wt_jax.evaluation.console_report import table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import make_result
 from wt_jax.evaluation.score_report import score
+from wt_jax.evaluation.trade_off import trade_off
 from wt_jax.evaluation.verdict import verdict
-from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
+from wt_jax.visualization.plots import draw_timeline
+from wt_jax.visualization.score_plots import draw_confusion, draw_counts, draw_curves
 
 CLASSES = ("squats", "dips", "no-exercise")
 COUNTING = Counting(smoothing_frames=1, class_smoothing_frames=0)
@@ -48,6 +50,7 @@ def scored(make_recording):
     silent = [make_result(r, timeline(300, "no-exercise", (), range(300)), COUNTING) for r in recordings]
     report = {"data": "<here>", "split": "val"} | score(results, CLASSES, draws=50)
     report["baselines"] = {"silent": score(silent, CLASSES, draws=50)}
+    report["false_repetitions"] = trade_off(results, list(timelines.values()), COUNTING)
     return report, results, timelines, {"silent": silent}
 
 
@@ -164,7 +167,7 @@ def test_the_page_stands_alone(scored, tmp_path):
     text = path.read_text()
     page = Page(text)
     assert page.open == []
-    assert len(page.sources) == 5  # confusion, curves, counts, the worst and the best
+    assert len(page.sources) == 6  # confusion, curves, counts, false repetitions, the worst and the best
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in page.sources)
     assert "http" not in text.replace("charset", "")
     said = " ".join(page.said)
@@ -177,8 +180,10 @@ def test_the_page_stands_alone(scored, tmp_path):
 
 
 def test_a_page_without_timelines_and_without_truth(make_recording, tmp_path):
-    unknown = [make_result(make_recording("squats/a", 300, None), timeline(300, "squats", (40,)), COUNTING)]
+    said = timeline(300, "squats", (40,))
+    unknown = [make_result(make_recording("squats/a", 300, None), said, COUNTING)]
     report = {"data": "here", "split": "val"} | score(unknown, CLASSES, draws=10)
+    report["false_repetitions"] = trade_off(unknown, [said], COUNTING)
     write_html(tmp_path / "report.html", report, unknown, {}, COUNTING)
     page = Page((tmp_path / "report.html").read_text())
     assert len(page.sources) == 3

@@ -144,7 +144,11 @@ def find_segments(timeline: Timeline, counting: Counting) -> list[Segment]:
     A frame belongs to its most probable exercise where that reaches `class_threshold`, else to
     no-exercise. Short stretches join the longer neighbour, the shortest first.
     """
-    scores_FxC = class_scores(timeline, counting)
+    return cut_segments(timeline, class_scores(timeline, counting), counting)
+
+
+def cut_segments(timeline: Timeline, scores_FxC: np.ndarray, counting: Counting) -> list[Segment]:
+    """`find_segments`, where `class_scores` are known."""
     if not len(scores_FxC):
         return []
     classes = timeline.classes

@@ -26,7 +26,8 @@ from wt_jax.evaluation.recording_result import RecordingResult, is_right, result
 from wt_jax.evaluation.verdict import verdict
 from wt_jax.runtime.files import written_beside
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
-from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
+from wt_jax.visualization.plots import draw_timeline
+from wt_jax.visualization.score_plots import draw_confusion, draw_counts, draw_curves, draw_trade_off
 
 _N_BEST, _N_WORST = 3, 6  # timelines
 _CURVES_FRAMES = (4, 8, 15)
@@ -60,6 +61,7 @@ def write_html(
         _image(_curves(report, results, others or {}), "precision-recall curves"),
         "<h2>Counts</h2>",
         _image(_counts(report, results), "true and counted repetitions"),
+        *_trade_off(report),
         _worst_table(report),
         *_timelines(results, timelines, counting),
     ]
@@ -152,6 +154,17 @@ def _counts(report: Mapping[str, Any], results: Sequence[RecordingResult]) -> Fi
         "class given": [(one.recording.class_name, one.n_true or 0, one.n_class_given) for one in known],
     }
     return draw_counts(points, report["exercise"]["classes"])
+
+
+def _trade_off(report: Mapping[str, Any]) -> Iterator[str]:
+    found = report["false_repetitions"]
+    if found["curves"]:
+        yield (
+            "<h2>False repetitions against recall</h2><p>Exercises counted to within one, over repetitions "
+            "counted during other activities, as the class threshold moves, or the least height of a start. "
+            "The upper left is better.</p>"
+        )
+        yield _image(draw_trade_off(found["curves"], found["working"]), "false repetitions against recall")
 
 
 def _timelines(
