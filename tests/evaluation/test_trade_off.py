@@ -24,7 +24,7 @@ def said(make_recording, name, true, shares, heights):
 
 @pytest.fixture
 def asked(make_recording):
-    """Squats seen at 0.75, at 0.45 with faint starts, and as dips; half a minute of rest called dips at 0.65."""
+    """Squats seen at 0.75, at 0.45 with faint starts, and as dips; half a minute of rest as dips at 0.65."""
     return (
         said(make_recording, "squats/sure", (100, 200, 300), (0.75, 0.0, 0.25), (0.9, 0.9, 0.9)),
         said(make_recording, "squats/faint", (100, 200), (0.45, 0.15, 0.4), (0.25, 0.25)),
@@ -39,10 +39,7 @@ def test_points_by_hand(asked):
     points = {name: {one.pop("at"): one for one in map(dict, of)} for name, of in found["curves"].items()}
     assert found["working"] == {"false_reps_per_minute": 3 / 0.5, "obo": 1 / 3}
     assert points["class_threshold"][0.5] == found["working"]
-    assert points["class_threshold"][0.4] == {
-        "false_reps_per_minute": 3 / 0.5,
-        "obo": 1,
-    }  # and the faint ones
+    assert points["class_threshold"][0.4] == {"false_reps_per_minute": 3 / 0.5, "obo": 2 / 3}  # the faint
     assert points["class_threshold"][0.7] == {"false_reps_per_minute": 0, "obo": 1 / 3}
     assert points["class_threshold"][0.8] == {"false_reps_per_minute": 0, "obo": 0}
     assert points["peak_height"][0.2] == {"false_reps_per_minute": 2 / 0.5, "obo": 1 / 3}
