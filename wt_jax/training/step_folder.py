@@ -8,6 +8,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from wt_jax.counting.decoding import Counting
+from wt_jax.counting.doubt import Doubt
 from wt_jax.runtime.files import read_json, read_sealed, sha256, write_sealed
 from wt_jax.skeleton import FRAME_RATE_HZ
 
@@ -114,7 +115,8 @@ class StepFolder:
             rate = values.pop("frame_rate_hz", None)
             if not _is_loss(rate):
                 raise ValueError("holds no frame_rate_hz, a number")
-            counting = Counting(**values)
+            doubt = Doubt(**values.pop("doubt", {}))  # none in what an older wt_jax wrote
+            counting = Counting(**values, doubt=doubt)
         except (ValueError, TypeError) as error:
             said = str(error).removeprefix(f"{path}: ")
             raise ValueError(f"{path}: damaged ({said}): remove it; defaults are used then") from None
