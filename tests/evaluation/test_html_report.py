@@ -13,6 +13,7 @@ from wt_jax.counting.decoding import Counting, Repetition, Segment, Timeline, co
 from wt_jax.evaluation.console_report import table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import make_result
+from wt_jax.evaluation.reliability import reliability
 from wt_jax.evaluation.score_report import score
 from wt_jax.evaluation.trade_off import trade_off
 from wt_jax.evaluation.verdict import verdict
@@ -51,6 +52,7 @@ def scored(make_recording):
     report = {"data": "<here>", "split": "val"} | score(results, CLASSES, draws=50)
     report["baselines"] = {"silent": score(silent, CLASSES, draws=50)}
     report["false_repetitions"] = trade_off(results, list(timelines.values()), COUNTING)
+    report["reliability"] = reliability(results, list(timelines.values()), COUNTING)
     return report, results, timelines, {"silent": silent}
 
 
@@ -137,6 +139,8 @@ def test_the_table_shows_scores_intervals_methods_and_the_worst(scored):
     assert re.search(r"dips/<wrong> +squats +3 +0 +2", shown)
     assert "squats/right" not in shown
     assert re.search(r"<phone> \(1 of 1\)( +1\.000){2} +0\.000( +1\.000){5} +-\n", shown)
+    assert "confidence: expected calibration error 0.332, of 3 recordings; 0 undecided, - of these" in shown
+    assert "counts: 1.000 of 1 lie in their range (0.9 are to), 0.000 wide on average; 0 are" in shown
     assert re.search(r"not said \(1 of 2\) +1\.000 +0\.000", shown)
     assert max(map(len, shown.splitlines())) <= 140
     assert not [line for line in shown.splitlines() if line != line.rstrip()]
@@ -167,7 +171,8 @@ def test_the_page_stands_alone(scored, tmp_path):
     text = path.read_text()
     page = Page(text)
     assert page.open == []
-    assert len(page.sources) == 6  # confusion, curves, counts, false repetitions, the worst and the best
+    # Confusion, curves, counts, false repetitions, reliability, the worst and the best.
+    assert len(page.sources) == 7
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in page.sources)
     assert "http" not in text.replace("charset", "")
     said = " ".join(page.said)
@@ -184,8 +189,9 @@ def test_a_page_without_timelines_and_without_truth(make_recording, tmp_path):
     unknown = [make_result(make_recording("squats/a", 300, None), said, COUNTING)]
     report = {"data": "here", "split": "val"} | score(unknown, CLASSES, draws=10)
     report["false_repetitions"] = trade_off(unknown, [said], COUNTING)
+    report["reliability"] = reliability(unknown, [said], COUNTING)
     write_html(tmp_path / "report.html", report, unknown, {}, COUNTING)
     page = Page((tmp_path / "report.html").read_text())
-    assert len(page.sources) == 3
+    assert len(page.sources) == 4
     assert "By source" not in page.said  # nobody said any
     assert "repetitions known: 0 recordings, 0 repetitions" in table(report)

@@ -74,6 +74,7 @@ def table(report: Mapping[str, Any]) -> str:
             lines.append(f"  {label:<34}" + "".join(cells).rstrip())
     for kind in SUBSETS:
         lines += parts_table(words(kind), dict(subsets(report, kind)), SUBSETS[kind])
+    lines += reliability_lines(report)
     if report["worst"]:
         lines.append(
             f"worst recordings{'':<36}{'class said':<16}{'true':>6}{'counted':>9}{'class given':>13}"
@@ -100,6 +101,21 @@ def parts_table(
         cells = (f"{number(score_at(part, *key.split('.'))):>11}" for key, _ in columns)
         lines.append(f"  {f'{words(name)} ({n_scored(part)})':<34}" + "".join(cells))
     return lines
+
+
+def reliability_lines(report: Mapping[str, Any]) -> list[str]:
+    """Whether confidence and ranges hold, and of how many recordings that is said."""
+    exercise, count = report["reliability"]["exercise"], report["reliability"]["count"]
+    error, right, others = (
+        number(exercise[key]) for key in ("expected_calibration_error", "right_undecided", "right_decided")
+    )
+    return [
+        f"confidence: expected calibration error {error}, of {exercise['recordings']} recordings; "
+        f"{exercise['undecided']} undecided, {right} of these right, of the others {others}",
+        f"counts: {number(count['covered'])} of {count['recordings']} lie in their range "
+        f"({count['claimed']:g} are to), {number(count['mean_width'])} wide on average; "
+        f"{count['ranges']} are more than one number, {number(count['covered_plain'])} of the others right",
+    ]
 
 
 def methods_of(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

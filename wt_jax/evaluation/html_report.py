@@ -18,6 +18,7 @@ from wt_jax.evaluation.console_report import (
     methods_of,
     n_scored,
     number,
+    reliability_lines,
     score_at,
     subsets,
     words,
@@ -27,7 +28,13 @@ from wt_jax.evaluation.verdict import verdict
 from wt_jax.runtime.files import written_beside
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 from wt_jax.visualization.plots import draw_timeline
-from wt_jax.visualization.score_plots import draw_confusion, draw_counts, draw_curves, draw_trade_off
+from wt_jax.visualization.score_plots import (
+    draw_confusion,
+    draw_counts,
+    draw_curves,
+    draw_reliability,
+    draw_trade_off,
+)
 
 _N_BEST, _N_WORST = 3, 6  # timelines
 _CURVES_FRAMES = (4, 8, 15)
@@ -62,6 +69,7 @@ def write_html(
         "<h2>Counts</h2>",
         _image(_counts(report, results), "true and counted repetitions"),
         *_trade_off(report),
+        *_reliability(report),
         _worst_table(report),
         *_timelines(results, timelines, counting),
     ]
@@ -165,6 +173,13 @@ def _trade_off(report: Mapping[str, Any]) -> Iterator[str]:
             "The upper left is better.</p>"
         )
         yield _image(draw_trade_off(found["curves"], found["working"]), "false repetitions against recall")
+
+
+def _reliability(report: Mapping[str, Any]) -> Iterator[str]:
+    yield "<h2>Does it know when it is wrong?</h2>"
+    yield "".join(f"<p>{html.escape(line)}</p>" for line in reliability_lines(report))
+    if bins := report["reliability"]["exercise"]["bins"]:
+        yield _image(draw_reliability(bins), "share right over confidence")
 
 
 def _timelines(

@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "learning_curves": ["draw_learning_curves"],
         "overlay": ["annotate"],
         "plots": ["draw_prediction", "draw_timeline"],
-        "score_plots": ["draw_confusion", "draw_counts", "draw_curves", "draw_trade_off"],
+        "score_plots": ["draw_confusion", "draw_counts", "draw_curves", "draw_reliability", "draw_trade_off"],
     },
 )

@@ -108,3 +108,20 @@ def draw_trade_off(
     axis.grid(alpha=0.3)
     axis.legend(fontsize=9, loc="lower right")
     return figure
+
+
+def draw_reliability(bins: Sequence[Mapping[str, float]]) -> Figure:
+    """Share right over confidence, with how many recordings each bin holds.
+
+    `bins` have `from`, `recordings`, `confidence`, `right`; they are as wide as the first decimal.
+    """
+    figure = Figure(figsize=(5.2, 4.8), layout="constrained")
+    axis = figure.subplots()
+    axis.plot([0, 1], [0, 1], color="#888888", linewidth=0.8)
+    firsts, right = [one["from"] for one in bins], [one["right"] for one in bins]
+    axis.bar(firsts, right, 0.1, align="edge", color=COLOURS[0], alpha=0.35, edgecolor="white")
+    axis.plot([one["confidence"] for one in bins], right, "o", color=COLOURS[0], markersize=5)
+    for one in bins:
+        axis.annotate(f"{one['recordings']:.0f}", (one["from"] + 0.05, 0.015), ha="center", fontsize=8)
+    axis.set(xlabel="confidence", ylabel="share right", xlim=(0, 1), ylim=(0, 1.02))
+    return figure
