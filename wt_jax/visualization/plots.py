@@ -166,8 +166,10 @@ def _draw_signal(
     signal_F = timeline.signal_F
     if counting is not None:
         _, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
+        working, factor = working_height(heights, counting), counting.doubt.height_factor
+        axis.axhspan(working / factor, working * factor, color="#888888", alpha=0.15, linewidth=0)
         axis.axhline(
-            working_height(heights, counting),
+            working,
             color="#888888",
             linewidth=0.7,
             linestyle=":",
