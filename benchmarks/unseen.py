@@ -18,24 +18,29 @@ import jax
 from machine import heading
 from origins import by_origin
 
+from wt_jax.counting.decoding import Timeline
 from wt_jax.data.csv_tables import parse_whole_number, read_table, recording_name
 from wt_jax.data.loading import load_dataset
-from wt_jax.evaluation.console_report import SUBSETS, number, parts_table
+from wt_jax.evaluation.console_report import SUBSETS, number, parts_table, reliability_lines
 from wt_jax.evaluation.recording_result import RecordingResult, make_result
+from wt_jax.evaluation.reliability import reliability
 from wt_jax.evaluation.score_report import score
+from wt_jax.evaluation.trade_off import trade_off
 from wt_jax.inference.restore import RestoredModel, restore_model
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import jax_setup
 from wt_jax.skeleton import FRAME_RATE_HZ
 
 
-def results_on(trained: RestoredModel, root: str, recordings: Path) -> list[RecordingResult]:
+def results_on(
+    trained: RestoredModel, root: str, recordings: Path
+) -> tuple[list[RecordingResult], list[Timeline]]:
     """What the checkpoint says of each recording of `root` that it was not trained on."""
     dataset = load_dataset(root, str(recordings), trained.options.data.classes, recordings)
     unseen = [one for one in dataset.recordings if one.content not in trained.trained_on]
     print(f"{root}: {len(unseen)} of {len(dataset.recordings)} recordings were not trained on")
     timelines = make_timelines(trained.options)(trained.params, unseen)
-    return [make_result(*of, trained.counting) for of in zip(unseen, timelines, strict=True)]
+    return [make_result(*of, trained.counting) for of in zip(unseen, timelines, strict=True)], timelines
 
 
 def labelled_scores(results: Sequence[RecordingResult], root: str, classes: Sequence[str]) -> dict[str, Any]:
@@ -109,11 +114,22 @@ def main() -> None:
     print(f"{args.checkpoint}: step {trained.step}, trained on {trained.meta['data']}; {trained.counting}")
     classes, found = trained.options.data.classes, {}
     for root in args.data:
-        results = results_on(trained, root, args.recordings or args.output / "recordings" / Path(root).name)
+        recordings = args.recordings or args.output / "recordings" / Path(root).name
+        results, timelines = results_on(trained, root, recordings)
         found[root] = labelled_scores(results, root, classes)
         print("\n".join(parts_table("end to end, where not said", found[root], SUBSETS["by_source"])))
+        report = found[root]["all"]
+        report["reliability"] = reliability(results, timelines, trained.counting)
+        report["false_repetitions"] = trade_off(results, timelines, trained.counting)
+        print("\n".join(reliability_lines(report)))
+        for point in report["false_repetitions"]["curves"].get("class_threshold", ()):
+            print(
+                "class threshold {at:g}: {false_reps_per_minute:.2f} false a minute, OBO {obo:.3f}".format(
+                    **point
+                )
+            )
     for root in args.wild:
-        results = results_on(trained, root, args.output / "recordings" / Path(root).name)
+        results, _ = results_on(trained, root, args.output / "recordings" / Path(root).name)
         found[root] = wild_scores(results, read_totals(root))
         columns = list(next(iter(found[root].values())))
         print(f"{'totals, end to end':<28}" + "".join(f"{name:>17}" for name in columns))
