@@ -3,6 +3,7 @@
 Command: python benchmarks/accuracy.py --data ../shared/corpus --experiments experiments/best.py --seeds 3
 Every recording is judged once a seed, by a model that never saw its group: a fifth of the groups are judged,
 a tenth is validation (the epoch, unless train.select is last, and the thresholds), the rest is trained on.
+Sources, and starts marked by eye, are shown apart: a mean over all hides the hard ones.
 What is done is kept in --output, and the same command goes on from there; another config or other data are
 refused.
 """
@@ -14,9 +15,11 @@ import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
+from origins import by_origin
 
 from wt_jax import config, train
 from wt_jax.counting.decoding import Counting
@@ -24,7 +27,7 @@ from wt_jax.data.loading import Dataset, load_dataset
 from wt_jax.data.recordings import Recording
 from wt_jax.evaluate import results_of
 from wt_jax.evaluation.baselines import baselines
-from wt_jax.evaluation.console_report import LINES, score_at
+from wt_jax.evaluation.console_report import LINES, SUBSETS, parts_table, score_at
 from wt_jax.evaluation.recording_result import RecordingResult
 from wt_jax.evaluation.score_report import score
 from wt_jax.inference.restore import restore_model
@@ -127,6 +130,17 @@ def paired(
     return f"{sums[:, 0].sum() / sums[:, 1].sum():+.3f} [{low:+.3f}, {high:+.3f}]"
 
 
+def mean_of(values: Sequence[Any]) -> Any:
+    """Of scores, or of reports that hold the same ones, each by itself; None where no seed has it."""
+    if all(isinstance(value, dict) for value in values):
+        shared = (key for key in values[0] if all(key in value for value in values))
+        return {key: mean_of([value[key] for value in values]) for key in shared}
+    if all(value == values[0] for value in values):
+        return values[0]
+    known = [value for value in values if isinstance(value, int | float)]
+    return float(np.mean(known)) if known else None
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -157,6 +171,10 @@ def main() -> None:
 
     classes = config.Config().data.classes
     reports = {name: [score(of, classes) for of in seeds] for name, seeds in methods.items()}
+    for name, seeds in methods.items():
+        for report, of in zip(reports[name], seeds, strict=True):
+            origins = by_origin(of, args.data)
+            report["by_origin"] = {part: score(own, classes) for part, own in origins.items() if own}
     n_judged = len(next(iter(others.values())))
     print(f"{args.folds} folds, {args.seeds} seeds, {n_judged} recordings; {jax.devices()}")
     print(f"{'mean over seeds (spread)':<40}" + "".join(f"{name:>18}" for name in reports))
@@ -170,6 +188,9 @@ def main() -> None:
                 spread = f" ({max(known) - min(known):.3f})" if len(known) > 1 else ""
                 cells.append(f"{np.mean(known):.3f}{spread}" if known else "-")
             print(f"  {label:<38}" + "".join(f"{cell:>18}" for cell in cells))
+    for name, of_method in reports.items():
+        parts = mean_of([report["by_source"] | report["by_origin"] for report in of_method])
+        print("\n".join(parts_table(f"{name}, end to end, where not said", parts, SUBSETS["by_source"])))
     first = next(iter(methods))
     for count, title in (("n_class_given", "class given"), ("n_end_to_end", "end to end")):
         print(

@@ -9,16 +9,18 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
+from wt_jax.counting.doubt import Doubt
 from wt_jax.inference.pretrained import write_pretrained
 from wt_jax.inference.restore import restore_model
 from wt_jax.training.checkpoint_meta import make_meta
 from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.train_step import init_state
 
-# Random parameters are sure of nothing, so everything counts: the tests compare, they do not judge.
+# Random parameters are sure of nothing, so everything counts, and for sure: tests compare, they do not judge.
 EVERYTHING = Counting(
-    peak_height=0.01, relative_height=0.2, min_distance_frames=6, class_threshold=0.0, min_segment_frames=10
-)
+    peak_height=0.01, relative_height=0.2, min_distance_frames=6, class_threshold=0.0, min_segment_frames=10,
+    doubt=Doubt(class_offset=9.0),
+)  # fmt: skip
 
 PLAINLY = {"xla_backend_optimization_level": "0"}  # compiler_options of what optimized programs must equal
 

@@ -1,5 +1,6 @@
 """What a notebook uses: wt_jax.train(config), wt_jax.evaluate(workdir), and what they give."""
 
+import dataclasses
 import inspect
 import json
 import signal
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import ANGLES, save_run, walking
+from runs import ANGLES, EVERYTHING, save_run, walking
 from training_runs import REPOSITORY, assert_same_run, read_history, write_root
 
 import wt_jax
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
+from wt_jax.counting.doubt import Doubt
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import only_writer
 from wt_jax.training.result import TrainingResult
@@ -224,12 +226,18 @@ def test_a_split_that_there_is_not(trained):
 
 def test_a_prediction_and_a_predictor_in_a_line(tmp_path):
     predictor = wt_jax.Predictor.restore(save_run(tmp_path / "run", ANGLES))
+    predictor.counting = dataclasses.replace(EVERYTHING, doubt=Doubt(class_offset=9.0, height_factor=1.0))
     assert (
         repr(predictor)
         == f"<Predictor: checkpoint {tmp_path / 'run'}, step 0; {', '.join(ANGLES.data.classes)}>"
     )
     said = predictor.predict_landmarks(walking(90), 30, 640, 360)
     assert repr(said) == f"<Prediction: {said.exercise} {said.confidence:.2f}, {said.counts} in 3.0 s>"
+    predictor.counting = dataclasses.replace(EVERYTHING, doubt=Doubt(height_factor=9.0))
+    said = predictor.predict_landmarks(walking(90), 30, 640, 360)
+    ((name, (low, high)),) = said.ranges.items()
+    assert low < high
+    assert repr(said) == f"<Prediction: {said.undecided}, {{{name!r}: {low}-{high}}} in 3.0 s>"
     predictor.counting = Counting(class_threshold=1.0)  # a certainty that it never has
     unsure = predictor.predict_landmarks(walking(90), 30, 640, 360)
     assert repr(unsure) == f"<Prediction: {unsure.undecided}, {{}} in 3.0 s>"

@@ -16,7 +16,9 @@ from wt_jax.evaluation.baselines import baselines
 from wt_jax.evaluation.console_report import THIS, number, score_at, table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import RecordingResult, make_result
+from wt_jax.evaluation.reliability import reliability
 from wt_jax.evaluation.score_report import paired, score
+from wt_jax.evaluation.trade_off import trade_off
 from wt_jax.evaluation.verdict import verdict
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
@@ -144,6 +146,8 @@ def evaluate(
     others = {**rivals, **by_others}
     if others:
         report["paired"] = paired(results, others, options.data.classes)
+    report["false_repetitions"] = trade_off(results, timelines, trained.counting)
+    report["reliability"] = reliability(results, timelines, trained.counting)
     report = {"verdict": verdict(report), **report}
     by_name = {recording.name: timeline for recording, timeline in zip(chosen, timelines, strict=True)}
     return Evaluation(report, results, by_name, trained.counting, others)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wt_jax.counting.prediction import Prediction, Undecided
+from wt_jax.counting.naming import Candidate, Undecided
+from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.input_files import find_input_files, is_video, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.pretrained import PRETRAINED
@@ -23,7 +24,6 @@ from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.printable import printable
 from wt_jax.runtime.progress import Progress
-from wt_jax.skeleton import NO_EXERCISE
 
 _LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
@@ -90,8 +90,9 @@ def rows(name: str, prediction: Prediction, widths: tuple[int, int]) -> list[str
     main = prediction.exercise
     sure = f"{prediction.confidence:.2f}" if main and not prediction.undecided else "-"
     said = str(prediction.undecided or main or "nobody seen")
-    cells = [(said, prediction.counts.get(main or "", 0), sure)]
-    cells += [(other, n, "") for other, n in prediction.counts.items() if other != main and n]
+    cells = [(said, prediction.count_text(main or ""), sure)]
+    counted = (other for other, n in prediction.counts.items() if other != main and n)
+    cells += [(other, prediction.count_text(other), "") for other in counted]
     return [_row(name if i == 0 else "", *cell, widths) for i, cell in enumerate(cells)]
 
 
@@ -154,9 +155,10 @@ def main(arguments: Sequence[str]) -> int:
     poses = Poses(model, None if options.no_cache or model is None else LandmarkCache())
     for path, reason in failed.items():
         _say(f"error: {path}: {reason}")
+    longest = sorted(predictor.classes, key=len)[-2:]
     widths = (
         min(_NAME_WIDTH, max(map(len, ["video", *map(printable, names.values())]))),
-        max(len(str(Undecided(name, 0.0))) for name in predictor.classes if name != NO_EXERCISE),
+        len(str(Undecided(tuple(Candidate(name, 0.0) for name in longest)))),
     )
     if names:
         print(_row("video", "exercise", "repetitions", "confidence", widths), flush=True)

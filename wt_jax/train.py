@@ -1,6 +1,7 @@
 """`python -m wt_jax.train --config experiments/main.py`: the training loop."""
 
 import contextlib
+import dataclasses
 import logging
 import signal
 import time
@@ -11,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from wt_jax import config
-from wt_jax.inference.calibration import calibrate, why_none
+from wt_jax.inference.calibration import calibrate, fit_doubt, why_none
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, coordination, failure, jax_setup
 from wt_jax.runtime.callable_module import make_callable
@@ -155,12 +156,14 @@ def calibrate_best(run: TrainingRun) -> None:
     assert step is not None
     template = state_template(run.options, all_devices())
     params = run.checkpoints.restore(step, template).state.eval_params
-    known = [recording for recording in run.data.val_recordings if recording.starts is not None]
-    counting = calibrate(known, make_timelines(run.options)(params, known))
+    recordings = run.data.val_recordings
+    timelines = make_timelines(run.options)(params, recordings)
+    counting = calibrate(recordings, timelines)
     if counting is None:
-        print(f"warning: {why_none(known)}")
+        print(f"warning: {why_none(recordings)}")
     elif coordination.is_first():
-        run.checkpoints.save_counting(step, counting)
+        doubt = fit_doubt(recordings, timelines, counting)
+        run.checkpoints.save_counting(step, dataclasses.replace(counting, doubt=doubt))
 
 
 @contextlib.contextmanager

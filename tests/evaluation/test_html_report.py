@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -12,9 +13,12 @@ from wt_jax.counting.decoding import Counting, Repetition, Segment, Timeline, co
 from wt_jax.evaluation.console_report import table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import make_result
+from wt_jax.evaluation.reliability import reliability
 from wt_jax.evaluation.score_report import score
+from wt_jax.evaluation.trade_off import trade_off
 from wt_jax.evaluation.verdict import verdict
-from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
+from wt_jax.visualization.plots import draw_timeline
+from wt_jax.visualization.score_plots import draw_confusion, draw_counts, draw_curves
 
 CLASSES = ("squats", "dips", "no-exercise")
 COUNTING = Counting(smoothing_frames=1, class_smoothing_frames=0)
@@ -34,7 +38,7 @@ def timeline(n_frames, class_name, starts, invalid=()):
 def scored(make_recording):
     """Two recordings, one counted right and one not, in a report with a baseline that says nothing."""
     recordings = [
-        make_recording("squats/right", 300, (40, 90, 150)),
+        replace(make_recording("squats/right", 300, (40, 90, 150)), source="<phone>"),
         make_recording("dips/<wrong>", 300, (40, 90, 150)),
         make_recording("no-exercise/still", 300),
     ]
@@ -47,6 +51,8 @@ def scored(make_recording):
     silent = [make_result(r, timeline(300, "no-exercise", (), range(300)), COUNTING) for r in recordings]
     report = {"data": "<here>", "split": "val"} | score(results, CLASSES, draws=50)
     report["baselines"] = {"silent": score(silent, CLASSES, draws=50)}
+    report["false_repetitions"] = trade_off(results, list(timelines.values()), COUNTING)
+    report["reliability"] = reliability(results, list(timelines.values()), COUNTING)
     return report, results, timelines, {"silent": silent}
 
 
@@ -132,6 +138,10 @@ def test_the_table_shows_scores_intervals_methods_and_the_worst(scored):
     assert "windows" not in shown  # no method has any
     assert re.search(r"dips/<wrong> +squats +3 +0 +2", shown)
     assert "squats/right" not in shown
+    assert re.search(r"<phone> \(1 of 1\)( +1\.000){2} +0\.000( +1\.000){5} +-\n", shown)
+    assert "confidence: expected calibration error 0.332, of 3 recordings; 0 undecided, - of these" in shown
+    assert "counts: 1.000 of 1 lie in their range (0.9 are to), 0.000 wide on average; 0 are" in shown
+    assert re.search(r"not said \(1 of 2\) +1\.000 +0\.000", shown)
     assert max(map(len, shown.splitlines())) <= 140
     assert not [line for line in shown.splitlines() if line != line.rstrip()]
 
@@ -161,20 +171,27 @@ def test_the_page_stands_alone(scored, tmp_path):
     text = path.read_text()
     page = Page(text)
     assert page.open == []
-    assert len(page.sources) == 5  # confusion, curves, counts, the worst and the best
+    # Confusion, curves, counts, false repetitions, reliability, the worst and the best.
+    assert len(page.sources) == 7
     assert all(source.startswith("data:image/png;base64,iVBOR") for source in page.sources)
     assert "http" not in text.replace("charset", "")
     said = " ".join(page.said)
     assert page.said.index(verdict(report)) < page.said.index("All scores")
     assert "<here>" in said  # escaped: read back as text
     assert "dips/<wrong>" in said
+    assert "By source" in said and "<phone>" in said
     assert 'title="no start reaches the working height">-' in text
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_page_without_timelines_and_without_truth(make_recording, tmp_path):
-    unknown = [make_result(make_recording("squats/a", 300, None), timeline(300, "squats", (40,)), COUNTING)]
+    said = timeline(300, "squats", (40,))
+    unknown = [make_result(make_recording("squats/a", 300, None), said, COUNTING)]
     report = {"data": "here", "split": "val"} | score(unknown, CLASSES, draws=10)
+    report["false_repetitions"] = trade_off(unknown, [said], COUNTING)
+    report["reliability"] = reliability(unknown, [said], COUNTING)
     write_html(tmp_path / "report.html", report, unknown, {}, COUNTING)
-    assert len(Page((tmp_path / "report.html").read_text()).sources) == 3
+    page = Page((tmp_path / "report.html").read_text())
+    assert len(page.sources) == 4
+    assert "By source" not in page.said  # nobody said any
     assert "repetitions known: 0 recordings, 0 repetitions" in table(report)

@@ -1,9 +1,11 @@
 """The scores of a report, against cases worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 from scored import CLASSES, times, windows
 
-from wt_jax.evaluation.score_report import score
+from wt_jax.evaluation.score_report import NO_SOURCE, score
 
 
 def test_counts_by_hand(said):
@@ -134,6 +136,39 @@ def test_by_duration(said):
     }  # fmt: skip
     maes = [durations[name]["count_class_given"]["mae"] for name in durations]
     assert maes == [0, 2, 2, 0]
+
+
+def test_by_source(said):
+    def of(source, result):
+        return replace(result, recording=replace(result.recording, source=source))
+
+    report = score(
+        [
+            of("web", said("squats/a", times(4), 4)),
+            of("web", said("squats/b", times(4), 1, class_name="dips")),
+            of("phone", said("no-exercise/c", [], 2)),
+            said("dips/d", None),
+        ],
+        CLASSES,
+    )
+    by_source = report["by_source"]
+    assert {name: part["recordings"] for name, part in by_source.items()} == {
+        "web": 2, "phone": 1, NO_SOURCE: 1,
+    }  # fmt: skip
+    web, phone = by_source["web"], by_source["phone"]
+    assert (web["count"]["obo"], web["count"]["nmae"], web["count_class_given"]["exact"]) == (
+        1 / 2,
+        3 / 8,
+        1 / 2,
+    )
+    assert web["rep_start"]["recall_15"] == 5 / 8
+    assert web["exercise"]["accuracy_recording"] == 1 / 2
+    assert web["exercise"]["macro_f1_recording"] == pytest.approx(2 / 3)  # squats alone: dips are not there
+    assert web["no_exercise"]["false_reps_per_minute"] is None
+    assert phone["no_exercise"]["false_reps_per_minute"] == 2 / 0.5
+    assert phone["count"]["obo"] is None
+    assert "known repetitions" in report["reasons"]["by_source.phone.count.obo"]
+    assert by_source[NO_SOURCE]["exercise"]["accuracy_recording"] == 1
 
 
 def test_windows_by_hand(said):

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from wt_jax.counting.decoding import Counting, Timeline, count_repetitions, find_segments, find_starts
-from wt_jax.inference.calibration import calibrate, counting_error
+from wt_jax.counting.doubt import Doubt
+from wt_jax.inference.calibration import calibrate, counting_error, fit_doubt
 
 CLASSES = ("push-ups", "squats", "no-exercise")
 
@@ -64,6 +65,55 @@ def test_false_repetitions_of_rest_raise_the_class_threshold(make_recording):
     assert count_repetitions(other, chosen, find_segments(other, chosen)) == []
 
 
+def sure(make_recording, name, true, share, heights):
+    """A recording that squats are seen in with this probability, and starts of these heights."""
+    signal_F = np.zeros(600, np.float32)
+    signal_F[30 + 50 * np.arange(len(heights))] = heights
+    shares = np.tile(np.float32((0, share, 1 - share)), (600, 1))
+    return make_recording(name, 600, true), Timeline(CLASSES, shares, signal_F, np.ones(600, bool))
+
+
+RAW = Counting(smoothing_frames=0, class_smoothing_frames=0)
+
+
+def test_of_no_recording_doubt_is_the_default():
+    assert fit_doubt([], [], RAW) == Doubt()
+
+
+@pytest.mark.parametrize(("right", "low", "high"), [(0.5, 0.55, 0.75), (0.8, 0.75, 0.85), (1.0, 0.85, 0.98)])
+def test_a_class_is_as_sure_as_validation_found_it(make_recording, right, low, high):
+    """Squats at 0.8, of 40 recordings; few are believed less."""
+    names = ["squats" if i < 40 * right else "push-ups" for i in range(40)]
+    both = [sure(make_recording, f"{name}/{i}", None, 0.8, ()) for i, name in enumerate(names)]
+    many = fit_doubt(*zip(*both, strict=True), RAW)
+    few = fit_doubt(*zip(*both[::10], strict=True), RAW)
+    assert low < many.confidence(0.8) < high
+    assert abs(few.confidence(0.8) - 0.8) < abs(many.confidence(0.8) - 0.8) + 0.02 < 0.25
+    assert many.confidence(0.5) < many.confidence(0.8) < many.confidence(0.9)
+
+
+@pytest.mark.parametrize(
+    ("height", "true", "factor"),
+    [
+        (0.2, 4, 1.0),  # four tall starts, a fifth far too low, and that is right
+        (0.4, 5, 1.3),  # it was one: 0.4 is 0.8 of the working height
+        (0.6, 4, 1.3),  # it counts, and was none
+        (0.2, 9, 1.8),  # no range is wide enough: the widest
+    ],
+)
+def test_ranges_are_as_wide_as_nine_in_ten_of_validation_need(make_recording, height, true, factor):
+    starts = 30 + 50 * np.arange(true)
+    both = [sure(make_recording, f"squats/{i}", starts, 0.9, (1, 1, 1, 1, height)) for i in range(30)]
+    assert fit_doubt(*zip(*both, strict=True), RAW).height_factor == factor
+    assert fit_doubt(*zip(*both[:2], strict=True), RAW).height_factor in (1.1, 1.2, 1.3, factor)
+    named_wrong = [(recording, replaced(timeline)) for recording, timeline in both]
+    assert fit_doubt(*zip(*named_wrong, strict=True), RAW).height_factor == Doubt().height_factor
+
+
+def replaced(timeline):
+    return dataclasses.replace(timeline, probabilities_FxC=timeline.probabilities_FxC[:, [1, 0, 2]])
+
+
 def test_nothing_to_choose_by(make_recording):
     recording, timeline = squats(make_recording, 3, 0.9, 0.0)
     unknown = dataclasses.replace(recording, starts=None)
@@ -74,7 +124,8 @@ def test_nothing_to_choose_by(make_recording):
 
 
 BAD_COUNTING = [
-    {"peak_height": "0.3"}, {"peak_height": math.nan}, {"min_distance_frames": -5}, {"peak_height": True},
+    {"doubt": {"class_slope": 0}}, {"doubt": 1}, {"doubt": {"unknown": 1}}, {"peak_height": "0.3"},
+    {"peak_height": math.nan}, {"min_distance_frames": -5}, {"peak_height": True},
     {"smoothing_frames": 1e9}, {"min_segment_frames": 90.0}, {"class_threshold": None},
 ]  # fmt: skip
 
@@ -87,12 +138,16 @@ def test_kept_in_the_checkpoint(tmp_path):
     counting = Counting(peak_height=0.3, min_distance_frames=24)
     folder.save_counting(counting)
     assert folder.counting() == counting
+    doubtful = dataclasses.replace(counting, doubt=Doubt(1.5, -0.25, 1.4))
+    folder.save_counting(doubtful)
+    assert folder.counting() == doubtful
+    folder.save_counting(counting)
     path = tmp_path / "7" / "counting.json"
     values = json.loads(path.read_text())
     path.write_text(json.dumps(values | {"peak_height": 0.4}))
     with pytest.raises(ValueError, match=r"counting\.json: damaged \(not as it was written"):
         folder.counting()
-    del values["sha256"]  # as older versions wrote it
+    del values["sha256"], values["doubt"]  # as older versions wrote it
     path.write_text(json.dumps(values))
     assert folder.counting() == counting
     path.write_text(json.dumps(values | {"frame_rate_hz": 10.0}))

@@ -8,6 +8,7 @@ import pytest
 from clips import SHARED
 from runs import ANGLES, EVERYTHING, POINTS, compilations, said, save_run, walking
 
+from wt_jax.counting.doubt import Doubt
 from wt_jax.inference import streaming as stream_module
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.streaming import Stream, warm_up
@@ -86,7 +87,9 @@ def assert_same(streamed, whole):
     assert len(said(streamed)) == len(said(whole))
     for a, b in zip(said(streamed), said(whole), strict=True):
         assert a == pytest.approx(b, abs=1e-4)
-    assert streamed.counts == whole.counts
+    assert (streamed.counts, streamed.ranges) == (whole.counts, whole.ranges)
+    assert streamed.confidence == pytest.approx(whole.confidence, abs=1e-4)
+    assert (streamed.undecided is None) == (whole.undecided is None)
 
 
 # Shorter than a window, as long as one, whole strides more, and anything.
@@ -153,17 +156,21 @@ def test_it_is_as_undecided_as_predict_of_the_frames_so_far(predictor, monkeypat
     monkeypatch.setattr(stream_module, "_KEPT_FRAMES", 200)
     monkeypatch.setattr(stream_module, "_CONTEXT_FRAMES", 300)
     monkeypatch.setattr(stream_module, "_MOST_FRAMES", 600)
-    monkeypatch.setattr(predictor, "counting", dataclasses.replace(EVERYTHING, class_threshold=1.0))
+    monkeypatch.setattr(
+        predictor, "counting", dataclasses.replace(EVERYTHING, class_threshold=1.0, doubt=Doubt())
+    )
     landmarks = Landmarks(with_gaps(walking(1500), (0, 200), (700, 800)), 30.0, 320, 240)
     stream = Stream(predictor, 320, 240)
     states = push_all(stream, landmarks)
     assert states[150].undecided is None  # nobody so far
     for n_frames in (400, 600, 900, 1500):
         so_far = predictor.predict(Landmarks(landmarks.landmarks_FxLx4[:n_frames], 30.0, 320, 240))
-        shown = states[n_frames - 1].undecided
-        assert (shown.exercise, so_far.exercise) == (so_far.undecided.exercise, NO_EXERCISE)
-        assert shown.probability == pytest.approx(so_far.undecided.probability, abs=5e-3)
-    assert stream.flush().undecided.exercise == shown.exercise
+        shown = states[n_frames - 1].undecided.candidates
+        assert so_far.exercise == NO_EXERCISE
+        for one, other in zip(shown, so_far.undecided.candidates, strict=True):
+            assert one.exercise == other.exercise
+            assert one.probability == pytest.approx(other.probability, abs=5e-3)
+    assert [one.exercise for one in stream.flush().undecided.candidates] == [one.exercise for one in shown]
 
 
 def test_a_window_is_computed_once(predictor, monkeypatch):

@@ -8,8 +8,10 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
+        "doubt": ["Doubt"],
         "decoding": ["Counting", "Repetition", "Segment", "Timeline"],
         "key_angle": ["angle_starts"],
+        "naming": ["Candidate", "Undecided"],
         "prediction": ["Prediction", "read_timeline"],
     },
 )

@@ -4,11 +4,12 @@ Letters: F frames of a recording at 30 a second, C classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.key_angle import align_starts, smooth_key_angle
 from wt_jax.skeleton import NO_EXERCISE
 
@@ -35,14 +36,15 @@ class Counting:
     class_threshold: float = 0.5  # least smoothed probability of an exercise, else it is no exercise
     class_smoothing_frames: float = 60.0  # standard deviation of the Gaussian over class probabilities
     min_segment_frames: int = 90  # a shorter stretch of one class joins its longer neighbour
+    doubt: Doubt = field(default_factory=Doubt)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value, (low, high) = getattr(self, field.name), _RANGES[field.name]
-            kind = "whole number" if field.type is int else "number"
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            kind = "whole number" if type(getattr(Counting, name)) is int else "number"
             is_kind = isinstance(value, int | np.integer) or (kind == "number" and isinstance(value, float))
             if isinstance(value, bool) or not is_kind or not low <= value <= high:
-                raise ValueError(f"{field.name}={value!r}: must be a {kind} from {low} to {high}")
+                raise ValueError(f"{name}={value!r}: must be a {kind} from {low} to {high}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +146,11 @@ def find_segments(timeline: Timeline, counting: Counting) -> list[Segment]:
     A frame belongs to its most probable exercise where that reaches `class_threshold`, else to
     no-exercise. Short stretches join the longer neighbour, the shortest first.
     """
-    scores_FxC = class_scores(timeline, counting)
+    return cut_segments(timeline, class_scores(timeline, counting), counting)
+
+
+def cut_segments(timeline: Timeline, scores_FxC: np.ndarray, counting: Counting) -> list[Segment]:
+    """`find_segments`, where `class_scores` are known."""
     if not len(scores_FxC):
         return []
     classes = timeline.classes
@@ -198,6 +204,24 @@ def count_repetitions(
         if segment.class_name != NO_EXERCISE:
             repetitions.append(Repetition(frame, float(heights[i]), segment.class_name))
     return repetitions
+
+
+def count_ranges(
+    timeline: Timeline, counting: Counting, segments: Sequence[Segment]
+) -> dict[str, tuple[int, int]]:
+    """Exercise -> the least and the greatest count, by whether its doubtful starts are left out or let in.
+
+    Of each exercise that has a segment. A start is doubtful where its height is within `doubt.height_factor`
+    of the working height, above or below.
+    """
+    starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
+    working, factor = working_height(heights, counting), counting.doubt.height_factor
+    names = np.array([segment.class_name for segment in segments_of(starts, segments)], object)
+    ranges = {}
+    for name in {segment.class_name for segment in segments} - {NO_EXERCISE}:
+        own = heights[names == name]
+        ranges[name] = int((own >= working * factor).sum()), int((own >= working / factor).sum())
+    return ranges
 
 
 def segments_of(starts: np.ndarray, segments: Sequence[Segment]) -> list[Segment]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from wt_jax.counting.decoding import (
     Segment,
     Timeline,
     align,
+    count_ranges,
     count_repetitions,
     find_segments,
     find_starts,
 )
 from wt_jax.counting.key_angle import smooth_key_angle
+from wt_jax.counting.naming import Naming, Undecided, name_exercise, seen_by_class
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
-SCHEMA_VERSION = 1  # one more whenever a key of the document changes its meaning or goes
+SCHEMA_VERSION = 2  # one more whenever a key of the document changes its meaning or goes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,25 +45,6 @@ class TimedSegment:
     repetitions: int
 
 
-@dataclasses.dataclass(frozen=True)
-class Undecided:
-    """The most probable class is an exercise, and still too little of it is sure enough to be called one."""
-
-    exercise: str
-    probability: float  # its mean over the frames with somebody in them
-
-    def __str__(self) -> str:
-        return f"undecided: {self.exercise} {self.probability:.2f}?"
-
-
-def most_probable(classes: Sequence[str], sum_C: np.ndarray, n_frames: int) -> Undecided | None:
-    """Of probabilities summed over `n_frames`; None where that is no-exercise, or nobody was seen."""
-    name = classes[int(sum_C.argmax())]
-    if n_frames == 0 or name == NO_EXERCISE:
-        return None
-    return Undecided(name, float(sum_C.max()) / n_frames)
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Prediction:
     """What the model says of one video.
@@ -79,7 +63,8 @@ class Prediction:
         seconds = len(self.timeline.valid_F) / FRAME_RATE_HZ
         said = "nobody seen"
         if self.exercise:
-            said = f"{self.undecided or f'{self.exercise} {self.confidence:.2f}'}, {self.counts}"
+            counts = ", ".join(f"{name!r}: {self.count_text(name)}" for name in self.counts)
+            said = f"{self.undecided or f'{self.exercise} {self.confidence:.2f}'}, {{{counts}}}"
         return f"<Prediction: {said} in {seconds:.1f} s>"
 
     @property
@@ -113,32 +98,37 @@ class Prediction:
             name: names.count(name) for name in self.timeline.classes if name in seen and name != NO_EXERCISE
         }
 
+    @cached_property
+    def ranges(self) -> dict[str, tuple[int, int]]:
+        """Of each of `counts` the least and the greatest that may be: the same where it is sure."""
+        found = count_ranges(self.timeline, self.counting, self.found_segments)
+        return {name: found[name] for name in self.counts}
+
+    def count_text(self, exercise: str) -> str:
+        """A count as it is shown: "12", or "11-12" where it is doubtful."""
+        low, high = self.ranges.get(exercise, (0, 0))
+        return f"{low}" if low == high else f"{low}-{high}"
+
     @property
     def exercise(self) -> str | None:
         """The exercise that is done longest; no-exercise where none is done; None where nobody is seen."""
-        if not self.timeline.valid_F.any():
-            return None
-        lengths = dict.fromkeys(self.counts, 0)
-        for segment in self.found_segments:
-            if segment.class_name in lengths:
-                lengths[segment.class_name] += segment.last + 1 - segment.first
-        return max(lengths, key=lambda name: lengths[name]) if lengths else NO_EXERCISE
-
-    @property
-    def undecided(self) -> Undecided | None:
-        """The nearest exercise, where `exercise` is no-exercise only because none reached its threshold."""
-        if self.exercise != NO_EXERCISE:
-            return None
-        valid_F = self.timeline.valid_F
-        sum_C = self.timeline.probabilities_FxC[valid_F].sum(0, np.float64)
-        return most_probable(self.timeline.classes, sum_C, int(valid_F.sum()))
+        return self.naming.exercise
 
     @property
     def confidence(self) -> float:
-        """Mean probability of `exercise` in its segments; 0 where nobody is seen."""
-        own = [segment for segment in self.found_segments if segment.class_name == self.exercise]
-        lengths = [segment.last + 1 - segment.first for segment in own]
-        return float(np.average([segment.confidence for segment in own], weights=lengths)) if own else 0.0
+        """How probable it is that `exercise` is right, by validation; 0 where nobody is seen."""
+        return self.naming.confidence
+
+    @property
+    def undecided(self) -> Undecided | None:
+        """The two exercises that it may be, where `exercise` is not sure enough."""
+        return self.naming.undecided
+
+    @cached_property
+    def naming(self) -> Naming:
+        """`exercise`, `confidence` and `undecided` together."""
+        seen = seen_by_class(self.timeline, self.found_segments)
+        return name_exercise(self.timeline.classes, seen, self.counting.doubt)
 
     @property
     def key_angle_F(self) -> np.ndarray | None:
@@ -180,8 +170,9 @@ class Prediction:
         found = {
             "exercise": self.exercise,
             "confidence": round(self.confidence, 3),
-            "undecided": _rounded([self.undecided])[0] if self.undecided else None,
+            "undecided": _rounded(self.undecided.candidates) if self.undecided else None,
             "counts": self.counts,
+            "ranges": {name: list(ends) for name, ends in self.ranges.items()},
             "segments": _rounded(self.segments),
             "repetitions": _rounded(self.repetitions),
         }

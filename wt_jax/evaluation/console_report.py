@@ -1,10 +1,11 @@
 """The table of a report for the console, and what its HTML page shows of the same scores."""
 
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wt_jax.evaluation.recording_result import TOLERANCES_FRAMES
+from wt_jax.evaluation.score_report import NO_SOURCE
 from wt_jax.evaluation.verdict import verdict
 from wt_jax.skeleton import NO_EXERCISE
 
@@ -35,9 +36,14 @@ LINES: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         (f"segmentation.{name}", name) for name in ("precision", "recall", "auc", "loss")
     )),
 )  # fmt: skip
-SUBSET = (("count.obo", "OBO"), ("count.nmae", "nMAE"), ("count.exact", "exact"),
-           ("count_class_given.obo", "OBO given"), ("count_class_given.nmae", "nMAE given"),
-           ("rep_start.f1_8", "F1 at 8"), ("rep_start.f1_15", "F1 at 15"))  # fmt: skip
+_COUNTED = (("count.obo", "OBO"), ("count.nmae", "nMAE"), ("count.exact", "exact"),
+            ("count_class_given.obo", "OBO given"), ("count_class_given.nmae", "nMAE given"),
+            ("rep_start.f1_8", "F1 at 8"), ("rep_start.f1_15", "F1 at 15"))  # fmt: skip
+_ALL = (("count_class_given.obo", "OBO given"), ("count.obo", "OBO"), ("count.nmae", "nMAE"),
+        ("count.exact", "exact"), ("rep_start.f1_15", "F1 at 15"), ("rep_start.f1_8", "F1 at 8"),
+        ("exercise.accuracy_recording", "accuracy"), ("exercise.macro_f1_recording", "macro-F1"),
+        ("no_exercise.false_reps_per_minute", "false/min"))  # fmt: skip
+SUBSETS = {"by_exercise": _COUNTED, "by_duration": _COUNTED, "by_source": _ALL}
 
 
 def table(report: Mapping[str, Any]) -> str:
@@ -66,11 +72,9 @@ def table(report: Mapping[str, Any]) -> str:
         for key, label in shown:
             cells = (f"{_cell(method, *key.split('.')):<{width}}" for method in methods.values())
             lines.append(f"  {label:<34}" + "".join(cells).rstrip())
-    for kind in ("by_exercise", "by_duration"):
-        lines.append(f"{words(kind):<36}" + "".join(f"{label:>12}" for _, label in SUBSET))
-        for name, part in subsets(report, kind):
-            cells = (f"{number(score_at(part, *key.split('.'))):>12}" for key, _ in SUBSET)
-            lines.append(f"  {words(name) + f' ({n_counted(part)})':<34}" + "".join(cells))
+    for kind in SUBSETS:
+        lines += parts_table(words(kind), dict(subsets(report, kind)), SUBSETS[kind])
+    lines += reliability_lines(report)
     if report["worst"]:
         lines.append(
             f"worst recordings{'':<36}{'class said':<16}{'true':>6}{'counted':>9}{'class given':>13}"
@@ -81,6 +85,37 @@ def table(report: Mapping[str, Any]) -> str:
             f"{row['counted']:>9}{row['counted_class_given']:>13}"
         )
     return "\n".join(lines)
+
+
+def parts_table(
+    title: str, parts: Mapping[str, Mapping[str, Any]], columns: Sequence[tuple[str, str]]
+) -> list[str]:
+    """Lines: a row a part of the recordings, with how many are scored there; [] without a part.
+
+    `columns` are (path of a score in its part, label).
+    """
+    if not parts:
+        return []
+    lines = [f"{title:<36}" + "".join(f"{label:>11}" for _, label in columns)]
+    for name, part in parts.items():
+        cells = (f"{number(score_at(part, *key.split('.'))):>11}" for key, _ in columns)
+        lines.append(f"  {f'{words(name)} ({n_scored(part)})':<34}" + "".join(cells))
+    return lines
+
+
+def reliability_lines(report: Mapping[str, Any]) -> list[str]:
+    """Whether confidence and ranges hold, and of how many recordings that is said."""
+    exercise, count = report["reliability"]["exercise"], report["reliability"]["count"]
+    error, right, others = (
+        number(exercise[key]) for key in ("expected_calibration_error", "right_undecided", "right_decided")
+    )
+    return [
+        f"confidence: expected calibration error {error}, of {exercise['recordings']} recordings; "
+        f"{exercise['undecided']} undecided, {right} of these right, of the others {others}",
+        f"counts: {number(count['covered'])} of {count['recordings']} lie in their range "
+        f"({count['claimed']:g} are to), {number(count['mean_width'])} wide on average; "
+        f"{count['ranges']} are more than one number, {number(count['covered_plain'])} of the others right",
+    ]
 
 
 def methods_of(report: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -117,10 +152,18 @@ def words(key: str) -> str:
 
 
 def subsets(report: Mapping[str, Any], kind: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Parts with something to count."""
-    return ((name, part) for name, part in report[kind].items() if n_counted(part))
+    """Parts with something to score; none by source where no recording has one."""
+    if set(report[kind]) == {NO_SOURCE}:
+        return iter(())
+    return ((name, part) for name, part in report[kind].items() if part.get("recordings") or n_counted(part))
 
 
 def n_counted(part: Mapping[str, Any]) -> int:
     """Recordings with known repetitions of a part of the report."""
     return score_at(part, "count", "recordings") or 0
+
+
+def n_scored(part: Mapping[str, Any]) -> str:
+    """How many recordings a part has with known repetitions, and in all, where it has others."""
+    n = n_counted(part)
+    return f"{n} of {part['recordings']}" if "recordings" in part else f"{n}"

@@ -13,11 +13,12 @@ from wt_jax.counting.decoding import Counting, Timeline, find_segments
 from wt_jax.counting.key_angle import key_angle
 from wt_jax.evaluation.console_report import (
     LINES,
-    SUBSET,
+    SUBSETS,
     THIS,
     methods_of,
-    n_counted,
+    n_scored,
     number,
+    reliability_lines,
     score_at,
     subsets,
     words,
@@ -26,7 +27,14 @@ from wt_jax.evaluation.recording_result import RecordingResult, is_right, result
 from wt_jax.evaluation.verdict import verdict
 from wt_jax.runtime.files import written_beside
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
-from wt_jax.visualization.plots import draw_confusion, draw_counts, draw_curves, draw_timeline
+from wt_jax.visualization.plots import draw_timeline
+from wt_jax.visualization.score_plots import (
+    draw_confusion,
+    draw_counts,
+    draw_curves,
+    draw_reliability,
+    draw_trade_off,
+)
 
 _N_BEST, _N_WORST = 3, 6  # timelines
 _CURVES_FRAMES = (4, 8, 15)
@@ -53,13 +61,15 @@ def write_html(
         "Brackets: 95 % interval, bootstrap over groups. A dash: cannot be computed. "
         "Reasons, and the intervals of parts, show where the pointer rests.</p>",
         _scores_table(report),
-        *(_subsets_table(report, kind) for kind in ("by_exercise", "by_duration")),
+        *(_subsets_table(report, kind) for kind in SUBSETS),
         "<h2>Exercise</h2>",
         _image(_confusion(report), "confusion matrices"),
         "<h2>Repetition starts</h2><p>The class is given. Dots: the working height.</p>",
         _image(_curves(report, results, others or {}), "precision-recall curves"),
         "<h2>Counts</h2>",
         _image(_counts(report, results), "true and counted repetitions"),
+        *_trade_off(report),
+        *_reliability(report),
         _worst_table(report),
         *_timelines(results, timelines, counting),
     ]
@@ -96,11 +106,14 @@ def _scores_table(report: Mapping[str, Any]) -> str:
 
 
 def _subsets_table(report: Mapping[str, Any], kind: str) -> str:
-    lines = [_row(["", "recordings", "method", *(label for _, label in SUBSET)], "th")]
-    for name, part in subsets(report, kind):
+    parts, columns = dict(subsets(report, kind)), SUBSETS[kind]
+    if not parts:
+        return ""
+    lines = [_row(["", "recordings", "method", *(label for _, label in columns)], "th")]
+    for name, part in parts.items():
         for i, (method, scores) in enumerate(methods_of(report).items()):
-            cells = (_html_cell(scores, kind, name, *key.split(".")) for key, _ in SUBSET)
-            head = [html.escape(words(name)), str(n_counted(part))] if i == 0 else ["", ""]
+            cells = (_html_cell(scores, kind, name, *key.split(".")) for key, _ in columns)
+            head = [html.escape(words(name)), n_scored(part)] if i == 0 else ["", ""]
             lines.append(_row([*head, html.escape(method), *cells]))
     about = " (median time between its starts)" if kind == "by_duration" else ""
     return f"<h2>{words(kind).capitalize()}{about}</h2><table>{''.join(lines)}</table>"
@@ -149,6 +162,24 @@ def _counts(report: Mapping[str, Any], results: Sequence[RecordingResult]) -> Fi
         "class given": [(one.recording.class_name, one.n_true or 0, one.n_class_given) for one in known],
     }
     return draw_counts(points, report["exercise"]["classes"])
+
+
+def _trade_off(report: Mapping[str, Any]) -> Iterator[str]:
+    found = report["false_repetitions"]
+    if found["curves"]:
+        yield (
+            "<h2>False repetitions against recall</h2><p>Exercises counted to within one, over repetitions "
+            "counted during other activities, as the class threshold moves, or the least height of a start. "
+            "The upper left is better.</p>"
+        )
+        yield _image(draw_trade_off(found["curves"], found["working"]), "false repetitions against recall")
+
+
+def _reliability(report: Mapping[str, Any]) -> Iterator[str]:
+    yield "<h2>Does it know when it is wrong?</h2>"
+    yield "".join(f"<p>{html.escape(line)}</p>" for line in reliability_lines(report))
+    if bins := report["reliability"]["exercise"]["bins"]:
+        yield _image(draw_reliability(bins), "share right over confidence")
 
 
 def _timelines(

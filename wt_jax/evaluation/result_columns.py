@@ -20,6 +20,7 @@ class ResultColumns:
 
     weights_DxN: np.ndarray  # `bootstrap.draw_groups`
     groups_N: np.ndarray  # index of the group
+    sources_N: np.ndarray  # str, `Recording.source`
     classes: tuple[str, ...]
     class_N: np.ndarray  # index of the true class
     said_N: np.ndarray  # of the predicted one, C where none is named
@@ -49,6 +50,7 @@ def make_result_columns(
     return ResultColumns(
         weights_DxN=draw_groups(groups_N, draws, seed),
         groups_N=groups_N,
+        sources_N=np.array([result.recording.source for result in results]),
         classes=tuple(classes),
         class_N=np.array([classes.index(result.recording.class_name) for result in results]),
         said_N=np.array(

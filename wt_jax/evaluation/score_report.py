@@ -11,6 +11,7 @@ from wt_jax.evaluation.recording_result import RecordingResult, is_right, result
 from wt_jax.evaluation.result_columns import ResultColumns, make_result_columns
 from wt_jax.skeleton import NO_EXERCISE
 
+NO_SOURCE = "not said"  # the source of recordings that a manifest gives none
 _N_WORST = 10
 
 
@@ -47,11 +48,12 @@ def score(
         for key, section in scores.repetition_scores(columns, among_N).items():
             add(section, *path, key)
 
+    every_N = np.ones(len(results), bool)
     window_exercise, segmentation = scores.window_scores(columns, results)
-    add(scores.exercise_scores(columns), "exercise")
+    add(scores.exercise_scores(columns, every_N), "exercise")
     add(window_exercise, "exercise")
-    add_repetitions(np.ones(len(results), bool))
-    report |= {"by_exercise": {}, "by_duration": {}}
+    add_repetitions(every_N)
+    report |= {"by_exercise": {}, "by_duration": {}, "by_source": {}}
     for i, name in enumerate(classes):
         if (columns.class_N == i).any():
             add(scores.class_scores(columns, i), "by_exercise", name, "exercise")
@@ -59,7 +61,13 @@ def score(
                 add_repetitions(columns.class_N == i, "by_exercise", name)
     for name, among_N in scores.duration_bins(columns).items():
         add_repetitions(among_N, "by_duration", name)
-    add(scores.no_exercise_scores(columns), "no_exercise")
+    for source in np.unique(columns.sources_N).tolist():
+        among_N, path = columns.sources_N == source, ("by_source", source or NO_SOURCE)
+        report["by_source"][path[1]] = {"recordings": int(among_N.sum())}
+        add(scores.exercise_scores(columns, among_N), *path, "exercise")
+        add_repetitions(among_N, *path)
+        add(scores.no_exercise_scores(columns, among_N), *path, "no_exercise")
+    add(scores.no_exercise_scores(columns, every_N), "no_exercise")
     add(segmentation, "segmentation")
     report["worst"] = [row for row in result_rows(results)[:_N_WORST] if not is_right(row)]
     return report
@@ -94,7 +102,11 @@ def paired(
 
 
 def _end_to_end(columns: ResultColumns) -> dict[str, scores.ScoreGroup]:
-    return {"count": scores.end_to_end_counts(columns), "exercise": scores.exercise_scores(columns)}
+    every_N = np.ones(len(columns.class_N), bool)
+    return {
+        "count": scores.end_to_end_counts(columns),
+        "exercise": scores.exercise_scores(columns, every_N),
+    }
 
 
 def _add(

@@ -133,12 +133,11 @@ def _average_precision(
     return _ratio(np.concatenate(areas), true_D)
 
 
-def exercise_scores(columns: ResultColumns) -> ScoreGroup:
+def exercise_scores(columns: ResultColumns, among_N: np.ndarray) -> ScoreGroup:
     """Recordings by the exercise that is named for them."""
-    every_N = np.ones(len(columns.class_N), bool)
-    confusion = _confusion(columns)
+    confusion = _confusion(columns, among_N)
     n_classes = len(columns.classes)
-    named_N = columns.said_N < n_classes
+    named_N = among_N & (columns.said_N < n_classes)
     right_D = confusion[:, range(n_classes), range(n_classes)].sum(1)
     values = {
         "accuracy_recording": _ratio(right_D, confusion.sum((1, 2))),
@@ -149,21 +148,21 @@ def exercise_scores(columns: ResultColumns) -> ScoreGroup:
     numbers = {
         "classes": list(columns.classes),
         "confusion_recording": confusion[0, :n_classes, :n_classes].astype(int).tolist(),
-        "recordings_without_class": int((~named_N).sum()),
+        "recordings_without_class": int((among_N & ~named_N).sum()),
     }
-    return ScoreGroup(every_N if named_N.any() else ~every_N, values, numbers, "it names no exercise")
+    return ScoreGroup(among_N & named_N.any(), values, numbers, "it names no exercise")
 
 
-def _confusion(columns: ResultColumns) -> np.ndarray:
+def _confusion(columns: ResultColumns, among_N: np.ndarray) -> np.ndarray:
     """Recordings, (D, C+1, C+1) [true, predicted]; the last column holds those that no class is named for."""
     n = len(columns.classes) + 1
     cells_NxM = np.eye(n * n)[columns.class_N * n + columns.said_N]
-    return (columns.weights_DxN @ cells_NxM).reshape(-1, n, n)
+    return ((columns.weights_DxN * among_N) @ cells_NxM).reshape(-1, n, n)
 
 
 def class_scores(columns: ResultColumns, index: int) -> ScoreGroup:
     """Recordings of one class, `index` of `columns.classes`, told from all others."""
-    confusion = _confusion(columns)
+    confusion = _confusion(columns, np.ones(len(columns.class_N), bool))
     right, true, said = confusion[:, index, index], confusion[:, index].sum(1), confusion[:, :, index].sum(1)
     values = {
         "precision": _ratio(right, said),
@@ -175,9 +174,9 @@ def class_scores(columns: ResultColumns, index: int) -> ScoreGroup:
     return ScoreGroup(among_N, values, {"recordings": int(among_N.sum())}, why_null=why_null)
 
 
-def no_exercise_scores(columns: ResultColumns) -> ScoreGroup:
+def no_exercise_scores(columns: ResultColumns, among_N: np.ndarray) -> ScoreGroup:
     """A minute of frames in which somebody is seen. Starts are those of the class-given way of counting."""
-    among_N = np.array([columns.classes[i] == NO_EXERCISE for i in columns.class_N])
+    among_N = among_N & np.array([columns.classes[i] == NO_EXERCISE for i in columns.class_N])
     minutes_D = columns.weights_DxN @ (columns.minutes_N * among_N)
     values = {
         "false_reps_per_minute": _ratio(columns.weights_DxN @ (columns.end_to_end_N * among_N), minutes_D),

@@ -51,9 +51,11 @@ def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
 
 
 def headline(prediction: Prediction) -> str:
-    """What was found, in a few words: the counts, or why there are none."""
-    counts = ", ".join(f"{name} {n}" for name, n in prediction.counts.items())
-    return counts or str(prediction.undecided or prediction.exercise or "nobody seen")
+    """What was found, in a few words: the counts, or why there are none, and what is not sure."""
+    counts = ", ".join(f"{name} {prediction.count_text(name)}" for name in prediction.counts)
+    if prediction.undecided:
+        return f"{prediction.undecided} {counts}".rstrip()
+    return counts or str(prediction.exercise or "nobody seen")
 
 
 def write_timeline(path: Path, title: str, prediction: Prediction) -> None:

@@ -16,7 +16,8 @@ from wt_jax.counting.decoding import (
     segments_of,
     working_height,
 )
-from wt_jax.counting.prediction import Prediction, Undecided, most_probable, read_timeline
+from wt_jax.counting.naming import Seen, Undecided, add_seen, name_exercise, seen_by_class
+from wt_jax.counting.prediction import Prediction, read_timeline
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.sliding_window import Frames, Merge, cut, stride_frames, window_firsts
 from wt_jax.pose.joint_angles import MAX_GAP_S, SequenceStream
@@ -31,7 +32,7 @@ _KEPT_FRAMES, _CONTEXT_FRAMES, _MOST_FRAMES = 600, 300, 1200
 class State:
     """What is done now, and the repetitions of each exercise that have been seen to start.
 
-    `undecided`: as of `Prediction`, where no exercise has been seen so far.
+    `undecided`: as of `Prediction`, of all that was seen so far.
     """
 
     exercise: str
@@ -171,8 +172,7 @@ class _Tally:
         self._old_until = 0  # candidates before this frame are kept below
         self._old_heights: np.ndarray = np.zeros(0, np.float32)
         self._old_names: list[str] = []
-        self._old_sum_C = np.zeros(len(self._classes))  # of probabilities before `first`
-        self._old_seen = 0  # frames before `first` with somebody in them
+        self._old_seen: dict[str, Seen] = {}  # before `first`
 
     def count(self, timeline: Timeline) -> State:
         """`timeline` begins at frame `first` of the stream."""
@@ -186,7 +186,9 @@ class _Tally:
         counted = [name for name, is_tall in zip(names_all, tall, strict=True) if is_tall]
         seen = {segment.class_name for segment in segments} | set(counted)
         counts = {name: counted.count(name) for name in self._classes if name in seen and name != NO_EXERCISE}
-        undecided = None if counts else self._most_probable(timeline)
+        seen_now = dict(self._old_seen)
+        add_seen(seen_now, seen_by_class(timeline, segments))
+        undecided = name_exercise(self._classes, seen_now, self._counting.doubt).undecided
         n_frames = self.first + len(timeline.valid_F)
         if n_frames - self.first > _MOST_FRAMES:
             until = n_frames - _KEPT_FRAMES
@@ -194,14 +196,9 @@ class _Tally:
             self._old_heights = np.append(self._old_heights, heights[is_old])
             self._old_names += list(names[is_old])
             past = until - _CONTEXT_FRAMES - self.first
-            self._old_sum_C += timeline.probabilities_FxC[:past].sum(0, np.float64)  # 0 where nobody is seen
-            self._old_seen += int(timeline.valid_F[:past].sum())
+            add_seen(self._old_seen, seen_by_class(timeline, segments, past))
             self._old_until, self.first = until, until - _CONTEXT_FRAMES
         return State(segments[-1].class_name if segments else NO_EXERCISE, counts, undecided)
-
-    def _most_probable(self, timeline: Timeline) -> Undecided | None:
-        sum_C = self._old_sum_C + timeline.probabilities_FxC.sum(0, np.float64)
-        return most_probable(self._classes, sum_C, self._old_seen + int(timeline.valid_F.sum()))
 
 
 def warm_up(predictor: Predictor) -> None:

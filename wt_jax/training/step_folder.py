@@ -8,6 +8,7 @@ from typing import Any
 import orbax.checkpoint as ocp
 
 from wt_jax.counting.decoding import Counting
+from wt_jax.counting.doubt import Doubt
 from wt_jax.runtime.files import read_json, read_sealed, sha256, write_sealed
 from wt_jax.skeleton import FRAME_RATE_HZ
 
@@ -155,7 +156,8 @@ class StepFolder:
 
 def counting_of(values: dict[str, Any]) -> Counting:
     """What `dataclasses.asdict` made `values` of. Raises ValueError or TypeError of another thing."""
-    return Counting(**values)
+    doubt = Doubt(**values.get("doubt", {}))  # none in what an older wt_jax wrote
+    return Counting(**{**values, "doubt": doubt})
 
 
 def _read(path: Path) -> Any:

@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "drawing": ["draw_panel", "draw_skeleton"],
         "learning_curves": ["draw_learning_curves"],
         "overlay": ["annotate"],
-        "plots": ["draw_confusion", "draw_counts", "draw_curves", "draw_prediction", "draw_timeline"],
+        "plots": ["draw_prediction", "draw_timeline"],
+        "score_plots": ["draw_confusion", "draw_counts", "draw_curves", "draw_reliability", "draw_trade_off"],
     },
 )

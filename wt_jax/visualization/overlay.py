@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from wt_jax.counting.prediction import Prediction, Undecided
+from wt_jax.counting.naming import Undecided
+from wt_jax.counting.prediction import Prediction
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.runtime.progress import Progress
 from wt_jax.skeleton import NO_EXERCISE
@@ -27,12 +28,13 @@ def draw_state(
 ) -> None:
     """Draws into the frame: the skeleton, what is done now and how often so far, the other counts, notes.
 
-    With `undecided`, that stands in place of no-exercise. Between sets the count of the only exercise so far
-    stays, that of several is their list.
+    With `undecided`, that stands in place of its candidates, and of no-exercise. Between sets the count of
+    the only exercise so far stays, that of several is their list.
     """
     draw_skeleton(frame_HxWx3, landmarks_Lx4)
     others = {name: count for name, count in counts.items() if name != exercise and count}
-    lines = [(str(undecided) if undecided and exercise == NO_EXERCISE else exercise, 1.2)]
+    doubtful = {NO_EXERCISE, *(one.exercise for one in undecided.candidates)} if undecided else set()
+    lines = [(str(undecided) if exercise in doubtful else exercise, 1.2)]
     if exercise != NO_EXERCISE:
         lines.append((str(counts.get(exercise, 0)), 2.4))
     lines += [(f"{name} {count}", 1.0) for name, count in others.items()]

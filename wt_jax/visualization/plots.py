@@ -1,10 +1,9 @@
-"""Figures of timelines and scores. Made without pyplot: no window, no state that is left behind.
+"""Figures of timelines. Made without pyplot: no window, no state that is left behind.
 
 Letters: F frames of a recording, C classes.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -26,7 +25,7 @@ from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 _ROW_S = 60.0  # of a long recording, so that single repetitions are seen
 _MOST_ROWS = 20  # then rows grow longer
 _MOST_MARKED = 40  # starts of a row that carry their number
-_COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#ee8866")  # P. Tol, bright
+COLOURS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#aa3377", "#66ccee", "#ee8866")  # P. Tol, bright
 _GREY = "#c8c8c8"  # no exercise, nobody seen
 _SAID, _TRUE, _ANGLE = "#d6301d", "#000000", "#b3bfca"
 _SAID_AT, _NUMBER_AT, _TRUE_AT = 1.13, 1.24, -0.12  # rails above and below the signal, which is in 0..1
@@ -36,7 +35,7 @@ _LOWEST, _HIGHEST = -0.25, 1.42
 def class_colours(classes: Sequence[str]) -> dict[str, str]:
     """The same for the same classes in every picture; grey for no exercise."""
     exercises = [name for name in classes if name != NO_EXERCISE]
-    colours = {name: _COLOURS[i % len(_COLOURS)] for i, name in enumerate(exercises)}
+    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(exercises)}
     return colours | {NO_EXERCISE: _GREY}
 
 
@@ -167,16 +166,18 @@ def _draw_signal(
     signal_F = timeline.signal_F
     if counting is not None:
         _, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
+        working, factor = working_height(heights, counting), counting.doubt.height_factor
+        axis.axhspan(working / factor, working * factor, color="#888888", alpha=0.15, linewidth=0)
         axis.axhline(
-            working_height(heights, counting),
+            working,
             color="#888888",
             linewidth=0.7,
             linestyle=":",
             label="least height",
         )
-        axis.plot(times_s, signal_F, color=_COLOURS[0], linewidth=0.6, alpha=0.4)
+        axis.plot(times_s, signal_F, color=COLOURS[0], linewidth=0.6, alpha=0.4)
         signal_F = np.where(timeline.valid_F, smooth(signal_F, counting.smoothing_frames), 0)
-    axis.plot(times_s, signal_F, color=_COLOURS[0], linewidth=1.2, label="repetition signal")
+    axis.plot(times_s, signal_F, color=COLOURS[0], linewidth=1.2, label="repetition signal")
     frames = np.array([repetition.frame for repetition in repetitions], int)
     axis.vlines(frames / FRAME_RATE_HZ, 0, _SAID_AT, color=_SAID, linewidth=0.8, alpha=0.45)
     if true_starts is not None:
@@ -207,74 +208,3 @@ def _number_starts(axis: Axes, repetitions: Sequence[Repetition], first_s: float
             repetition.frame / FRAME_RATE_HZ, _NUMBER_AT, f"{number}", fontsize=7.5, ha="center",
             color=_SAID, clip_on=True,
         )  # fmt: skip
-
-
-def draw_confusion(confusions: Mapping[str, Sequence[Sequence[int]]], classes: Sequence[str]) -> Figure:
-    """Tables of counts, true by predicted, shaded by the share of their row."""
-    figure = Figure(figsize=(1.5 + 4.6 * len(confusions), 4.6), layout="constrained")
-    for axis, (title, counts) in zip(
-        figure.subplots(1, len(confusions), squeeze=False)[0], confusions.items(), strict=True
-    ):
-        table = np.asarray(counts, np.float64)
-        share = table / np.maximum(table.sum(1, keepdims=True), 1)
-        axis.imshow(share, cmap="Blues", vmin=0, vmax=1)
-        for (i, j), count in np.ndenumerate(table):
-            if count:
-                axis.text(
-                    j, i, f"{count:,.0f}", ha="center", va="center", fontsize=9,
-                    color="white" if share[i, j] > 0.6 else "black",
-                )  # fmt: skip
-        axis.set_xticks(range(len(classes)), classes, rotation=35, ha="right")
-        axis.set_yticks(range(len(classes)), classes)
-        axis.set(title=title, xlabel="predicted", ylabel="true")
-    return figure
-
-
-def draw_curves(curves: Mapping[str, Mapping[str, dict[str, Any]]]) -> Figure:
-    """Precision over recall.
-
-    Panel -> method -> arrays `precision` and `recall`, and `working`, (recall, precision) as it counts.
-    """
-    figure = Figure(figsize=(5.2 * len(curves), 4.6), layout="constrained")
-    for axis, (title, methods) in zip(
-        figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
-    ):
-        for i, (name, curve) in enumerate(methods.items()):
-            colour = _COLOURS[i % len(_COLOURS)]
-            recall, precision = np.append(0, curve["recall"]), curve["precision"]
-            precision = np.append(precision[:1], precision) if len(precision) else np.zeros(1)
-            axis.plot(
-                recall, precision, color=colour, label=name, drawstyle="steps-pre"
-            )  # its area is the AP
-            if None not in curve["working"]:
-                axis.plot(*curve["working"], "o", color=colour, markersize=7, markeredgecolor="white")
-        axis.set(title=title, xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
-        axis.grid(alpha=0.3)
-    axis.legend(fontsize=9, loc="lower left")
-    return figure
-
-
-def draw_counts(counts: Mapping[str, Sequence[tuple[str, int, int]]], classes: Sequence[str]) -> Figure:
-    """Counted over true repetitions. Panel -> (class, true, counted) of each recording."""
-    figure = Figure(figsize=(5.2 * len(counts), 4.8), layout="constrained")
-    colours = class_colours(classes)
-    most = max((max(row[1:]) for rows in counts.values() for row in rows), default=1) + 1
-    for axis, (title, rows) in zip(
-        figure.subplots(1, len(counts), squeeze=False)[0], counts.items(), strict=True
-    ):
-        axis.plot([0, most], [0, most], color="#888888", linewidth=0.8)
-        axis.fill_between(
-            [0, most], [-1, most - 1], [1, most + 1], color="#eeeeee", label="off by one at most"
-        )
-        for name in classes:
-            points = [row[1:] for row in rows if row[0] == name]
-            if points:
-                where, sizes = np.unique(np.array(points), axis=0, return_counts=True)
-                axis.scatter(*where.T, s=24 + 14 * (sizes - 1), color=colours[name], alpha=0.8, label=name)
-        axis.set(
-            title=title, xlabel="true repetitions", ylabel="counted", xlim=(-0.6, most), ylim=(-0.6, most)
-        )
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.legend(fontsize=9, loc="upper left")
-    return figure
