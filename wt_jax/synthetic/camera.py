@@ -56,7 +56,10 @@ def film(rng: Rng, points_FxLx3: np.ndarray, t_F: np.ndarray, width_px: int, hei
     points_px = (flat - (low + high) / 2) * focal_px + place * frame_px
     hip_depth = depth[:, 23:25].mean(1, keepdims=True)
     z_px = (depth - hip_depth) * focal_px / hip_depth
-    return estimate(rng, points_px, z_px, t_F, width_px, height_px)
+    landmarks = estimate(rng, points_px, z_px, t_F, width_px, height_px)
+    if rng.random() < 0.2:  # somebody stated the picture's size wrong
+        landmarks[..., 0] = 0.5 + np.exp(rng.normal(0, 0.25)) * (landmarks[..., 0] - 0.5)
+    return landmarks
 
 
 def _looks(turn_FxD: np.ndarray) -> np.ndarray:
