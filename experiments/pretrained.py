@@ -6,10 +6,15 @@ Time: 40 epochs, 20 minutes on two CPU cores
 Score: docs/pretrained.md
 """
 
+import runpy
+from pathlib import Path
+
 from wt_jax.config import Config
 
 
 def get_config() -> Config:
-    from experiments.main import get_config as main
-
-    return main()
+    config = runpy.run_path(str(Path(__file__).with_name("main.py")))["get_config"]()
+    config.workdir = "checkpoints/pretrained"
+    config.data.root = "synthetic"
+    config.data.synthetic_people = 400
+    return config
