@@ -114,6 +114,8 @@ def _push_up(rng: Rng, body: Body) -> Movement:
         length = np.linalg.norm(neck)
         if i == 0:
             hand[0] = np.sqrt(max(length**2 - (hand[2] + reach) ** 2, 0.2)) + lead
+            nearest = length - 0.6 * body.reach(elbow_deg[1], apart)  # no nearer, or the arms could not bend
+            hand[0] = max(hand[0], np.sqrt(max(nearest**2 - hand[2] ** 2, 0.0)))
         apex = (length**2 + hand @ hand - reach**2) / (2 * length * np.linalg.norm(hand))
         tip = np.arctan2(neck[2], neck[0]) - np.arctan2(hand[2], hand[0]) - np.arccos(np.clip(apex, -1, 1))
         turned = [PELVIS] if on_knees else [PELVIS, 3, 4]
