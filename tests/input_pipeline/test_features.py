@@ -45,7 +45,7 @@ def test_orientation_by_hand():
 
 
 def test_lengths_by_hand():
-    """Torso 50, left thigh 40, right thigh 30 towards the camera (so that it is not seen), arms and shanks of no length."""
+    """Torso 50, left thigh 40, right thigh 30 towards the camera (unseen); arms and shanks have no length."""
     points = np.zeros((1, 1, 33, 3), np.float32)
     points[..., [11, 12], 1] = -50
     points[..., [13, 14, 15, 16, 17, 18, 19, 20, 21, 22], 1] = -50
