@@ -1,4 +1,4 @@
-"""Which recordings a run has: those of a data root, or synthetic people, or these beside those to train on."""
+"""Which recordings a run has: those of a data root, synthetic people, or some beside those to train on."""
 
 import dataclasses
 from pathlib import Path
