@@ -27,7 +27,11 @@ def windows():
     classes, positive = zip(*kinds, strict=True)
     firsts = 100 + 10 * np.arange(len(kinds), dtype=np.int32)
     return Windows(
-        firsts, np.array(classes, np.int8), np.array(positive), *np.zeros((2, len(kinds)), np.int16)
+        firsts,
+        np.array(classes, np.int8),
+        np.array(positive),
+        *np.zeros((2, len(kinds)), np.int16),
+        made_N=np.zeros(len(kinds), bool),
     )
 
 
@@ -186,6 +190,72 @@ def test_classes_without_windows_are_never_drawn(kind, windows):
     }
 
 
+@pytest.mark.parametrize("share", [0.3, 0.77, 0.05])
+@pytest.mark.parametrize("power", [0.0, 0.5])
+def test_the_share_of_synthetic_people_is_exact(share, power):
+    """To one window, at every point of the run, with a repetition start and without; and so are classes."""
+    windows = with_made(((UNKNOWN, 50, 0), (0, 400, 30), (1, 90, 70), (2, 35, 110)))
+    drawn = rows(windows, 3000, Data(synthetic=share, balance_power=power))
+    for positive in (False, True):
+        made = windows.made_N[drawn[windows.positive_N[drawn] == positive]]
+        running = made.cumsum() - share * np.arange(1, len(made) + 1)
+        assert np.abs(running).max() < 1 and len(made) > 500
+    assert windows.positive_N[drawn].sum() == 600
+    if power == 0:
+        for made in (False, True):
+            classes = windows.classes_N[drawn[(windows.made_N == made)[drawn] & ~windows.positive_N[drawn]]]
+            counts = np.unique(classes, return_counts=True)[1]
+            assert np.ptp(counts) <= 1
+
+
+def test_a_class_that_only_synthetic_people_have_is_drawn_from_them_alone():
+    windows = with_made(((0, 40, 30), (1, 40, 30), (2, 0, 20)))
+    drawn = rows(windows, 3000, Data(synthetic=0.3))
+    of_2 = windows.classes_N[drawn] == 2
+    assert windows.made_N[drawn[of_2]].all()
+    assert abs(of_2.mean() - 0.3 / 3) < 0.002
+
+
+def test_where_no_real_window_holds_a_start_all_that_do_are_of_synthetic_people():
+    windows = with_made(((0, 40, 30), (1, 40, 30)))
+    windows = windows.only(windows.made_N | ~windows.positive_N)
+    drawn = rows(windows, 2000, Data(synthetic=0.3))
+    positive = windows.positive_N[drawn]
+    assert positive.sum() == 400 and windows.made_N[drawn[positive]].all()
+    assert windows.made_N[drawn[~positive]].sum() == 480
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_without_the_other_kind_the_share_changes_nothing(made):
+    windows = with_made(((0, 40, 30), (1, 20, 30)))
+    windows = windows.only(windows.made_N == made)
+    for share in (0.0, 0.6):
+        np.testing.assert_array_equal(
+            rows(windows, 500, Data(synthetic=share)), rows(windows, 500, Data(synthetic=0.2))
+        )
+
+
+def with_made(counts) -> Windows:
+    """Of (class, real windows, made windows) twice as many: half of them hold a start, of a known class."""
+    rows = [
+        (label, positive, made)
+        for label, *numbers in counts
+        for made, number in enumerate(numbers)
+        for positive in ((False,) if label == UNKNOWN else (False, True))
+        for _ in range(number)
+    ]
+    classes, positive, made = (np.array(column) for column in zip(*rows, strict=True))
+    sources = np.zeros(len(rows), np.int16)
+    firsts = np.arange(len(rows), dtype=np.int32)
+    return Windows(firsts, classes.astype(np.int8), positive, firsts, sources, made.astype(bool))
+
+
+def rows(windows: Windows, n: int, options: Data) -> np.ndarray:
+    """Which windows are drawn: their places in the index."""
+    firsts = StratifiedSampler(windows, options, 0).firsts(np.arange(n, dtype=np.int64))
+    return np.searchsorted(windows.firsts_N, firsts)
+
+
 def test_memory_stays_near_that_of_the_sequences(make_recording, tiny_config):
     """Sequences, window index and sampler of stride-1 windows, measured after two epochs of every stratum."""
     recordings = [
@@ -204,4 +274,4 @@ def test_memory_stays_near_that_of_the_sequences(make_recording, tiny_config):
     of_sequences = sum(array.nbytes for array in sequences.arrays().values())
     assert of_sequences == 107 * 45_000
     assert len(windows.firsts_N) == 9 * 4971
-    assert of_sequences < held < 1.2 * of_sequences
+    assert of_sequences < held < 1.25 * of_sequences

@@ -7,6 +7,7 @@ import pytest
 from wt_jax.config import INPUTS, Augment, Config, Data
 from wt_jax.input_pipeline.features import (
     FEATURES,
+    lengths,
     make_inputs,
     n_inputs,
     needs_points,
@@ -41,6 +42,29 @@ def test_orientation_by_hand():
     assert [cosines[i] for i in thighs] == [0, 0.5]
     assert [sines[i] for i in (0, *thighs)] == [0, 0.5, 0]
     assert np.isfinite(values).all()  # arms without a length
+
+
+def test_lengths_by_hand():
+    """Torso 50, left thigh 40, right thigh 30 towards the camera (unseen); arms and shanks have no length."""
+    points = np.zeros((1, 1, 33, 3), np.float32)
+    points[..., [11, 12], 1] = -50
+    points[..., [13, 14, 15, 16, 17, 18, 19, 20, 21, 22], 1] = -50
+    points[..., [25, 27, 29, 31], 0], points[..., 26, 2] = 40, -30
+    values = np.asarray(lengths({"points_BxTxLx3": jnp.asarray(points)}))[0, 0]
+    assert values.shape == (3 + len(LIMBS),)
+    expected = np.zeros(3 + len(LIMBS))
+    expected[0], expected[1 + LIMBS.index((23, 25))] = 50, 40
+    expected *= 0.5 / np.sqrt((expected**2).mean())
+    np.testing.assert_allclose(values, expected, atol=0.006)
+
+
+def test_lengths_do_not_change_with_size_place_and_depth(points):
+    before = np.asarray(lengths({"points_BxTxLx3": jnp.asarray(points)}))
+    moved = 4 * points + np.array([100, -50, 0], np.float32)
+    moved[..., 2] *= -7
+    np.testing.assert_allclose(lengths({"points_BxTxLx3": jnp.asarray(moved)}), before, rtol=1e-3)
+    narrow = points * np.array([0.5, 1, 1], np.float32)  # turned away, they are others
+    assert np.abs(np.asarray(lengths({"points_BxTxLx3": jnp.asarray(narrow)})) - before).max() > 0.05
 
 
 def test_normalised_is_relative_to_the_real_frames():

@@ -8,7 +8,7 @@ import numpy as np
 from wt_jax import config
 from wt_jax.input_pipeline.windows import UNKNOWN, Windows
 
-_PARTS = 1_000_000  # the positive share is kept in millionths, so that counting stays in integers
+_PARTS = 1_000_000  # shares are kept in millionths, so that counting stays in integers
 _CYCLE = 1000  # draws of a schedule, where strata are not drawn from in turn
 _ENDLESS = 2**31 - 1  # batches; an epoch of training is a number of them
 
@@ -17,8 +17,9 @@ class StratifiedSampler:
     """Draws windows without end: those with a repetition start and those without, and of each its strata.
 
     The q-th window of the run is a closed formula of q and the seed: the share of positives is exact up to
-    one window, a schedule says which stratum each draw is from, and a stratum is gone through in one random
-    permutation after another, so that its every window is drawn before any is drawn again.
+    one window, and so is that of synthetic people among these and among the others. A schedule says which
+    stratum each draw is from, and a stratum is gone through in one random permutation after another, so that
+    its every window is drawn before any is drawn again.
     A stratum is a class (unknown is one of those without starts), or with `data.balance_sources` a source of
     it. Its share of the draws goes by the number of the class's windows, and of the source's among them, to
     the power of `data.balance_power`: 0 is all alike, 1 as they come. Windows of synthetic people have strata
@@ -50,9 +51,7 @@ class StratifiedSampler:
 
     def firsts(self, positions: np.ndarray) -> np.ndarray:
         """First frames (int32) of the windows at `positions` (int64) of the run's endless sequence."""
-        before = positions * self._positive_parts // _PARTS  # positives among the earlier positions
-        positive = (positions + 1) * self._positive_parts // _PARTS > before
-        nth_draw = np.where(positive, before, positions - before)
+        positive, nth_draw = _shared_out(positions, self._positive_parts)
         firsts = np.empty(len(positions), np.int32)
         for i, strata in enumerate(self._strata):
             own = np.flatnonzero(positive == i)
@@ -65,29 +64,54 @@ class StratifiedSampler:
         return firsts
 
 
+def _shared_out(positions: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of each draw, whether it is of those that get `parts` of _PARTS, and how many like it came before."""
+    before = positions * parts // _PARTS
+    is_one = (positions + 1) * parts // _PARTS > before
+    return is_one, np.where(is_one, before, positions - before)
+
+
 class _Strata:
-    """The strata of the windows with a repetition start, or of those without, and the schedule of draws."""
+    """The strata of the windows with a repetition start, or of those without, and the schedules of draws."""
 
     def __init__(self, windows: Windows, positive: bool, options: config.Data):
         self.firsts: list[np.ndarray] = []  # of each stratum, the first frames of its windows
-        weights: list[float] = []
-        for made, share in ((False, 1 - options.synthetic), (True, options.synthetic)):
-            firsts, own = _strata_of(
+        self._turns = []  # of the data's own strata, and of those of synthetic people
+        for made in (False, True):
+            firsts, weights = _strata_of(
                 windows, (windows.positive_N == positive) & (windows.made_N == made), options
             )
+            self._turns.append(_Turns(weights, len(self.firsts)))
             self.firsts += firsts
-            weights += list((share or 1.0) * np.array(own) / sum(own, 0.0) if own else [])
+        own, made_ones = (turns.n_strata for turns in self._turns)
+        self._made_parts = round(options.synthetic * _PARTS) if own and made_ones else _PARTS * (not own)
+
+    def scheduled(self, nth_draw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For each draw its stratum, and how many were drawn from that one before."""
+        made, nth_of_kind = _shared_out(nth_draw, self._made_parts)
+        stratum, nth_of_stratum = np.empty((2, len(nth_draw)), np.int64)
+        for i, turns in enumerate(self._turns):
+            if (own := made == i).any():
+                stratum[own], nth_of_stratum[own] = turns.at(nth_of_kind[own])
+        return stratum, nth_of_stratum
+
+
+class _Turns:
+    """The schedule of some strata, the first of which is number `first`."""
+
+    def __init__(self, weights: list[float], first: int):
+        self.n_strata, self._first = len(weights), first
         self._schedule = _schedule(np.array(weights))
         self._draws_a_cycle = np.bincount(self._schedule, minlength=len(weights))
         self._earlier_draws = np.array(  # of the same stratum, in the same cycle
             [(self._schedule[:i] == stratum).sum() for i, stratum in enumerate(self._schedule)], np.int64
         )
 
-    def scheduled(self, nth_draw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def at(self, nth_draw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For each draw its stratum, and how many were drawn from that one before."""
         cycle, slot = np.divmod(nth_draw, len(self._schedule))
         stratum = self._schedule[slot]
-        return stratum, cycle * self._draws_a_cycle[stratum] + self._earlier_draws[slot]
+        return self._first + stratum, cycle * self._draws_a_cycle[stratum] + self._earlier_draws[slot]
 
 
 def _strata_of(

@@ -8,6 +8,7 @@ from wt_jax.synthetic.bodies import (
     FEET,
     HEAD,
     PELVIS,
+    PLACES,
     SIDES,
     TRUNK,
     WRISTS,
@@ -16,7 +17,7 @@ from wt_jax.synthetic.bodies import (
     rotation,
 )
 from wt_jax.synthetic.exercises import squat_poses
-from wt_jax.synthetic.postures import hands_at, hands_down, lie, raised, sit, stand
+from wt_jax.synthetic.postures import hands_at, hands_down, lie, raised, reach_for, sit, stand, step_apart
 
 Keyframes = list[tuple[float, np.ndarray]]  # (seconds since the one before, pose)
 
@@ -90,6 +91,7 @@ def _bends(rng: Rng, body: Body, seconds: float) -> Keyframes:
         key[TRUNK, 0] = rng.uniform(1.0, 1.7)
         key[PELVIS] += [-0.14, 0, -0.015]
         key[WRISTS] = body.neck(key) + SIDES * 0.12 + [0.05, 0, -0.93 * body.arm]
+        key[WRISTS][:, 2] = np.maximum(key[WRISTS][:, 2], 0.06)
         if rng.random() < 0.3:
             key[WRISTS][0] = pose[WRISTS][0]
         down_s, stay_s, up_s = rng.uniform([0.6, 0.2, 0.6], [1.8, 2.0, 1.8])
@@ -101,7 +103,7 @@ def _sit_down(rng: Rng, body: Body, seconds: float) -> Keyframes:
     """Sitting down, staying, standing up; some again and again."""
     seated = sit(rng, body, None if rng.random() < 0.85 else 0.12)
     standing = stand(rng, body)
-    standing[[PELVIS, 3, 4, 11, 12], 0] += seated[ANKLES, 0].mean()
+    standing[PLACES, 0] += seated[ANKLES, 0].mean()
     between = (standing + seated) / 2
     between[TRUNK, 0] = rng.uniform(0.4, 0.9)
     between[PELVIS, 0] = 0.3 * standing[PELVIS, 0] + 0.7 * seated[PELVIS, 0]
@@ -175,6 +177,7 @@ def _dance(rng: Rng, body: Body, seconds: float) -> Keyframes:
             SIDES * (body.shoulder + away[:, 1:2]) + away * [1, 0, 1],
             SIDES * 0.7 + [-0.5, 0, -0.6],
         )
+        step_apart(body, key)
         figures.append(_turned(key, rng.normal(0, 0.3)))
     order = rng.integers(len(figures), size=4)
     n_beats = max(2, int(seconds / beat_s))
@@ -185,11 +188,12 @@ def _stretch(rng: Rng, body: Body, seconds: float) -> Keyframes:
     """One posture after another, each held."""
     keyframes: Keyframes = [(0.0, stand(rng, body))]
     while seconds > 0:
-        pose = (stand, stand, sit, lie)[rng.integers(4)](rng, body)
-        pose[TRUNK] += rng.normal(0, [0.3, 0.2, 0.3])
+        posture = (stand, stand, sit, lie)[rng.integers(4)]
+        pose = posture(rng, body)
+        pose[TRUNK] += rng.normal(0, [0.3, 0.2, 0.3] if posture is not lie else 0.08)
         if rng.random() < 0.7:
             hands_at(body, pose, raised(body, *rng.uniform([0.3, 0], [3.0, 1.6])), SIDES * 0.6 + [-1, 0, 0])
-        if rng.random() < 0.3:
+        if posture is stand and rng.random() < 0.4:
             pose[3] = pose[PELVIS] + [-0.1, body.hip, -0.45]  # a heel to the seat
         move_s, hold_s = rng.uniform([0.8, 0.5], [2.5, 4])
         keyframes += [(move_s, pose), (hold_s, pose)]
@@ -203,7 +207,8 @@ def _get_up(rng: Rng, body: Body, seconds: float) -> Keyframes:
     crouch = squat_poses(rng, body)[1]
     crouch[TRUNK, 0] = rng.uniform(0.4, 1.2)
     seat = sit(rng, body, 0.12)
-    crouch[WRISTS] = seat[WRISTS] = seat[PELVIS] + SIDES * 0.25 - [0.15, 0, 0.05]
+    for pose in (crouch, seat):
+        reach_for(body, pose, seat[PELVIS] + SIDES * 0.25 - [0.15, 0, 0.05])
     waiting_s = rng.uniform(0.5, max(0.6, seconds - 4))
     down = [(rng.uniform(0.6, 1.4), crouch), (rng.uniform(0.5, 1.2), seat), (rng.uniform(0.5, 1.2), low)]
     up = [(waiting_s, low), (rng.uniform(0.5, 1.2), seat), (rng.uniform(0.6, 1.2), crouch), (0.9, standing)]

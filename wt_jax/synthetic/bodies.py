@@ -16,6 +16,7 @@ Rng = np.random.Generator
 # position, foot turn, knee direction, wrist position, elbow direction, grip (forearm + grip: hand), thumb.
 PELVIS, TRUNK, HEAD = 0, 1, 2
 ANKLES, FEET, KNEES, WRISTS, ELBOWS, GRIPS, THUMBS = (slice(i, i + 2) for i in range(3, 17, 2))
+PLACES = [PELVIS, 3, 4, 9, 10]  # what of a pose moves where the whole body does: pelvis, ankles, wrists
 SIDES = np.array([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]])  # left, right
 FACE = np.array(  # landmarks 0-10 from the middle of the shoulders, in body heights
     [[0.075, 0, 0.095], [0.062, 0.010, 0.118], [0.060, 0.018, 0.119], [0.055, 0.026, 0.118],
@@ -75,6 +76,7 @@ class Body:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
+    """Directions (..., 3), of length 1."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 

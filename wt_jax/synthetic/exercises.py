@@ -10,6 +10,7 @@ from wt_jax.synthetic.bodies import (
     HEAD,
     KNEES,
     PELVIS,
+    PLACES,
     SIDES,
     THUMBS,
     TOE,
@@ -73,7 +74,7 @@ def _squat(rng: Rng, body: Body) -> Movement:
     kind = rng.random()
     if kind < 0.12:  # a jump: the feet leave the floor at the top
         jump = poses[0].copy()
-        jump[[PELVIS, 3, 4, 11, 12], 2] += rng.uniform(0.08, 0.3)
+        jump[PLACES, 2] += rng.uniform(0.08, 0.3)
         jump[FEET, 0] = rng.uniform(0.3, 0.8)
         return Movement(np.stack([*poses, jump]), (0.9, 2.0), is_loop=True)
     if kind < 0.2:  # pistols: one leg ahead, on one side or on both in turn
@@ -94,7 +95,9 @@ def _pistol(poses: np.ndarray, side: int) -> np.ndarray:
 def _push_up(rng: Rng, body: Body) -> Movement:
     """The hands stay on the floor or higher; the body, built upright, tips around its toes or knees."""
     poses, kind = np.stack([stand(rng, body)] * 2), rng.random()
+    is_archer = 0.9 < kind < 0.96
     apart = rng.uniform(-0.14, -0.06) if kind < 0.12 else rng.uniform(-0.02, 0.3)  # diamond; to wide
+    apart = rng.uniform(0.15, 0.24) if is_archer else apart
     elbow_deg, sag = rng.uniform([152, 35], [174, 95]), rng.uniform([-0.2, -0.2], [0.15, 0.2])
     foot, knee, lead = rng.uniform([-0.35, 0.03, -0.15], [-0.05, 0.25, 0.04])
     higher = [0, rng.uniform(0.1, 0.7), -rng.uniform(0.15, 0.5)][rng.choice(3, p=[0.7, 0.2, 0.1])]
@@ -111,6 +114,8 @@ def _push_up(rng: Rng, body: Body) -> Movement:
         length = np.linalg.norm(neck)
         if i == 0:
             hand[0] = np.sqrt(max(length**2 - (hand[2] + reach) ** 2, 0.2)) + lead
+            nearest = length - 0.6 * body.reach(elbow_deg[1], apart)  # no nearer, or the arms could not bend
+            hand[0] = max(hand[0], np.sqrt(max(nearest**2 - hand[2] ** 2, 0.0)))
         apex = (length**2 + hand @ hand - reach**2) / (2 * length * np.linalg.norm(hand))
         tip = np.arctan2(neck[2], neck[0]) - np.arctan2(hand[2], hand[0]) - np.arccos(np.clip(apex, -1, 1))
         turned = [PELVIS] if on_knees else [PELVIS, 3, 4]
@@ -122,16 +127,15 @@ def _push_up(rng: Rng, body: Body) -> Movement:
     poses[:, WRISTS] = SIDES * (body.shoulder + apart) + hand
     poses[:, KNEES], poses[:, ELBOWS] = [0, 0, -1], SIDES * rng.uniform(0.1, 1.2) + [-1, 0, 0.6]
     poses[:, GRIPS], poses[:, THUMBS] = [rng.uniform(0.2, 1.5), 0, 0], -SIDES
-    if kind > 0.96:  # clapping: the hands leave the floor at the top
+    if kind >= 0.96:  # clapping: the hands leave the floor at the top
         air = poses[0].copy()
-        air[[PELVIS, 11, 12], 2] += [0.08, 0.2, 0.2]
+        air[[PELVIS, 9, 10], 2] += [0.08, 0.2, 0.2]
         air[WRISTS, 1] *= rng.uniform(0.1, 0.8)
         return Movement(np.stack([*poses, air]), (0.8, 1.6), is_loop=True)
-    if kind > 0.9:  # archer: to one side and then to the other
+    if is_archer:  # archer: to one side and then to the other
         sides = [poses[1].copy(), poses[1].copy()]
-        for pose, y in zip(sides, (0.22, -0.22), strict=True):
-            pose[[PELVIS, 3, 4], 1] += [y, y / 2, y / 2]
-        poses[:, WRISTS] += SIDES * 0.2
+        for pose, y in zip(sides, (0.7 * apart, -0.7 * apart), strict=True):
+            pose[PELVIS, 1] += y
         return Movement(np.stack([poses[0], sides[0], poses[0], sides[1]]), (1.2, 3.0), True, (0, 2))
     return Movement(poses, (0.6, 3.2))
 

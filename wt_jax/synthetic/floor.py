@@ -4,19 +4,33 @@ import numpy as np
 
 from wt_jax.synthetic.bodies import (
     ANKLES,
+    ELBOWS,
     FEET,
     HEAD,
     KNEES,
     PELVIS,
+    PLACES,
     SIDES,
     TRUNK,
     WRISTS,
     Body,
     Rng,
+    unit,
 )
 from wt_jax.synthetic.exercises import EXERCISES, squat_poses
 from wt_jax.synthetic.movement import MakeMovement, Movement
-from wt_jax.synthetic.postures import hands_at, hands_down, in_turn, lie, prone, raised, stand, way
+from wt_jax.synthetic.postures import (
+    hands_at,
+    hands_down,
+    in_turn,
+    lie,
+    prone,
+    raised,
+    reach_for,
+    stand,
+    step_apart,
+    way,
+)
 
 _USUAL_S = (1.0, 4.0)  # of a repetition
 
@@ -95,18 +109,30 @@ def _plank(rng: Rng, body: Body) -> Movement:
     elif kind < 0.75:
         poses[1, rng.choice([3, 4]), 2] += rng.uniform(0.15, 0.4)
     else:
-        poses[1, rng.choice([11, 12])] += [rng.uniform(-0.2, 0.3), 0, rng.uniform(0.1, 0.3)]
+        poses[1, rng.choice([9, 10])] += [rng.uniform(-0.2, 0.3), 0, rng.uniform(0.1, 0.3)]
     return Movement(poses, (1.0, 5.0))
 
 
 def _pike(rng: Rng, body: Body) -> Movement:
     """From the plank to a downward dog, or to the cobra."""
     poses = np.stack([prone(rng, body)] * 2)
-    poses[1, PELVIS] += [0.1, 0, rng.uniform(0.2, 0.45) * rng.choice([1, -0.6])]
-    chest = body.neck(poses[0])
-    slope = np.arctan2(poses[1, PELVIS, 2] - chest[2], chest[0] - poses[1, PELVIS, 0])
-    poses[1, TRUNK, 0] = np.pi / 2 + slope
+    feet, hands = poses[0, ANKLES].mean(0), poses[0, WRISTS].mean(0)
+    leg, arm = rng.uniform(0.85, 0.98) * body.leg, rng.uniform(0.85, 0.97) * body.arm
+    if rng.random() < 0.5:
+        hips = _above(feet, hands, leg, body.trunk + arm)
+        chest = hips + body.trunk * unit(hands - hips)
+    else:
+        hips = feet + np.array([leg, 0, 0])
+        chest = _above(hips, hands, body.trunk, arm)
+    poses[1, PELVIS], poses[1, TRUNK, 0] = hips, np.arctan2(chest[0] - hips[0], chest[2] - hips[2])
     return Movement(poses, (1.5, 5.0))
+
+
+def _above(one: np.ndarray, other: np.ndarray, from_one: float, from_other: float) -> np.ndarray:
+    """The place so far from each of two, above the line between them; both lie in the plane y = 0."""
+    apart, along = np.linalg.norm(other - one), unit(other - one)
+    share = np.clip((from_one**2 - from_other**2 + apart**2) / (2 * apart), -from_one, from_one)
+    return one + share * along + np.sqrt(from_one**2 - share**2) * np.array([-along[2], 0, along[0]])
 
 
 def _mountain_climber(rng: Rng, body: Body) -> Movement:
@@ -124,10 +150,10 @@ def _burpee(rng: Rng, body: Body) -> Movement:
     """Down to a crouch, the legs thrown back, forwards again, and a jump."""
     up, plank = stand(rng, body), prone(rng, body)
     crouch, jump = squat_poses(rng, body)[1], up.copy()
-    plank[[PELVIS, 3, 4, 11, 12], 0] -= plank[WRISTS, 0].mean() - crouch[ANKLES, 0].mean() - 0.35
-    crouch[WRISTS] = plank[WRISTS]
-    crouch[TRUNK, 0] = max(crouch[TRUNK, 0], 1.0)
-    jump[[PELVIS, 3, 4, 11, 12], 2] += rng.uniform(0.1, 0.3)
+    plank[PLACES, 0] -= plank[WRISTS, 0].mean() - crouch[ANKLES, 0].mean() - 0.35
+    crouch[TRUNK, 0] = max(crouch[TRUNK, 0], 1.2)
+    reach_for(body, crouch, plank[WRISTS])
+    jump[PLACES, 2] += rng.uniform(0.1, 0.3)
     hands_at(body, jump, raised(body, 2.9, 0.4), SIDES * 0.5)
     low = plank.copy()
     low[PELVIS, 2] -= 0.1
@@ -142,7 +168,7 @@ def _jumping_jack(rng: Rng, body: Body) -> Movement:
     def change(one: np.ndarray, share: float) -> None:
         one[ANKLES] += SIDES * wide * share
         one[[PELVIS, 3, 4], 2] += 0.08 * np.sin(np.pi * share)
-        one[PELVIS, 2] -= 0.05 * share
+        step_apart(body, one)
         hands_at(body, one, raised(body, 0.2 + (high - 0.2) * share, np.pi / 2), SIDES * 0.4 + [-1, 0, 0])
 
     return Movement(way(pose, change, 5), (0.7, 1.8))
@@ -156,7 +182,7 @@ def _hop(rng: Rng, body: Body) -> Movement:
     poses[1, PELVIS, 2] -= low
     poses[1, TRUNK, 0] += 2 * low
     poses[1, WRISTS] += [0, 0, -low]
-    poses[2, [PELVIS, 3, 4, 11, 12], 2] += high
+    poses[2, PLACES, 2] += high
     poses[2, WRISTS, 2] += rng.uniform(0, 0.5)
     poses[2, FEET, 0] = 0.6
     return Movement(poses, (0.4, 1.6), is_loop=True)
@@ -177,7 +203,7 @@ def _run(rng: Rng, body: Body) -> Movement:
         )  # fmt: skip
 
     poses = way(pose, change, 3)
-    poses[:, 11:13] = poses[::-1, 11:13] if kind < 0.6 else poses[:1, 11:13]
+    poses[:, WRISTS] = poses[::-1, WRISTS] if kind < 0.6 else poses[:1, WRISTS]
     return Movement(in_turn(poses, poses[0]), (0.5, 2.0), is_loop=True)
 
 
@@ -189,20 +215,22 @@ def _pommel(rng: Rng, body: Body) -> Movement:
     for one, turn in zip(poses, turns, strict=True):
         one[TRUNK, :2] += 0.3 * wide * np.array([np.cos(turn), np.sin(turn)])
         away = np.array([np.sin(wide) * np.cos(turn), np.sin(wide) * np.sin(turn), -np.cos(wide)])
-        one[PELVIS, :2] += 0.15 * wide * away[:2]
+        one[PELVIS, :2] += 0.1 * wide * away[:2]
         one[ANKLES] = one[PELVIS] + SIDES * body.hip * 0.5 + 0.97 * body.leg * away
     return Movement(poses, (0.8, 2.5), is_loop=True)
 
 
 def _side_plank(rng: Rng, body: Body) -> Movement:
+    """On one elbow, held or with hips that drop and rise."""
     pose, side = stand(rng, body), rng.choice([-1, 1])
-    pose[TRUNK, 1] = side * (np.pi / 2 - 0.3)
-    pose[PELVIS] = [0, 0, 0.3]
-    pose[ANKLES] = SIDES * 0.06 + [0, side * 0.95 * body.leg, 0.12]
-    hands_down(body, pose, [0.1, 0, -0.5], 0.1)
-    pose[11 if side < 0 else 12] = body.neck(pose) * [1, 1, 0] + [0.1, 0, 0.04]
-    poses = np.stack([pose] * 2)
-    poses[1, PELVIS, 2] -= rng.uniform(0.02, 0.18)
+    pose[ANKLES] = SIDES * 0.06 + [0, side * 0.92 * body.leg, 0.12]
+    poses, lower = np.stack([pose] * 2), 0 if side < 0 else 1
+    for one, drop in zip(poses, (0.0, rng.uniform(0.02, 0.18)), strict=True):
+        one[PELVIS] = [0, 0, 0.34 - drop]
+        one[TRUNK, 1] = side * (np.pi / 2 - np.arcsin(0.3 + drop / body.trunk))
+        hands_down(body, one, [0.1, 0, -0.5], 0.1)
+        one[WRISTS][lower] = body.neck(poses[0]) * [1, 1, 0] + [0.9 * body.forearm, 0, 0.04]
+        one[ELBOWS][lower] = [0, 0, -1]
     return Movement(poses, (1.0, 4.0))
 
 

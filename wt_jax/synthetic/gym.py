@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wt_jax.synthetic.bodies import ANKLES, FEET, GRIPS, HEAD, KNEES, PELVIS, SIDES, TRUNK, WRISTS, Body, Rng
+from wt_jax.synthetic.bodies import ANKLES, FEET, HEAD, PELVIS, PLACES, SIDES, TRUNK, WRISTS, Body, Rng
 from wt_jax.synthetic.exercises import squat_poses
 from wt_jax.synthetic.movement import MakeMovement, Movement
-from wt_jax.synthetic.postures import hands_at, in_turn, lie, raised, sit, stand, way
+from wt_jax.synthetic.postures import hands_at, in_turn, lie, mirror, raised, sit, stand, step_apart, way
 
 _USUAL_S = (0.9, 4.0)  # of a repetition
 _OUT, _BACK, _DOWN = SIDES * 1.0, SIDES * 0.3 + [-1, 0, -0.2], SIDES * 0.4 + [-0.2, 0, -1]  # elbows
@@ -215,21 +215,11 @@ def _lunge(rng: Rng, body: Body) -> Movement:
         for pose in (up, down):
             hands_at(body, pose, SIDES * 0.1 + [0.2, 0, -0.2], _DOWN)
     if kind < 0.6:
-        return Movement(np.stack([up, down, up, _mirror(down)]), (2.0, 6.0), is_loop=True)
+        return Movement(np.stack([up, down, up, mirror(down)]), (2.0, 6.0), is_loop=True)
     split = down.copy()
     split[PELVIS, 2] = body.sole + 0.93 * body.leg
     split[WRISTS, 2] += split[PELVIS, 2] - down[PELVIS, 2]
     return Movement(np.stack([split if kind > 0.8 else up, down]), (1.2, 4.0))
-
-
-def _mirror(pose: np.ndarray) -> np.ndarray:
-    """Left and right change places."""
-    mirrored = pose.copy()
-    for i in (ANKLES, FEET, KNEES, WRISTS, slice(11, 13), GRIPS, slice(15, 17)):
-        mirrored[i] = pose[i][::-1]
-    mirrored[[PELVIS, *range(3, 5), *range(7, 17)], 1] *= -1
-    mirrored[[TRUNK, HEAD, 5, 6], 1:] *= -1
-    return mirrored
 
 
 def _step_up(rng: Rng, body: Body) -> Movement:
@@ -238,7 +228,7 @@ def _step_up(rng: Rng, body: Body) -> Movement:
     middle = low.copy()
     middle[3] += [0.3, 0, box]
     middle[PELVIS] += [0.12, 0, -0.03]
-    high[[PELVIS, 3, 4, 11, 12]] += [0.3, 0, box]
+    high[PLACES] += [0.3, 0, box]
     return Movement(np.stack([low, middle, high]), (1.4, 3.5))
 
 
@@ -246,7 +236,7 @@ def _calf_raise(rng: Rng, body: Body) -> Movement:
     pose = stand(rng, body)
 
     def change(one: np.ndarray, share: float) -> None:
-        one[[PELVIS, 3, 4, 11, 12], 2] += 0.09 * share
+        one[PLACES, 2] += 0.09 * share
         one[FEET, 0] = 0.6 * share
 
     return Movement(way(pose, change), (0.8, 2.5))
@@ -255,6 +245,7 @@ def _calf_raise(rng: Rng, body: Body) -> Movement:
 def _punch(rng: Rng, body: Body) -> Movement:
     pose = stand(rng, body)
     pose[ANKLES, 0] += rng.normal(0, 0.15, 2)
+    step_apart(body, pose)
     guard = SIDES * 0.1 + [0.22, 0, rng.uniform(-0.05, 0.1)]
     hit = SIDES * 0.04 + [0.9 * body.arm, 0, rng.uniform(-0.1, 0.15)]
     poses = _between(body, pose, guard, hit, _DOWN)

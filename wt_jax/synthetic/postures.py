@@ -70,11 +70,11 @@ def lie(rng: Rng, body: Body, *, bench: bool = False) -> np.ndarray:
 def prone(rng: Rng, body: Body, *, on_elbows: bool = False) -> np.ndarray:
     """The plank, on the hands or on the elbows."""
     pose = stand(rng, body)
-    height = 0.12 + (body.upper_arm if on_elbows else 0.93 * body.arm)
-    slope = np.arcsin((height - 0.12) / (body.leg + body.trunk))
-    pose[TRUNK, 0] = np.pi / 2 - slope + rng.normal(0, 0.06)
+    height = 0.05 + (body.upper_arm if on_elbows else 0.94 * body.arm)  # of the shoulders
+    slope = np.arcsin((height - 0.14) / (body.leg + body.trunk))
+    pose[TRUNK, 0] = np.pi / 2 - slope + rng.normal(0, 0.03)
     pose[HEAD, 0] = -rng.uniform(0, 0.6)
-    pose[PELVIS] = [0, 0, 0.14 + body.leg * np.sin(slope) + rng.normal(0, 0.03)]
+    pose[PELVIS] = [0, 0, 0.14 + 0.99 * body.leg * np.sin(slope)]
     pose[ANKLES] = SIDES * body.hip * rng.uniform(0.6, 1.6) + [-body.leg * np.cos(slope), 0, 0.12]
     pose[FEET, 0], pose[KNEES] = 1.2, [0, 0, -1]
     neck = body.neck(pose)
@@ -86,9 +86,27 @@ def prone(rng: Rng, body: Body, *, on_elbows: bool = False) -> np.ndarray:
 
 
 def hands_at(body: Body, pose: np.ndarray, hands: np.ndarray, elbows: np.ndarray) -> None:
-    """Puts the wrists, (2, 3) in the trunk's axes from the middle of the shoulders, and bends the elbows."""
-    turn = rotation(pose[TRUNK]).T
-    pose[WRISTS], pose[ELBOWS] = body.neck(pose) + np.asarray(hands) @ turn, np.asarray(elbows) @ turn
+    """Puts the wrists, (2, 3) in the trunk's axes from the middle of the shoulders, and bends the elbows.
+
+    What is out of reach is reached for.
+    """
+    turn, shoulders = rotation(pose[TRUNK]).T, SIDES * body.shoulder
+    away = np.asarray(hands) - shoulders
+    away = away * np.minimum(1, 0.98 * body.arm / np.linalg.norm(away, axis=-1, keepdims=True))
+    pose[WRISTS], pose[ELBOWS] = body.neck(pose) + (shoulders + away) @ turn, np.asarray(elbows) @ turn
+
+
+def reach_for(body: Body, pose: np.ndarray, places: np.ndarray) -> None:
+    """Puts the wrists, (2, 3) in the world, as far as the arms go; the elbows stay as they bend."""
+    turn = rotation(pose[TRUNK])
+    hands_at(body, pose, (places - body.neck(pose)) @ turn, pose[ELBOWS] @ turn)
+
+
+def step_apart(body: Body, pose: np.ndarray) -> None:
+    """Lowers the body to where both legs reach the feet, and the hands with it."""
+    away = pose[ANKLES, :2] - (pose[PELVIS] + SIDES * body.hip)[:, :2]
+    heights = pose[ANKLES, 2] + np.sqrt(np.maximum((0.993 * body.leg) ** 2 - (away**2).sum(-1), 0.1))
+    pose[[PELVIS, 9, 10], 2] -= max(pose[PELVIS, 2] - heights.min(), 0.0)
 
 
 def hands_down(body: Body, pose: np.ndarray, at: list[float], apart: float) -> None:
@@ -120,3 +138,13 @@ def in_turn(poses: np.ndarray, still: np.ndarray) -> np.ndarray:
     for i in (ANKLES, FEET, KNEES, WRISTS, ELBOWS, GRIPS, THUMBS):
         left[:, i.start + 1], right[:, i.start] = still[i.start + 1], still[i.start]
     return np.concatenate([left, left[-2:0:-1], right, right[-2:0:-1]])
+
+
+def mirror(pose: np.ndarray) -> np.ndarray:
+    """Left and right change places."""
+    mirrored = pose.copy()
+    for i in (ANKLES, FEET, KNEES, WRISTS, ELBOWS, GRIPS, THUMBS):
+        mirrored[i] = pose[i][::-1]
+    mirrored[[PELVIS, *range(3, 5), *range(7, 17)], 1] *= -1
+    mirrored[[TRUNK, HEAD, 5, 6], 1:] *= -1
+    return mirrored
