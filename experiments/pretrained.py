@@ -17,4 +17,6 @@ def get_config() -> Config:
     config.workdir = "checkpoints/pretrained"
     config.data.root = "synthetic"
     config.data.synthetic_people = 400
+    config.train.windows_per_epoch = 8192
+    config.train.epochs = 40
     return config

@@ -170,7 +170,7 @@ def _hanging(rng: Rng, body: Body, low: list[float], high: list[float], pull: bo
 
 def _pull_up(rng: Rng, body: Body) -> Movement:
     chin = rng.random() < 0.25
-    low, high = [150, 20, -0.1, -1.7, -0.1, -0.6, -0.08], [178, 75, 0.05, -0.5, 0.15, 0.15, 0.32]
+    low, high = [150, 15, -0.1, -1.9, -0.1, -0.6, -0.08], [178, 65, 0.05, -0.7, 0.15, 0.15, 0.32]
     if chin:
         high[-1] = 0.05
     poses = _hanging(rng, body, low, high, pull=True)
