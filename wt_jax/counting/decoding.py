@@ -31,7 +31,7 @@ class Counting:
 
     peak_height: float = 0.05  # least smoothed signal at a start, in any recording
     relative_height: float = 0.5  # ... and in this one, as a share of its tall peaks: faint signals count too
-    min_distance_frames: int = 18  # between two starts
+    min_distance_frames: int = 12  # between two starts
     smoothing_frames: float = 4.0  # standard deviation of the Gaussian over the repetition signal
     class_threshold: float = 0.5  # least smoothed probability of an exercise, else it is no exercise
     class_smoothing_frames: float = 60.0  # standard deviation of the Gaussian over class probabilities

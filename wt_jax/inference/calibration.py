@@ -27,7 +27,7 @@ from wt_jax.skeleton import NO_EXERCISE
 # Tried with one another: first how starts are found, with the class given, then how classes are.
 _STARTS = {
     "smoothing_frames": (2.0, 4.0, 6.0, 8.0),
-    "min_distance_frames": (12, 18, 24),
+    "min_distance_frames": (9, 12, 18),
     "peak_height": (0.05, 0.1, 0.2, 0.3),
     "relative_height": (0.3, 0.4, 0.5, 0.6, 0.7),
 }

@@ -46,13 +46,13 @@ def _gestures(rng: Rng, body: Body, seconds: float) -> Keyframes:
 
 def _stand_about(rng: Rng, body: Body, seconds: float) -> Keyframes:
     """Standing, from one leg to the other, the arms down, on the hips, crossed, or holding something."""
-    pose = stand(rng, body)
+    pose, (apart, straight) = stand(rng, body), rng.uniform([0.0, 0.8], [0.25, 0.96])
     hands, elbows = (
-        (SIDES * (body.shoulder + 0.05) + [0.03, 0, -0.95 * body.arm], SIDES * 0.4 + [-1, 0, 0]),
+        (SIDES * (body.shoulder + apart) + [0.03, 0, -straight * body.arm], SIDES * 0.6 + [-1, 0, 0]),
         (SIDES * (body.hip + 0.06) + [0.02, 0, -0.95 * body.trunk], SIDES * 1.0 + [-0.3, 0, 0]),
         (SIDES * -0.05 + [0.2, 0, -0.25], SIDES * 0.6 + [0.2, 0, -1]),
         (SIDES * 0.06 + [0.15, 0, -0.9 * body.trunk], SIDES * 0.7 + [-0.5, 0, 0]),
-    )[rng.integers(4)]
+    )[rng.choice(4, p=[0.6, 0.15, 0.1, 0.15])]
     hands_at(body, pose, hands, elbows)
     keyframes = [(0.0, pose)]
     while seconds > 0:
@@ -87,8 +87,8 @@ def _bends(rng: Rng, body: Body, seconds: float) -> Keyframes:
     pose = stand(rng, body)
     keyframes = [(0.0, pose)]
     for _ in range(max(1, int(seconds / 4))):
-        key = squat_poses(rng, body)[1] if rng.random() < 0.4 else pose.copy()
-        key[TRUNK, 0] = rng.uniform(0.8, 1.7)
+        key = squat_poses(rng, body)[1] if rng.random() < 0.2 else pose.copy()
+        key[TRUNK, 0] = rng.uniform(1.0, 1.7)
         key[PELVIS] += [-0.14, 0, -0.015]
         key[WRISTS] = body.neck(key) + SIDES * 0.12 + [0.05, 0, -0.93 * body.arm]
         key[WRISTS][:, 2] = np.maximum(key[WRISTS][:, 2], 0.06)
@@ -246,6 +246,8 @@ def route(rng: Rng, body: Body, one: np.ndarray, other: np.ndarray) -> Keyframes
     return [(0.0, one), *zip(seconds, [*steps, other], strict=True)]
 
 
-ACTIVITIES = (
-    _stand_about, _gestures, _side_bends, _bends, _sit_down, _walk, _turn_about, _dance, _stretch, _get_up,
-)  # fmt: skip
+# What people do, and how often each is drawn, beside the others.
+ACTIVITIES = {
+    _stand_about: 3.0, _gestures: 1.0, _side_bends: 1.0, _bends: 1.0, _sit_down: 1.0, _walk: 2.0,
+    _turn_about: 1.5, _dance: 1.0, _stretch: 1.0, _get_up: 1.0,
+}  # fmt: skip

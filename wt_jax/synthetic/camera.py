@@ -36,8 +36,10 @@ def film(rng: Rng, points_FxLx3: np.ndarray, t_F: np.ndarray, width_px: int, hei
     The camera stands between the floor and the ceiling; some are held in a hand, and some go round.
     """
     yaw, pitch, roll, distance = rng.uniform([0, -0.6, -0.1, 1.6], [2 * np.pi, 0.6, 0.1, 6.0])
+    roll = roll if rng.random() < 0.88 else rng.normal(0, 0.4)  # a phone held askew
     distance = distance if rng.random() < 0.75 else 1.2 + 0.15 * distance  # of a phone on the floor near by
     pitch *= rng.uniform(0.2, 1)  # most look on level, and many from a side or straight
+    pitch = pitch if rng.random() < 0.9 else rng.uniform(-1.1, 1.1)  # from the floor, from a balcony
     yaw = yaw if rng.random() < 0.6 else rng.integers(4) * np.pi / 2 + rng.normal(0, 0.25)
     hand = rng.choice([0.0, 0.01, 0.04], p=[0.5, 0.35, 0.15]) * drift(rng, t_F, 3)
     turn_FxD = np.array([roll, -pitch, yaw]) + hand * [0.5, 1, 2]
@@ -56,7 +58,10 @@ def film(rng: Rng, points_FxLx3: np.ndarray, t_F: np.ndarray, width_px: int, hei
     points_px = (flat - (low + high) / 2) * focal_px + place * frame_px
     hip_depth = depth[:, 23:25].mean(1, keepdims=True)
     z_px = (depth - hip_depth) * focal_px / hip_depth
-    return estimate(rng, points_px, z_px, t_F, width_px, height_px)
+    landmarks = estimate(rng, points_px, z_px, t_F, width_px, height_px)
+    if rng.random() < 0.2:  # somebody stated the picture's size wrong
+        landmarks[..., 0] = 0.5 + np.exp(rng.normal(0, 0.25)) * (landmarks[..., 0] - 0.5)
+    return landmarks
 
 
 def _looks(turn_FxD: np.ndarray) -> np.ndarray:

@@ -162,14 +162,15 @@ def _hanging(rng: Rng, body: Body, low: list[float], high: list[float], pull: bo
         pose[FEET] = [knee[i] - thigh[i] + pointed, 0, 0]
         pose[HEAD, 0] -= 0.3 * i if pull else 0.5 * pose[TRUNK, 0]
     poses[1, [PELVIS, 3, 4], 1] += 0.08 * (lean - 0.5)  # to one side
-    poses[1, TRUNK, 1] += 0.25 * (lean - 0.5)
+    poses[1, TRUNK, 1] += 0.4 * (lean - 0.5)
+    poses[:, ANKLES] += rng.normal(0, 0.05, (2, 3)) + rng.normal(0, 0.03, (2, 2, 3))  # no leg as the other
     poses[:, WRISTS], poses[:, KNEES] = SIDES * (body.shoulder + apart) + hand, [1, 0, 0]
     return poses
 
 
 def _pull_up(rng: Rng, body: Body) -> Movement:
     chin = rng.random() < 0.25
-    low, high = [150, 20, -0.1, -1.7, -0.1, -0.6, -0.08], [178, 75, 0.05, -0.5, 0.15, 0.15, 0.32]
+    low, high = [150, 15, -0.1, -1.9, -0.1, -0.6, -0.08], [178, 65, 0.05, -0.7, 0.15, 0.15, 0.32]
     if chin:
         high[-1] = 0.05
     poses = _hanging(rng, body, low, high, pull=True)

@@ -47,11 +47,18 @@ def _shoulder_press(rng: Rng, body: Body) -> Movement:
 
 
 def _lat_pull_down(rng: Rng, body: Body) -> Movement:
+    """Seated at the machine: the bar comes down before the chest, and the trunk leans back a little."""
     pose, apart = sit(rng, body), rng.uniform(0.0, 0.35)
-    pose[TRUNK, 0] = -rng.uniform(0.0, 0.4)
-    high = SIDES * (body.shoulder + apart) + [0.1, 0, 0.9 * np.sqrt(max(body.arm**2 - apart**2, 0.1))]
-    low = SIDES * (body.shoulder + apart) + [rng.uniform(0.1, 0.25), 0, rng.uniform(-0.15, 0.12)]
-    return Movement(_between(body, pose, high, low, SIDES * 0.7 + [0.1, 0, -0.7]), _USUAL_S)
+    upright, leaning = -rng.uniform(-0.1, 0.25), -rng.choice([0.0, rng.uniform(0, 0.4)])
+    high = SIDES * (body.shoulder + apart) + [0.1, 0, 0.95 * np.sqrt(max(body.arm**2 - apart**2, 0.1))]
+    low = SIDES * (body.shoulder + apart) + [rng.uniform(0.05, 0.25), 0, rng.uniform(-0.25, 0.1)]
+    elbows = SIDES * rng.uniform(0.1, 0.8) + [0.1, 0, -1.0]
+
+    def change(one: np.ndarray, share: float) -> None:
+        one[TRUNK, 0] = upright + share * leaning
+        hands_at(body, one, high + share * (low - high), elbows)
+
+    return Movement(way(pose, change), _USUAL_S)
 
 
 def _biceps_curl(rng: Rng, body: Body) -> Movement:
@@ -157,7 +164,7 @@ def _fly(rng: Rng, body: Body) -> Movement:
 def _hinge(rng: Rng, body: Body) -> Movement:
     """Deadlifts and good mornings: the hips go back, the trunk comes forward, the arms hang or hold a bar."""
     pose = stand(rng, body)
-    lean, knee, back = rng.uniform([0.7, 0.05, 0.1], [1.5, 1.3, 0.3])
+    lean, knee, back = rng.uniform([0.7, 0.05, 0.1], [1.5, 0.9, 0.3])
     on_back = rng.random() < 0.25
     pose[TRUNK, 0] = 0.0
 
@@ -270,8 +277,8 @@ def _any(rng: Rng, body: Body) -> Movement:
 
 # Name -> movement, and how often it is drawn, beside the others.
 GYM: dict[str, tuple[MakeMovement, float]] = {
-    "shoulder-press": (_shoulder_press, 1.0),
-    "lat-pull-downs": (_lat_pull_down, 4.0),
+    "shoulder-press": (_shoulder_press, 2.0),
+    "lat-pull-downs": (_lat_pull_down, 7.0),
     "biceps-curls": (_biceps_curl, 2.0),
     "arm-raises": (_raise, 3.0),
     "upright-rows": (_upright_row, 1.0),

@@ -95,7 +95,9 @@ def _rest(rng: Rng, body: Body, after: _Part) -> _Part:
 
 
 def _activity(rng: Rng, body: Body, seconds: float) -> _Part:
-    return _of_keyframes(ACTIVITIES[rng.integers(len(ACTIVITIES))](rng, body, seconds))
+    shares = np.array([*ACTIVITIES.values()])
+    act = [*ACTIVITIES][rng.choice(len(shares), p=shares / shares.sum())]
+    return _of_keyframes(act(rng, body, seconds))
 
 
 def _no_exercise(rng: Rng, body: Body, classes: Collection[str]) -> list[_Part]:
