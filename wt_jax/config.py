@@ -86,9 +86,8 @@ class Data(Section):
         "(wt_jax/input_pipeline/features.py)",
     )  # fmt: skip
     overhang: float = option(
-        0.0, in_range(0, 0.5),
-        "share of a window that may lie beyond a recording's ends",
-    )  # fmt: skip
+        0.0, in_range(0, 0.5), "share of a window that may lie beyond a recording's ends"
+    )
     stride_frames: int = option(1, COUNT, "distance between the training windows of a recording")
     eval_stride_frames: int = option(15, COUNT, "distance between validation and test windows")
     positive_ratio: float = option(0.2, INSIDE, "share of a batch's windows that contain a repetition start")
@@ -285,19 +284,17 @@ def check(config: Config) -> Config:
     if not isinstance(config, Config):
         raise ValueError(f"get_config() must return a wt_jax.config.Config, not {type(config).__name__}")
     config.check()
-    model, train, classes = config.model, config.train, config.data.classes
+    data, model, train = config.data, config.model, config.train
     if model.filters % model.heads:
         raise ValueError(f"model.heads={model.heads}: must divide model.filters={model.filters}")
     if train.accumulate and train.batch_size % train.accumulate:
         raise ValueError(
             f"train.accumulate={train.accumulate}: must divide train.batch_size={train.batch_size}"
         )
-    if all(canonical_class(name) == NO_EXERCISE for name in classes):
-        raise ValueError(f"data.classes={classes!r}: must hold an exercise")
-    if config.data.mocap and not config.data.synthetic and config.data.root != "synthetic":
-        raise ValueError(
-            f"data.mocap={config.data.mocap}: goes with synthetic people: set data.synthetic above 0"
-        )
-    config.data.classes = tuple(canonical_class(name) for name in classes)
+    if all(canonical_class(name) == NO_EXERCISE for name in data.classes):
+        raise ValueError(f"data.classes={data.classes!r}: must hold an exercise")
+    if data.mocap and not data.synthetic and data.root != "synthetic":
+        raise ValueError(f"data.mocap={data.mocap}: goes with synthetic people: set data.synthetic above 0")
+    data.classes = tuple(canonical_class(name) for name in data.classes)
     config.fix()
     return config
