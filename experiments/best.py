@@ -1,4 +1,4 @@
-"""A smaller model with longer windows, in two minutes: 4.8 s at 10 frames a second, and a fixed number of epochs.
+"""A smaller model with longer windows, in two minutes: 4.8 s at 10 frames a second, a fixed number of epochs.
 
 Command: python -m wt_jax.train --config experiments/best.py --config.data.root=ROOT
 Time: 10 epochs, 70 seconds on two CPU cores
