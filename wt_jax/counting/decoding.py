@@ -33,8 +33,8 @@ class Counting:
     relative_height: float = 0.5  # ... and in this one, as a share of its tall peaks: faint signals count too
     min_distance_frames: int = 12  # between two starts
     smoothing_frames: float = 4.0  # standard deviation of the Gaussian over the repetition signal
-    class_threshold: float = 0.5  # least smoothed probability of an exercise, else it is no exercise
-    class_smoothing_frames: float = 60.0  # standard deviation of the Gaussian over class probabilities
+    class_threshold: float = 0.45  # least smoothed probability of an exercise, else it is no exercise
+    class_smoothing_frames: float = 90.0  # standard deviation of the Gaussian over class probabilities
     min_segment_frames: int = 90  # a shorter stretch of one class joins its longer neighbour
     doubt: Doubt = field(default_factory=Doubt)
 

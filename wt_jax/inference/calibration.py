@@ -32,8 +32,8 @@ _STARTS = {
     "relative_height": (0.3, 0.4, 0.5, 0.6, 0.7),
 }
 _CLASSES = {
-    "class_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
-    "class_smoothing_frames": (15.0, 30.0, 60.0),
+    "class_threshold": (0.3, 0.4, 0.45, 0.5, 0.6, 0.7),
+    "class_smoothing_frames": (30.0, 60.0, 90.0),
 }
 FEWEST = 5  # recordings with repetitions, below which chance decides
 REMEDY = "label more with python -m wt_jax.label, and train again"
