@@ -31,7 +31,7 @@ def root(tmp_path_factory):
 
 
 def argv_of(root, workdir, **overrides):
-    """Long enough for a plateau; dropout as in main.py."""
+    """Long enough for a plateau; dropout as in experiments/plain.py."""
     return arguments(root, workdir, **{"train.epochs": 6, "optimizer.plateau_patience": 1, **overrides})
 
 

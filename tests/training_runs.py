@@ -47,9 +47,9 @@ def arguments(root: Path, workdir: Path, **overrides: object) -> list[str]:
         "workdir": workdir, "data.root": root, "data.classes": "('push-ups', 'no-exercise')",
         "model.filters": 8, "model.blocks": 2, "model.heads": 2, "model.dense_units": "(8,)",
         "train.epochs": 4, "train.batch_size": 8, "train.windows_per_epoch": 64,
-        "train.steps_per_dispatch": 2, **overrides,
+        "train.steps_per_dispatch": 2, "data.window_split": False, **overrides,
     }  # fmt: skip
-    file = REPOSITORY / "experiments" / "main.py"
+    file = REPOSITORY / "experiments" / "plain.py"
     return ["--config", str(file), *(f"--config.{key}={value}" for key, value in values.items())]
 
 

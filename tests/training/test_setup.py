@@ -54,6 +54,18 @@ def test_a_window_split_validates_on_people_it_trains_on(tmp_path):
     assert shown == {"group": 4 * 7, "window": 4 * 7}
 
 
+@pytest.mark.parametrize("window_split", [False, True])
+def test_synthetic_people_are_trained_on_and_never_validated_on(tmp_path, window_split):
+    """However validation is split off: its windows are those of the 4 recordings above."""
+    root = write_root(tmp_path / "root")
+    beside = {"data.synthetic": 0.5, "data.synthetic_people": 3, "data.window_split": window_split}
+    run = start_run(parse(arguments(root, tmp_path / "run", **beside)))
+    assert run.programs.validate(run.progress.state.eval_params).confusion_CxC.sum() == 4 * 7
+    rows = np.searchsorted(run.data.windows.firsts_N, np.concatenate([next(run.data.batches) for _ in "123"]))
+    assert abs(run.data.windows.made_N[rows].mean() - 0.5) < 2 / rows.size
+    run.checkpoints.close()
+
+
 def test_the_last_epoch_is_served_where_the_config_says_so(tmp_path, capsys):
     """With a learning rate that spoils what it learns: the best epoch is an early one, and no stop comes."""
     root = write_root(tmp_path / "root")

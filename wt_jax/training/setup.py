@@ -206,7 +206,8 @@ def _training_data(options: config.Config, dataset: Dataset, devices: Sequence[j
         missing = "val" if train_recordings else "train"
         raise ValueError(f"{dataset.data}: no recording in split {missing}: add recordings of more people")
     if options.data.window_split:
-        val_recordings = train_recordings
+        own = [recording for recording in train_recordings if not recording.is_made]
+        val_recordings = own or train_recordings
     if options.labels.propose:
         train_recordings = propose_starts(train_recordings)
     sequences, windows = lay_out(options, train_recordings, options.data.stride_frames)
