@@ -12,6 +12,7 @@ from training_runs import arguments, write_root
 
 from wt_jax import config, evaluate, train
 from wt_jax.counting.decoding import Counting
+from wt_jax.data import synthetic_recordings
 from wt_jax.data.recordings import load_recordings, save_recording
 from wt_jax.inference import pretrained
 from wt_jax.inference.restore import restore_model
@@ -133,6 +134,25 @@ def test_the_checkpoint_in_the_box(run, tmp_path, monkeypatch, capsys):
         )
     with pytest.raises(ValueError, match=r"4 of its recordings were trained on .* by pretrained: a score"):
         evaluate.evaluate("pretrained", str(tmp_path), "", "test")
+
+
+def test_synthetic_people_are_as_many_as_were_trained_on(run, tmp_path, monkeypatch):
+    """So that those of its test split are nobody whom it knows; and no more are filmed than are judged."""
+    of_run = config.flatten(restore_model(run[1], jax.devices()[:1]).options)
+    options = config.unflatten(of_run | {"data.synthetic_people": 4})
+    films, film = [], synthetic_recordings.synthetic_motion
+    monkeypatch.setattr(
+        synthetic_recordings, "synthetic_motion", lambda name, *args: films.append(name) or film(name, *args)
+    )
+    for data, root in (("synthetic", None), ("synthetic", "synthetic"), ("people", "synthetic")):
+        monkeypatch.setattr(pretrained, "BOX", save_box(tmp_path / data, options, data=data))
+        films.clear()
+        found = evaluate.evaluate("pretrained", root, "", "test")
+        assert {one.recording.group for one in found.results} == {"synthetic-person003"}
+        assert len(films) == (4 if root is None else 16)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="--data data: holds no data, and the checkpoint was trained on peo"):
+        evaluate.evaluate("pretrained", "data", "", "test")
 
 
 def test_evaluation_reads_timelines_as_the_checkpoint_says(run):

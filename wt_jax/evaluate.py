@@ -93,23 +93,27 @@ def evaluate(
     """
     trained = restore_model(folder, jax.local_devices())
     options, meta = trained.options, trained.meta
+    splits = SPLITS if split == "all" else (split,)
     if root is None and meta["data"] == SYNTHETIC:
         print(f"data: {SYNTHETIC}, as the checkpoint was trained on; --data ROOT scores it on others")
-        root, dataset = (
-            options.data.root,
-            synthetic_dataset(options.data.classes, options.data.synthetic_people),
-        )
+        root, among = options.data.root, SPLITS if with_baselines else splits
+        dataset = synthetic_dataset(options.data.classes, options.data.synthetic_people, among)
     else:
         if root is None:
             root, recordings = meta["root"], recordings or meta["recordings"]
             if not root:
                 raise ValueError(f"--checkpoint {folder}: holds no data of its own: say --data ROOT")
         dataset = load_dataset(
-            root, recordings, options.data.classes, cache_folder() / "recordings", options.data.max_minutes
+            root,
+            recordings,
+            options.data.classes,
+            cache_folder() / "recordings",
+            options.data.max_minutes,
+            options.data.synthetic_people,
         )
-    if dataset.data == SYNTHETIC and meta["data"] != SYNTHETIC:
+    if dataset.data == SYNTHETIC and SYNTHETIC not in (meta["data"], root):
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")
-    chosen = dataset.split(*(SPLITS if split == "all" else (split,)))
+    chosen = dataset.split(*splits)
     if not chosen:
         raise ValueError(f"--split {split}: no recording of {root} is in it; try --split all")
     # Before the network is asked: what they refuse should cost nobody the wait.

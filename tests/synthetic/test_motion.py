@@ -98,6 +98,12 @@ def test_a_class_more_or_less_changes_no_other_class():
     assert same(alone, make_recordings(["dips", "squats"], seed=1, people=3)[3:])
 
 
+def test_some_of_the_splits_are_those_of_all():
+    everybody = make_recordings(("dips", NO_EXERCISE), seed=5, people=3)
+    some = make_recordings(("dips", NO_EXERCISE), 5, 3, ("val", "test"))
+    assert same(some, [r for r in everybody if r.split != "train"]) and len(some) == 2 * 4
+
+
 def test_a_class_without_a_synthetic_exercise_is_left_out():
     made = make_recordings(["juggling", "squats", "no_exercise"], 0, people=3)
     assert {r.class_name for r in made} == {"squats", NO_EXERCISE}

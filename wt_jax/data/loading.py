@@ -2,13 +2,13 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from wt_jax.config import Data
 from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings_folder
 from wt_jax.data.recordings import SYNTHETIC, Recording, load_recordings
-from wt_jax.data.splits import audit
+from wt_jax.data.splits import SPLITS, audit
 from wt_jax.data.synthetic_recordings import make_recordings, mocap_recordings
 
 _DEFAULT_ROOT = "data"
@@ -77,9 +77,9 @@ def load_dataset(
     return Dataset(str(root), found, fingerprint(found))
 
 
-def synthetic_dataset(classes: Sequence[str], people: int) -> Dataset:
-    """What the default root gives while it is empty."""
-    made = make_recordings(classes, _SYNTHETIC_SEED, people)
+def synthetic_dataset(classes: Sequence[str], people: int, among: Collection[str] = SPLITS) -> Dataset:
+    """What the default root gives while it is empty, of the splits `among`."""
+    made = make_recordings(classes, _SYNTHETIC_SEED, people, among)
     return Dataset(SYNTHETIC, made, fingerprint(made))
 
 
@@ -87,8 +87,7 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     """The dataset, and to train on beside it synthetic people and filmed motion capture, as `options` say."""
     made: list[Recording] = []
     if options.synthetic and dataset.data != SYNTHETIC:
-        people = make_recordings(options.classes, _SYNTHETIC_SEED, options.synthetic_people)
-        made += [recording for recording in people if recording.split == "train"]
+        made += make_recordings(options.classes, _SYNTHETIC_SEED, options.synthetic_people, ("train",))
     if options.mocap:
         made += mocap_recordings(options.mocap, options.classes, _SYNTHETIC_SEED, _MOCAP_VIEWS)
     if not made:

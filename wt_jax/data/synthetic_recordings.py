@@ -2,13 +2,14 @@
 
 import hashlib
 import zlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from wt_jax.data.recordings import MOCAP, SYNTHETIC, Recording
+from wt_jax.data.splits import SPLITS
 from wt_jax.pose.joint_angles import pose_sequence, to_frame
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 from wt_jax.synthetic.bodies import Body
@@ -19,12 +20,15 @@ from wt_jax.synthetic.motion import REPERTOIRE, SyntheticMotion, synthetic_motio
 _TAKES = 3  # of no-exercise by one person: more is in it than in an exercise
 
 
-def make_recordings(classes: Sequence[str], seed: int, people: int) -> list[Recording]:
+def make_recordings(
+    classes: Sequence[str], seed: int, people: int, among: Collection[str] = SPLITS
+) -> list[Recording]:
     """Each person once in each class, three times in no-exercise: the same bits in any process.
 
-    A class without a synthetic exercise is left out, and no-exercise holds none of the classes. The same
-    people do every exercise, and a person is in one split: of 48 people 30 in train, 9 in val and 9 in test,
-    of more no more in these two. Raises ValueError for fewer than 3 people.
+    Only who is in one of the splits `among` is filmed. A class without a synthetic exercise is left out, and
+    no-exercise holds none of the classes. The same people do every exercise, and a person is in one split: of
+    48 people 30 in train, 9 in val and 9 in test, of more no more in these two. Raises ValueError for fewer
+    than 3 people.
     """
     if people < 3:
         raise ValueError(f"people={people}: must be at least 3, one each for train, val and test")
@@ -36,6 +40,7 @@ def make_recordings(classes: Sequence[str], seed: int, people: int) -> list[Reco
         for name in dict.fromkeys(names)
         if name in (*REPERTOIRE, NO_EXERCISE)
         for person in range(people)
+        if splits[person] in among
         for take in range(_TAKES if name == NO_EXERCISE else 1)
     ]
 
