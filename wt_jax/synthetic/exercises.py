@@ -101,8 +101,7 @@ def _push_up(rng: Rng, body: Body) -> Movement:
     elbow_deg, sag = rng.uniform([152, 35], [174, 95]), rng.uniform([-0.2, -0.2], [0.15, 0.2])
     foot, knee, lead = rng.uniform([-0.35, 0.03, -0.15], [-0.05, 0.25, 0.04])
     higher = [0, rng.uniform(0.1, 0.7), -rng.uniform(0.15, 0.5)][rng.choice(3, p=[0.7, 0.2, 0.1])]
-    on_knees = rng.random() < 0.2
-    hand = np.array([0, 0, 0.04 + higher * (0.3 if on_knees else 1)])
+    hand, on_knees = np.array([0, 0, 0.04 + higher]), rng.random() < 0.2
     for i, pose in enumerate(poses):
         if on_knees:
             pose[ANKLES] = SIDES * body.hip + [-rng.uniform(0.6, 0.9) * body.shank, 0, 0.1]
