@@ -8,9 +8,12 @@ import shlex
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wt_jax.runtime.config_flags import parse
+from wt_jax.synthetic import gym
+from wt_jax.synthetic.bodies import WRISTS, Body
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -95,9 +98,27 @@ def test_every_page_is_in_the_list_of_pages():
 
 def test_pictures_are_there_and_small():
     pictures = sorted((REPOSITORY / "docs" / "images").iterdir())
-    shown = re.findall(r"!\[.+\]\(docs/images/(\w+\.png)\)", README)
+    shown = [
+        name
+        for text in PAGES.values()
+        for name in re.findall(r"!\[.+\]\((?:docs/)?images/(\w+\.png)\)", text)
+    ]
     assert [picture.name for picture in pictures] == sorted(shown)
-    assert max(picture.stat().st_size for picture in pictures) < 150_000
+    assert max(picture.stat().st_size for picture in pictures) < 250_000
+
+
+def test_the_movement_that_a_page_adds_is_one():
+    """As that page says: hands where arms reach, from an extended position and back."""
+    code = re.search(r"```python\n(def .*?)```", PAGES["docs/synthetic.md"], re.DOTALL)[1]
+    assert len(code.splitlines()) <= 10
+    scope = dict(vars(gym))
+    exec(code, scope)
+    rng = np.random.default_rng(0)
+    body = Body(rng)
+    movement = scope["_wood_chop"](rng, body)
+    wrists = body.points(movement.poses_Px17x3)[:, 15:17]
+    np.testing.assert_allclose(wrists, movement.poses_Px17x3[:, WRISTS], atol=1e-6)
+    assert np.ptp(wrists, axis=0).max() > 0.3
 
 
 def test_somebody_is_found_for_the_pictures():

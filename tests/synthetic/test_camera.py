@@ -39,16 +39,19 @@ def test_wandering_is_slow_and_of_size_1():
     assert np.abs(np.diff(wave, axis=0)).mean() < 0.15  # a frame later
 
 
-@pytest.mark.parametrize("seed", range(8))
-def test_limbs_keep_their_proportions_in_three_dimensions(standing, faultless, seed):
-    """With a depth in the units of x and y, whichever way the person is turned; a near limb is larger."""
-    seen = film(np.random.default_rng(seed), standing, T_F, 1280, 720)
-    pixels_a_metre = [
-        np.linalg.norm(seen[0, a] - seen[0, b]) / np.linalg.norm(standing[0, a] - standing[0, b])
-        for a, b in ((11, 12), (23, 24), (11, 23), (25, 27))
-    ]
-    assert max(pixels_a_metre) / min(pixels_a_metre) < 1.6
-    np.testing.assert_allclose(seen[:, list(HIPS), 2].mean(1), 0, atol=1e-9)
+def test_limbs_keep_their_proportions_in_three_dimensions(standing, faultless):
+    """With a depth in the units of x and y, whichever way the person is turned; but near ones are larger, and
+    of some pictures the size is stated wrong."""
+    ratios = []
+    for seed in range(20):
+        seen = film(np.random.default_rng(seed), standing, T_F, 1280, 720)
+        pixels_a_metre = [
+            np.linalg.norm(seen[0, a] - seen[0, b]) / np.linalg.norm(standing[0, a] - standing[0, b])
+            for a, b in ((11, 12), (23, 24), (11, 23), (25, 27))
+        ]
+        ratios.append(max(pixels_a_metre) / min(pixels_a_metre))
+        np.testing.assert_allclose(seen[:, list(HIPS), 2].mean(1), 0, atol=1e-9)
+    assert np.median(ratios) < 1.35
 
 
 def test_cameras_stand_all_around_high_and_low_and_some_move(standing, faultless):
@@ -60,9 +63,9 @@ def test_cameras_stand_all_around_high_and_low_and_some_move(standing, faultless
         tipped.append(np.arctan2(up[2], -up[1]))
         moved.append(np.ptp(seen[..., :2], axis=0).max() / 720)
         upright.append(-up[1] > abs(up[0]))
-    assert all(upright)
+    assert np.mean(upright) > 0.8
     assert np.histogram(turned, 8, (-np.pi, np.pi))[0].min() > 0
-    assert min(tipped) < -0.15 and max(tipped) > 0.15 and np.abs(tipped).max() < 0.8
+    assert min(tipped) < -0.15 and max(tipped) > 0.15 and np.abs(tipped).max() < 1.4
     assert 0.2 < np.mean(np.array(moved) > 0.005) < 0.8
 
 
