@@ -67,6 +67,16 @@ def test_bad_manifest_rows(tmp_path, row, message):
         manifest(tmp_path, "landmarks/dips/a.npz,dips,anna,train", row)
 
 
+@pytest.mark.parametrize("source", ["synthetic", "mocap"])
+def test_no_recording_of_a_person_is_taken_for_synthetic(tmp_path, source):
+    """Those have a share of the training windows, and are in no other split."""
+    (tmp_path / "manifest.csv").write_text(
+        f"file,group,split,source\nlandmarks/dips/a.npz,anna,val,{source}\n"
+    )
+    with pytest.raises(ValueError, match=rf"manifest\.csv:2: source='{source}': says that nobody was filmed"):
+        read_manifest(tmp_path)
+
+
 def test_a_group_in_another_case_is_the_same_group(tmp_path):
     with pytest.raises(
         ValueError, match=r"csv:3: group 'anna' is in split test here and in train in .*csv:2"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wt_jax.data.csv_tables import read_table, recording_name
-from wt_jax.data.recordings import Recording
+from wt_jax.data.recordings import MADE, Recording
 
 SPLITS = ("train", "val", "test")
 _SHOWN = 6  # of the recordings that join two
@@ -34,8 +34,8 @@ def read_manifest(root: Path | str) -> dict[str, ManifestRow]:
 
     Columns `file`, `group` and `split`, and `source` where there is one; others are ignored. A blank group
     or split is chosen by `assign_splits`. Raises ValueError, with file and line, for a path that leaves the
-    root, a file that is listed twice, a split of another name, and a group in two splits, in whatever case it
-    is written.
+    root, a file that is listed twice, a split of another name, a source that stands for synthetic people, and
+    a group in two splits, in whatever case it is written.
     """
     path = Path(root) / "manifest.csv"
     rows: dict[str, ManifestRow] = {}
@@ -48,6 +48,10 @@ def read_manifest(root: Path | str) -> dict[str, ManifestRow]:
         if row.split and row.split not in SPLITS:
             raise ValueError(
                 f"{where}: split={cells['split']!r}: must be one of {', '.join(SPLITS)}, or blank"
+            )
+        if row.source in MADE:
+            raise ValueError(
+                f"{where}: source={row.source!r}: says that nobody was filmed: give it another name"
             )
         if name in rows:
             raise ValueError(
