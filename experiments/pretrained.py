@@ -3,7 +3,7 @@
 Command: python -m wt_jax.train --config experiments/pretrained.py --config.data.mocap=../shared/mocap
     python docs/write_pretrained.py checkpoints/pretrained
 Time: 40 epochs, 10 minutes on two CPU cores
-Score: docs/pretrained.md
+Score: validation segmentation loss 0.1566 (of synthetic people; of people: docs/pretrained.md)
 """
 
 import runpy
