@@ -98,9 +98,9 @@ def test_validation_has_its_word_on_a_probability():
     ("heights", "text"),
     [
         ((1, 1, 1, 1), "4"),  # starts count from 0.5 on
-        ((1, 1, 1, 0.55), "3-4"),  # below 0.6: perhaps none
-        ((1, 1, 1, 0.45), "3-4"),  # above 0.417: perhaps one
-        ((1, 1, 0.52, 0.48), "2-4"),
+        ((1, 1, 1, 0.55), "4 (3-4)"),  # below 0.6: perhaps none
+        ((1, 1, 1, 0.45), "3 (3-4)"),  # above 0.417: perhaps one
+        ((1, 1, 0.52, 0.48), "3 (2-4)"),
         ((1, 1, 1, 0.4), "3"),
         ((), "0"),
     ],
@@ -109,7 +109,7 @@ def test_a_count_has_a_range_where_a_start_is_about_as_high_as_counts(heights, t
     prediction = predict((0.9, 0.05, 0.05), heights=heights)
     assert prediction.count_text("lunges") == text
     assert headline(prediction) == f"lunges {text}"
-    low, _, high = text.partition("-")
+    low, _, high = text.rpartition("(")[2].rstrip(")").partition("-")
     assert prediction.document()["ranges"] == {"lunges": [int(low), int(high or low)]}
     assert int(low) <= prediction.counts["lunges"] <= int(high or low)
     assert prediction.count_text("squats") == "0"

@@ -105,9 +105,9 @@ class Prediction:
         return {name: found[name] for name in self.counts}
 
     def count_text(self, exercise: str) -> str:
-        """A count as it is shown: "12", or "11-12" where it is doubtful."""
-        low, high = self.ranges.get(exercise, (0, 0))
-        return f"{low}" if low == high else f"{low}-{high}"
+        """A count as it is shown: "12", or "12 (11-12)" where it is doubtful."""
+        count, (low, high) = self.counts.get(exercise, 0), self.ranges.get(exercise, (0, 0))
+        return f"{count}" if low == high else f"{count} ({low}-{high})"
 
     @property
     def exercise(self) -> str | None:

@@ -38,7 +38,8 @@ _CLASSES = {
 FEWEST = 5  # recordings with repetitions, below which chance decides
 REMEDY = "label more with python -m wt_jax.label, and train again"
 # Seen on people held back: the share of ranges that hold the true count, by `Doubt.height_factor`.
-_FACTORS = {1.0: 0.86, 1.1: 0.87, 1.2: 0.91, 1.3: 0.92, 1.4: 0.93, 1.6: 0.94, 1.8: 0.96}
+# None is greater: a range from half to all of a count says nothing.
+_FACTORS = {1.0: 0.86, 1.1: 0.87, 1.2: 0.91, 1.3: 0.92}
 _LEAN_RECORDINGS = 10  # ... stands for so many beside those of validation
 _LEAN = 0.25  # with 1, the fit to validation was worse on people held back than none
 _MARGIN = 2.0  # standard errors; with one, six validation recordings gave worse counts than no choice at all
