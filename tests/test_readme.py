@@ -157,7 +157,7 @@ def test_the_first_command_ends_as_its_header_says():
 
 
 def test_its_scores_are_those_measured():
-    """On synthetic people; on real ones, of best.py and of the key angle."""
+    """On synthetic people; on real ones, of main.py and of the key angle."""
     row = re.search(rf"^\| main\.py \|.*?\| {score_of('main')} \|(.*)$", RESULTS, re.MULTILINE)[1]
     right, obo = (f"{float(cell.split()[0]):.2f}" for cell in row.split("|")[:2])
     said = " ".join(README.split())
