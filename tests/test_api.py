@@ -237,7 +237,8 @@ def test_a_prediction_and_a_predictor_in_a_line(tmp_path):
     said = predictor.predict_landmarks(walking(90), 30, 640, 360)
     ((name, (low, high)),) = said.ranges.items()
     assert low < high
-    assert repr(said) == f"<Prediction: {said.undecided}, {{{name!r}: {low}-{high}}} in 3.0 s>"
+    counted = f"{said.counts[name]} ({low}-{high})"
+    assert repr(said) == f"<Prediction: {said.undecided}, {{{name!r}: {counted}}} in 3.0 s>"
     predictor.counting = Counting(class_threshold=1.0)  # a certainty that it never has
     unsure = predictor.predict_landmarks(walking(90), 30, 640, 360)
     assert repr(unsure) == f"<Prediction: {unsure.undecided}, {{}} in 3.0 s>"
