@@ -19,6 +19,7 @@ LANDMARKS = (
 )  # fmt: skip
 
 SHOULDERS, HIPS = (11, 12), (23, 24)
+DEPTH_FACTOR = 2.8  # times too deep is a pose estimator's z (benchmarks/estimator_errors.py)
 # Upper arms, lower arms, thighs and shins: (from, to), left and right in turn.
 LIMBS = ((11, 13), (12, 14), (13, 15), (14, 16), (23, 25), (24, 26), (25, 27), (26, 28))
 # Landmark i of a person seen in a mirror is landmark MIRRORED[i] of the person.

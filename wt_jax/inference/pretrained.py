@@ -103,11 +103,10 @@ def restore_pretrained(folder: Path, devices: Sequence[jax.Device]) -> RestoredM
 
 def _without_places(meta: dict[str, Any]) -> dict[str, Any]:
     """Without the folders of the machine, the recordings' names, and what the run said of its speed."""
-    default = {option.key: option.default for option in all_options(config.Config())}
-    places = {option.key for option in all_options(config.Config()) if option.about["is_place"]}
+    places = {o.key: o.default for o in all_options(config.Config()) if o.about["is_place"]}
     return {
         **meta,
-        "config": {key: default[key] if key in places else v for key, v in meta["config"].items()},
+        "config": {key: places.get(key, value) for key, value in meta["config"].items()},
         "root": "",
         "recordings": "",
         "split": {},

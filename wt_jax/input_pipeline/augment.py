@@ -8,10 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from wt_jax import config
-from wt_jax.skeleton import HIPS, MIRRORED, SHOULDERS
-
-# A pose estimator's z is so many times too deep (benchmarks/estimator_errors.py): limbs turned as it is grow.
-_DEPTH = 2.8
+from wt_jax.skeleton import DEPTH_FACTOR, HIPS, MIRRORED, SHOULDERS
 
 
 def draw_stretch(options: config.Augment, keys_B: jax.Array) -> jax.Array:
@@ -52,7 +49,7 @@ def _mirror(points: jax.Array, keys_B: jax.Array) -> jax.Array:
 
 def _turn(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.Array:
     """Rotations about the vertical, the horizontal and the viewing axis, in this order."""
-    points = points / jnp.array([[[[1.0, 1.0, _DEPTH]]]])
+    points = points / jnp.array([[[[1.0, 1.0, DEPTH_FACTOR]]]])  # turned as deep as z is, limbs would grow
     for stream, (degrees, a, b) in enumerate(
         ((options.yaw_deg, 0, 2), (options.pitch_deg, 1, 2), (options.roll_deg, 0, 1)), 2
     ):

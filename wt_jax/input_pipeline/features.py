@@ -80,10 +80,7 @@ def angles(batch: Batch) -> jax.Array:
 
 def orientation(batch: Batch) -> jax.Array:
     """Directions of the torso and the limbs in the image: cosine to straight down, and |sine|, halved."""
-    points = batch["points_BxTxLx3"][..., :2].astype(jnp.float32)
-    torso = points[..., SHOULDERS, :].mean(-2) - points[..., HIPS, :].mean(-2)
-    from_, to = jnp.array(LIMBS).T
-    limbs = jnp.concatenate([torso[..., None, :], points[..., to, :] - points[..., from_, :]], -2)
+    limbs = _torso_and(LIMBS, batch)
     units = limbs / jnp.maximum(jnp.linalg.norm(limbs, axis=-1, keepdims=True), _TINY)
     return 0.5 * jnp.concatenate([units[..., 1], jnp.abs(units[..., 0])], -1)
 
@@ -91,12 +88,16 @@ def orientation(batch: Batch) -> jax.Array:
 def lengths(batch: Batch) -> jax.Array:
     """Lengths in the image of torso, shoulders, hips and limbs, beside their root mean square: what is turned
     away from the camera is short."""
+    squares = (_torso_and((*LIMBS, SHOULDERS, HIPS), batch) ** 2).sum(-1)
+    return 0.5 * jnp.sqrt(squares / jnp.maximum(squares.mean(-1, keepdims=True), _TINY) + _TINY)
+
+
+def _torso_and(pairs: Sequence[tuple[int, int]], batch: Batch) -> jax.Array:
+    """From hips to shoulders, and from the one landmark of each pair to the other: (B, T, 1 + n, 2)."""
     points = batch["points_BxTxLx3"][..., :2].astype(jnp.float32)
     torso = points[..., SHOULDERS, :].mean(-2) - points[..., HIPS, :].mean(-2)
-    from_, to = jnp.array([*LIMBS, SHOULDERS, HIPS]).T
-    parts = jnp.concatenate([torso[..., None, :], points[..., to, :] - points[..., from_, :]], -2)
-    squares = (parts**2).sum(-1)
-    return 0.5 * jnp.sqrt(squares / jnp.maximum(squares.mean(-1, keepdims=True), _TINY) + _TINY)
+    from_, to = jnp.array(pairs).T
+    return jnp.concatenate([torso[..., None, :], points[..., to, :] - points[..., from_, :]], -2)
 
 
 def normalised(batch: Batch) -> jax.Array:

@@ -23,6 +23,8 @@ FACE = np.array(  # landmarks 0-10 from the middle of the shoulders, in body hei
      [0.062, -0.010, 0.118], [0.060, -0.018, 0.119], [0.055, -0.026, 0.118],
      [0.005, 0.043, 0.105], [0.005, -0.043, 0.105], [0.062, 0.014, 0.075], [0.062, -0.014, 0.075]]
 )  # fmt: skip
+# Little finger, index and thumb from the wrist: along the hand and towards the thumb, in body heights.
+KNUCKLES = np.array([[0.041, -0.016], [0.046, 0.010], [0.028, 0.02]])
 HEEL, TOE = np.array([-0.022, 0, -0.034]), np.array([0.110, 0, -0.034])  # from the ankle, in body heights
 
 
@@ -65,8 +67,7 @@ class Body:
         elbows, wrists = _bend(shoulders, pose[:, WRISTS], self.upper_arm, self.forearm, pose[:, ELBOWS])
         hand = unit(unit(wrists - elbows) + pose[:, GRIPS])
         thumb = unit(pose[:, THUMBS] - (pose[:, THUMBS] * hand).sum(-1, keepdims=True) * hand)
-        spread = ((0.041, -0.016), (0.046, 0.010), (0.028, 0.02))  # pinky, index, thumb
-        fingers = [wrists + self.height * (along * hand + across * thumb) for along, across in spread]
+        fingers = [wrists + self.height * (along * hand + across * thumb) for along, across in KNUCKLES]
         heels, toes = (rotation(pose[:, FEET]) @ (self.height * end) for end in (HEEL, TOE))
         shank, length = unit(ankles - knees), np.linalg.norm(self.height * HEEL)
         pointed = np.clip((unit(toes) * shank).sum(-1, keepdims=True) - 0.3, 0, 1)

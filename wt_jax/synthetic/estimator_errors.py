@@ -7,16 +7,15 @@ lengths. Letters: F frames, L landmarks (33).
 import numpy as np
 from scipy.signal import lfilter
 
-from wt_jax.skeleton import MIRRORED
+from wt_jax.skeleton import DEPTH_FACTOR, MIRRORED
+from wt_jax.synthetic.bodies import Rng
 
-Rng = np.random.Generator
 _HANDS_AND_FEET = np.isin(np.arange(33), [*range(15, 23), *range(27, 33)])
 _ENDS, _THEIR_JOINT = [*range(17, 23), *range(29, 33)], [15, 16] * 3 + [27, 28] * 2  # fingers, heels, toes
 _ARMS, _LEGS = [*range(11, 23)], [*range(23, 33)]
 # Of which limb each landmark's depth is taken to be: body, left and right arm, left and right leg.
 _LIMB = np.array([0] * 13 + [1, 2] * 5 + [0, 0] + [3, 4] * 4)
-_DEPTH = 2.8  # times too deep is MediaPipe's z; a log-normal over recordings
-_DEPTH_SPREAD = 0.35
+_DEPTH_SPREAD = 0.35  # of the logarithm of DEPTH_FACTOR, over recordings
 _SEEN, _HIDDEN = 0.014, 0.06  # standard deviation of x and y, of landmarks in view and on the far side
 _MEMORY = 0.8  # double root of their AR(2) at 30 frames a second
 _DEPTH_NOISE = 0.3  # standard deviation of a limb's z
@@ -44,22 +43,21 @@ def estimate(
     sure = (_SEEN + (_HIDDEN - _SEEN) * hidden) * np.where(_HANDS_AND_FEET, 1.2, 1.0) * (1 + outside)
     spread = np.exp(rng.normal(0, 0.7) + 0.4 * rng.normal(size=33))
     error = (sure * spread)[..., None] * _coloured(rng, t_F, fps, 33, 2)
-    error += 0.015 * rng.normal(
-        size=(33, 2)
-    )  # its landmark lies elsewhere in the body, in all of a recording
+    # Its landmark lies elsewhere in the body, in all of a recording.
+    error += 0.015 * rng.normal(size=(33, 2))
     error[:, _ENDS] = 0.9 * error[:, _THEIR_JOINT] + 0.35 * error[:, _ENDS]
     _steps(rng, error, t_F)
     xy += size * error
-    _fall_over(rng, xy, fps)
-    xy, z = _exchange(rng, xy, z, t_F)
+    _fall_over(rng, xy, t_F)
+    _exchange(rng, xy, z, t_F)
     lag_s = rng.uniform(0, 0.05)
     keep = np.exp(-1 / (fps * lag_s)) if lag_s > 0.005 else 0.0
     xy = lfilter([1 - keep], [1, -keep], xy, axis=0, zi=keep * xy[:1])[0]
 
-    limbs = _DEPTH_NOISE / _DEPTH * np.exp(rng.normal(0, 0.5)) * _coloured(rng, t_F, fps, 5)[:, _LIMB]
+    limbs = _DEPTH_NOISE / DEPTH_FACTOR * np.exp(rng.normal(0, 0.5)) * _coloured(rng, t_F, fps, 5)[:, _LIMB]
     tilt = rng.normal(0, 0.15) + 0.1 * _coloured(rng, t_F, fps, 1)
     upwards = xy[:, 23:25, 1].mean(1, keepdims=True) - xy[..., 1]
-    z = (z + size * limbs - tilt * upwards) * _DEPTH * np.exp(rng.normal(0, _DEPTH_SPREAD))
+    z = (z + size * limbs - tilt * upwards) * DEPTH_FACTOR * np.exp(rng.normal(0, _DEPTH_SPREAD))
     z -= z[:, 23:25].mean(1, keepdims=True)
 
     seen = np.clip(0.99 - 0.8 * hidden * rng.uniform(0.5, 1), 0.01, 1)
@@ -111,21 +109,20 @@ def _bursts(rng: Rng, t_F: np.ndarray, a_minute: float, typical_s: float) -> np.
     return within_F
 
 
-def _exchange(rng: Rng, xy: np.ndarray, z: np.ndarray, t_F: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _exchange(rng: Rng, xy: np.ndarray, z: np.ndarray, t_F: np.ndarray) -> None:
     """Left and right change places for some frames: of the arms, of the legs or of all."""
     if rng.random() < 0.3:
         within_F = _bursts(rng, t_F, np.exp(rng.uniform(0, 3.4)), 0.25)
         limbs = np.array((_ARMS, _LEGS, [*range(33)])[int(rng.integers(3))])
         at = np.ix_(within_F, limbs)
         xy[at], z[at] = xy[within_F][:, _REFLECTED[limbs]], z[within_F][:, _REFLECTED[limbs]]
-    return xy, z
 
 
-def _fall_over(rng: Rng, xy_FxLx2: np.ndarray, fps: float) -> None:
+def _fall_over(rng: Rng, xy_FxLx2: np.ndarray, t_F: np.ndarray) -> None:
     """Somebody who lies is taken for one whose head is where the feet are, for a while."""
     torso = xy_FxLx2[:, 11:13].mean(1) - xy_FxLx2[:, 23:25].mean(1)
     lies_F = np.abs(torso[:, 0]) > 1.5 * np.abs(torso[:, 1])
     if lies_F.any() and rng.random() < 0.12:
-        turned_F = lies_F & _bursts(rng, np.arange(len(xy_FxLx2)) / fps, 6, 1.0)
+        turned_F = lies_F & _bursts(rng, t_F, 6, 1.0)
         middle = xy_FxLx2[turned_F, 23:25].mean(1, keepdims=True)
         xy_FxLx2[turned_F] = 2 * middle - xy_FxLx2[turned_F]

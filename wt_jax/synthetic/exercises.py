@@ -35,11 +35,8 @@ def squat_poses(rng: Rng, body: Body) -> np.ndarray:
     poses[:, ANKLES], poses[:, FEET] = SIDES * wide + [0, 0, body.sole], SIDES[:, [0, 2, 1]] * toes_out
     caving = rng.uniform(-0.35, 0.15)
     poses[:, KNEES] = SIDES * np.sin(toes_out + caving) + [np.cos(toes_out + caving), 0, 0]
-    apart, lift, style = (
-        rng.uniform(0.02, 0.15),
-        rng.uniform([0.0, 1.0], [0.25, 1.7]),
-        int(rng.choice(8, p=_ARMS)),
-    )
+    apart, lift = rng.uniform(0.02, 0.15), rng.uniform([0.0, 1.0], [0.25, 1.7])
+    style = int(rng.choice(8, p=_ARMS))
     knee, shank = np.radians(rng.uniform([2, 80], [14, 145])), rng.uniform([0.02, 0.25], [0.04, 0.65])
     bend = rng.uniform(0, 0.25)
     for i, pose in enumerate(poses):
@@ -52,17 +49,12 @@ def squat_poses(rng: Rng, body: Body) -> np.ndarray:
             arm = 0.96 * body.arm * np.array([np.sin(angle), 0, -np.cos(angle)])
             pose[WRISTS], pose[ELBOWS] = body.neck(pose) + SIDES * body.shoulder + arm, [0, 0, -1]
             continue
+        on_bar, in_rack = body.shoulder + 0.1 + apart, body.shoulder - 0.02 + apart / 3
         hands, elbows = (
             (SIDES * apart + [0.22, 0, -0.08], SIDES * 0.6 + [0, 0, -1.0]),  # before the chest, a goblet
             (SIDES * 0.07 + [-0.05, 0, 0.13], SIDES * 0.9 + [0.2, 0, 0]),  # behind the head
-            (
-                SIDES * (body.shoulder + 0.1 + apart) + [-0.04, 0, 0.02],
-                SIDES * 0.2 + [-0.4, 0, -1],
-            ),  # barbell
-            (
-                SIDES * (body.shoulder - 0.02 + apart / 3) + [0.1, 0, 0.02],
-                SIDES * 0.15 + [1, 0, 0],
-            ),  # in front
+            (SIDES * on_bar + [-0.04, 0, 0.02], SIDES * 0.2 + [-0.4, 0, -1]),
+            (SIDES * in_rack + [0.1, 0, 0.02], SIDES * 0.15 + [1, 0, 0]),
             (raised(body, np.pi - 0.15, np.pi / 2 - apart), SIDES * 0.5 + [-0.5, 0, 0]),  # overhead
         )[style - 3]
         hands_at(body, pose, hands, elbows)

@@ -70,11 +70,7 @@ def _leg_raise(rng: Rng, body: Body) -> Movement:
         one[KNEES] = [0.5, 0, 1]
 
     poses = way(pose, change, 3)
-    return (
-        Movement(in_turn(poses, poses[0]), (1.0, 3.0), True)
-        if rng.random() < 0.4
-        else Movement(poses, _USUAL_S)
-    )
+    return Movement(in_turn(poses), (1.0, 3.0), True) if rng.random() < 0.4 else Movement(poses, _USUAL_S)
 
 
 def _bridge(rng: Rng, body: Body) -> Movement:
@@ -143,7 +139,7 @@ def _mountain_climber(rng: Rng, body: Body) -> Movement:
         one[KNEES] = [0.5 * share, 0, -1]
 
     poses = way(pose, change, 3)
-    return Movement(in_turn(poses, poses[0]), (0.6, 2.0), is_loop=True)
+    return Movement(in_turn(poses), (0.6, 2.0), is_loop=True)
 
 
 def _burpee(rng: Rng, body: Body) -> Movement:
@@ -204,7 +200,7 @@ def _run(rng: Rng, body: Body) -> Movement:
 
     poses = way(pose, change, 3)
     poses[:, WRISTS] = poses[::-1, WRISTS] if kind < 0.6 else poses[:1, WRISTS]
-    return Movement(in_turn(poses, poses[0]), (0.5, 2.0), is_loop=True)
+    return Movement(in_turn(poses), (0.5, 2.0), is_loop=True)
 
 
 def _pommel(rng: Rng, body: Body) -> Movement:

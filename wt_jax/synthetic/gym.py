@@ -67,7 +67,7 @@ def _biceps_curl(rng: Rng, body: Body) -> Movement:
         pose, _curled(body, tuple(rng.uniform([-0.2, 0], [0.6, 0.6])), (0.1, rng.uniform(2.0, 2.6))), 4
     )
     if rng.random() < 0.4:
-        return Movement(in_turn(poses, poses[0]), (2.0, 5.0), is_loop=True)
+        return Movement(in_turn(poses), (2.0, 5.0), is_loop=True)
     return Movement(poses, _USUAL_S)
 
 
@@ -86,11 +86,7 @@ def _raise(rng: Rng, body: Body) -> Movement:
         ),
         4,
     )
-    return (
-        Movement(in_turn(poses, poses[0]), (2.0, 5.0), True)
-        if rng.random() < 0.2
-        else Movement(poses, _USUAL_S)
-    )
+    return Movement(in_turn(poses), (2.0, 5.0), True) if rng.random() < 0.2 else Movement(poses, _USUAL_S)
 
 
 def _upright_row(rng: Rng, body: Body) -> Movement:
@@ -123,13 +119,13 @@ def _row(rng: Rng, body: Body) -> Movement:
     near = SIDES * (body.shoulder + rng.uniform(0, 0.15)) + [0.15, 0, -rng.uniform(0.2, 0.4)]
     poses = _between(body, pose, far, near, _BACK)
     return (
-        Movement(in_turn(way_of(poses), poses[0]), (2.0, 5.0), True)
+        Movement(in_turn(_with_middle(poses)), (2.0, 5.0), True)
         if rng.random() < 0.2
         else Movement(poses, _USUAL_S)
     )
 
 
-def way_of(poses: np.ndarray) -> np.ndarray:
+def _with_middle(poses: np.ndarray) -> np.ndarray:
     """Two poses with the one half way between them."""
     return np.stack([poses[0], poses.mean(0), poses[1]])
 
@@ -249,7 +245,7 @@ def _punch(rng: Rng, body: Body) -> Movement:
     guard = SIDES * 0.1 + [0.22, 0, rng.uniform(-0.05, 0.1)]
     hit = SIDES * 0.04 + [0.9 * body.arm, 0, rng.uniform(-0.1, 0.15)]
     poses = _between(body, pose, guard, hit, _DOWN)
-    return Movement(in_turn(way_of(poses), poses[0]), (0.8, 2.0), is_loop=True)
+    return Movement(in_turn(_with_middle(poses)), (0.8, 2.0), is_loop=True)
 
 
 def _arm_circles(rng: Rng, body: Body) -> Movement:

@@ -6,7 +6,7 @@ Letters: F frames, K joints (24), L landmarks (33), S sides (left, right).
 import numpy as np
 
 from wt_jax.skeleton import FRAME_RATE_HZ
-from wt_jax.synthetic.bodies import FACE, HEEL, SIDES, TOE, Rng
+from wt_jax.synthetic.bodies import FACE, HEEL, KNUCKLES, SIDES, TOE, Rng, unit
 from wt_jax.synthetic.camera import FRAME_RATES_HZ, FRAME_SIZES_PX, film
 from wt_jax.synthetic.joint_tracks import JOINTS, PARENTS, JointTrack
 from wt_jax.synthetic.motion import SyntheticMotion
@@ -26,8 +26,7 @@ _LIMBS = np.unique(
     return_inverse=True,
 )[1]
 _NOSE = FACE[0] - FACE[7:9].mean(0)  # from the middle of the ears
-# A hand's knuckles: along the middle finger, towards the thumb; in body heights, as in bodies.py.
-_PINKY, _INDEX, _THUMB = np.array([[0.041, -0.016], [0.046, 0.010], [0.028, 0.02]])
+_PINKY, _INDEX, _THUMB = KNUCKLES
 
 
 def film_track(rng: Rng, track: JointTrack) -> SyntheticMotion:
@@ -110,7 +109,7 @@ def _knuckles(pairs: dict[str, np.ndarray], trunk_Fx3: np.ndarray, pronation: fl
     """
     up, left = _right_angled(trunk_Fx3, pairs["hip"][:, 0] - pairs["hip"][:, 1])
     up, ahead = up[:, None], np.cross(left, up)[:, None]
-    arm, hand = _unit(pairs["elbow"] - pairs["shoulder"]), pairs["hand"] - pairs["wrist"]
+    arm, hand = unit(pairs["elbow"] - pairs["shoulder"]), pairs["hand"] - pairs["wrist"]
     raised = (arm * up).sum(-1, keepdims=True)
     thumb = 0.5 * (np.sqrt(np.clip(1 - raised**2, 0, 1)) * up - raised * ahead) - arm
     finger, thumb = _right_angled(hand, thumb)
@@ -132,11 +131,7 @@ def _heels(pairs: dict[str, np.ndarray]) -> np.ndarray:
     return pairs["ankle"] + np.linalg.norm(foot, axis=-1, keepdims=True) * (back * along + beneath * down)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
-
-
 def _right_angled(one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Directions (..., 3): of the first, and of what of the second stands at right angles to it."""
-    first = _unit(one)
-    return first, _unit(other - (other * first).sum(-1, keepdims=True) * first)
+    first = unit(one)
+    return first, unit(other - (other * first).sum(-1, keepdims=True) * first)

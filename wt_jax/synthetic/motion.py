@@ -105,6 +105,7 @@ def _no_exercise(rng: Rng, body: Body, classes: Collection[str]) -> list[_Part]:
     parts: list[_Part] = []
     others = [of for name, of in REPERTOIRE.items() if name not in classes]
     shares = np.array([share for _, share in others])
+    own = sorted(set(classes) & set(REPERTOIRE))
     while sum(part.seconds for part in parts) < _SECONDS - 4:
         kind = rng.random()
         if kind < 0.55:
@@ -113,7 +114,7 @@ def _no_exercise(rng: Rng, body: Body, classes: Collection[str]) -> list[_Part]:
         elif kind < 0.87:
             parts.append(_activity(rng, body, rng.uniform(3, 9)))
         else:
-            parts += _getting_ready(rng, body, sorted(set(classes) & set(REPERTOIRE)))
+            parts += _getting_ready(rng, body, own)
     return [parts[i] for i in rng.permutation(len(parts))] if rng.random() < 0.5 else parts
 
 

@@ -38,48 +38,43 @@ class Movement:
 MakeMovement = Callable[[Rng, Body], Movement]
 
 
-def repeat(
-    rng: Rng, movement: Movement, seconds: float, *, at_least: int = 1
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def repeat(rng: Rng, movement: Movement, seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A set of about `seconds`: times and phases to go through (`ease`), and where repetitions start, in s.
 
-    People tire, pause, go deeper once than another time, and twitch without a repetition.
+    There is one repetition at least. People tire, pause, go deeper once than another time, and twitch
+    without a repetition.
     """
     low_s, high_s = np.log(movement.period_s)
     typical_s, tiring = np.exp(rng.uniform(low_s, high_s)), rng.uniform(0, 0.35)
     ragged, depth = rng.uniform(0.02, 0.12), 1.0 if rng.random() < 0.8 else rng.uniform(0.6, 0.95)
     shares = rng.uniform([0.35, 0.0, 0.0], [0.55, 0.12, 0.2])  # of a repetition: down, low, high
-    times_s, phases, starts_s = (
-        [0.0, rng.choice([rng.uniform(0.05, 0.4), rng.uniform(0.3, 1.5)])],
-        [0.0] * 2,
-        [],
-    )
-    ends = _ends(movement)
-    n = 0
-    while times_s[-1] < seconds or n < at_least:
+    times_s = [0.0, rng.choice([rng.uniform(0.05, 0.4), rng.uniform(0.3, 1.5)])]
+    phases: list[float] = [0.0, 0.0]
+    starts_s: list[float] = []
+    ends, n_poses = _ends(movement), len(movement.poses_Px17x3)
+    while times_s[-1] < seconds or not starts_s:
         period_s = typical_s * (1 + tiring * times_s[-1] / seconds) * np.exp(ragged * rng.normal())
         if rng.random() < 0.04 and not movement.is_loop:  # a twitch: too little to be one
-            bent = rng.uniform(0.05, 0.22) * (len(movement.poses_Px17x3) - 1)
+            bent = rng.uniform(0.05, 0.22) * (n_poses - 1)
             times_s += [times_s[-1] + rng.uniform(0.3, 0.6), times_s[-1] + rng.uniform(0.7, 1.3)]
             phases += [phases[-1] + bent, phases[-1]]
         starts_s.append(times_s[-1])
         pause_s = rng.uniform(0.4, 3) if rng.random() < 0.1 else 0.0
         if movement.is_loop:
-            a, b = ends[n % len(ends)]
-            turns = n // len(ends) * len(movement.poses_Px17x3)
+            turn, nth = divmod(len(starts_s) - 1, len(ends))
+            a, b = ends[nth]
             steps = np.arange(a + 1, b + 1)
             moving_s = (1 - shares[2] * 0.7) * period_s
             times_s += list(starts_s[-1] + moving_s * (steps - a) / (b - a))
-            phases += list(turns + steps)
+            phases += list(turn * n_poses + steps)
         else:
             down_s, hold_s, up_s = np.array([shares[0], shares[1], 1 - shares.sum()]) * period_s
-            bottom = (len(movement.poses_Px17x3) - 1) * depth * rng.uniform(0.85, 1)
+            bottom = (n_poses - 1) * depth * rng.uniform(0.85, 1)
             top = rng.uniform(0, 0.05)
             times_s += list(starts_s[-1] + np.cumsum([down_s, hold_s + 1e-3, up_s]))
             phases += [bottom, bottom, top]
         times_s.append(max(times_s[-1] + 1e-3, starts_s[-1] + period_s) + pause_s)
         phases.append(phases[-1])
-        n += 1
     times_s.append(times_s[-1] + rng.uniform(0.05, 1.5))
     phases.append(phases[-1])
     return np.array(times_s), np.array(phases), np.array(starts_s)
