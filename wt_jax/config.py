@@ -55,10 +55,8 @@ class Data(Section):
         is_place=True,
     )  # fmt: skip
     classes: tuple[str, ...] = option(
-        CLASSES,
-        _CLASSES,
-        "in the order of the classifier's outputs; one more name is one more class everywhere",
-    )
+        CLASSES, _CLASSES, "in the order of the classifier's outputs; one more name is one more class everywhere"
+    )  # fmt: skip
     synthetic: float = option(
         0.0, in_range(0, 0.95),
         "share of the training windows that are of synthetic people, beside the data's own; never in "
@@ -95,10 +93,8 @@ class Data(Section):
         False, ANY, "the sources of a class (manifest.csv) are drawn from alike as well"
     )
     balance_power: float = option(
-        0.0,
-        in_range(0, 1),
-        "a class is drawn by its number of windows to this power: 0 all alike, 1 as they come",
-    )
+        0.0, in_range(0, 1), "a class is drawn by its number of windows to this power: 0 all alike, 1 as they come"
+    )  # fmt: skip
     window_split: bool = option(
         False, ANY, "validate on windows of the training recordings, to show what that hides"
     )
@@ -132,8 +128,7 @@ class Augment(Section):
 
     mirror: bool = option(False, ANY, "left and right change places in half of the windows")
     speed: float = option(
-        0.0, in_range(0, 1, ": exp(1) is 2.7 times as fast"),
-        "up to exp(this) times faster or slower",
+        0.0, in_range(0, 1, ": exp(1) is 2.7 times as fast"), "up to exp(this) times faster or slower"
     )  # fmt: skip
     yaw_deg: float = option(
         0.0, in_range(0, 180, " degrees"), "the camera goes around the person, by up to this to either side"
@@ -170,8 +165,7 @@ class Model(Section):
     dense_units: tuple[int, ...] = option((128, 64, 32), COUNTS, "hidden layers of each of the two heads")
     causal: bool = option(False, ANY, "a frame sees only earlier frames")
     compute_dtype: str = option(
-        "float32", one_of("float32", "bfloat16"),
-        "bfloat16 for GPUs and TPUs; weights are float32 either way",
+        "float32", one_of("float32", "bfloat16"), "bfloat16 for GPUs and TPUs; weights are float32 either way"
     )  # fmt: skip
 
 
