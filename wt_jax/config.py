@@ -55,7 +55,7 @@ class Data(Section):
         is_place=True,
     )  # fmt: skip
     classes: tuple[str, ...] = option(
-        CLASSES, _CLASSES, "in the order of the classifier's outputs; one more name is one more class everywhere"
+        CLASSES, _CLASSES, "in the order of the classifier's outputs; one more is one more class everywhere"
     )  # fmt: skip
     synthetic: float = option(
         0.0, in_range(0, 0.95),
@@ -93,7 +93,7 @@ class Data(Section):
         False, ANY, "the sources of a class (manifest.csv) are drawn from alike as well"
     )
     balance_power: float = option(
-        0.0, in_range(0, 1), "a class is drawn by its number of windows to this power: 0 all alike, 1 as they come"
+        0.0, in_range(0, 1), "a class is drawn by its windows to this power: 0 all alike, 1 as they come"
     )  # fmt: skip
     window_split: bool = option(
         False, ANY, "validate on windows of the training recordings, to show what that hides"
