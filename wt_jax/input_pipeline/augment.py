@@ -63,7 +63,8 @@ def _turn(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.
             both = cos * rotation[a] + sin * rotation[b], cos * rotation[b] - sin * rotation[a]
             rotation = rotation.at[a].set(both[0]).at[b].set(both[1])
     rotation = stored(rotation)
-    return sum(rotation[:, i, None, None] * points[i] for i in range(3))
+    x, y, z = (rotation[:, i, None, None] * points[i][None] for i in range(3))
+    return x + y + z
 
 
 def _jitter(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.Array:
@@ -74,8 +75,8 @@ def _jitter(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> ja
     landmarks, frames, _ = points.shape[1:]
     torso = points[:2, np.array(SHOULDERS)].mean(1) - points[:2, np.array(HIPS)].mean(1)
     size_B = jnp.sqrt((torso**2).sum(0)).mean(0)  # also over frames without a person
-    turns_TxB = jnp.linspace(0, 1, frames)[:, None] * (1.5 + _uniform(keys_B, 6))[None]  # of a wave
-    angle_TxB = 2 * jnp.pi * turns_TxB
+    turns_B = 1.5 + _uniform(keys_B, 6)  # of a wave in the window
+    angle_TxB = 2 * jnp.pi * jnp.linspace(0, 1, frames)[:, None] * turns_B[None]
     sine, cosine = (stored(0.5 * wave(angle_TxB))[None, None] for wave in (jnp.sin, jnp.cos))
     normal = stored(turned(_normal(keys_B, 5, (3, landmarks, 3))))
     still, by_sine, by_cosine = (normal[:, :, i, None] for i in range(3))
