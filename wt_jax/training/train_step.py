@@ -9,6 +9,7 @@ changes nothing but rounding.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import flax.struct
@@ -104,12 +105,9 @@ def put_sequences(sequences: Sequences, devices: Sequence[jax.Device]) -> dict[s
     return jax.device_put(sequences.arrays(), replicated(devices))
 
 
-def n_parts(options: config.Config, share: int) -> int:
-    """Parts in which a device computes its share of a batch, `train.accumulate` or the fastest.
-
-    A CPU's cache holds what some 32 windows need: at batch 1024 parts of 32 train twice as fast as the whole.
-    """
-    if options.train.accumulate or jax.default_backend() != "cpu":
+def n_parts(options: config.Config, share: int, platform: str) -> int:
+    """Parts in which a device computes its share of a batch: `train.accumulate`, or the fastest."""
+    if options.train.accumulate or platform != "cpu":
         return options.train.accumulate or 1
     return max(parts for parts in range(1, max(share // CPU_TRAINING_PART, 1) + 1) if share % parts == 0)
 
@@ -171,9 +169,9 @@ def _over_devices(values: Any) -> Any:
 
 
 def _train_step(
-    options: config.Config, state: TrainState, sequences: dict, firsts_B: jax.Array
+    options: config.Config, parts: int, sequences: dict, state: TrainState, firsts_B: jax.Array
 ) -> tuple[TrainState, jax.Array]:
-    """One optimizer step on this device's share of a batch, in `train.accumulate` parts; its loss."""
+    """One optimizer step on this device's share of a batch, in so many parts; its loss."""
     key = jax.random.fold_in(jax.random.key(options.seed), state.step)
     share = firsts_B.shape[0]
     samples_B = lax.axis_index(_AXIS) * share + jnp.arange(share)
@@ -193,7 +191,6 @@ def _train_step(
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, part)
         return jax.tree.map(jnp.add, carry, (loss, sums, grads)), None
 
-    parts = n_parts(options, share)
     if parts == 1:
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, batch)
     else:
@@ -223,22 +220,40 @@ def _train_step(
 Dispatch = Callable[[TrainState, dict, np.ndarray], tuple[TrainState, jax.Array]]
 
 
+def train_program(options: config.Config, devices: Sequence[jax.Device]) -> Any:
+    """The pmapped (state, sequences, firsts_DxKxB) -> (state, losses_K): K steps. `state` is donated."""
+    share = options.train.batch_size // len(devices)
+    parts = n_parts(options, share, devices[0].platform)
+
+    def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
+        return lax.scan(partial(_train_step, options, parts, sequences), state, firsts_KxB)
+
+    return jax.pmap(
+        steps, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0, devices=devices
+    )
+
+
 def make_train_dispatch(options: config.Config, devices: Sequence[jax.Device]) -> Dispatch:
     """Returns dispatch(state, sequences, firsts_KxB) -> (state, losses_K): K steps in one call.
 
     `firsts_KxB` is this process's share of K batches; it is split over `devices`. `state` is donated.
     """
-
-    def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
-        return lax.scan(lambda s, firsts_B: _train_step(options, s, sequences, firsts_B), state, firsts_KxB)
-
-    pmapped = jax.pmap(
-        steps, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0, devices=devices
-    )
-    own = _own(devices)
+    pmapped, own = train_program(options, devices), _own(devices)
     return lambda state, sequences, firsts_KxB: pmapped(
         state, sequences, _put_shares(np.moveaxis(_shares(firsts_KxB, len(own)), 1, 0), own)
     )
+
+
+def eval_program(options: config.Config, devices: Sequence[jax.Device]) -> Any:
+    """The pmapped (params, sequences, firsts_DxNxB) -> Sums of each of N batches."""
+
+    def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
+        def one(_: None, firsts_B: jax.Array) -> tuple[None, Sums]:
+            return None, _losses_and_sums(options, params, _batch(options, sequences, firsts_B), None)[2]
+
+        return _over_devices(lax.scan(one, None, firsts_NxB)[1])
+
+    return jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)
 
 
 def make_eval_batches(
@@ -248,15 +263,7 @@ def make_eval_batches(
 
     First frames of -1 are padding. `firsts_NxB` and the sums are of all processes; each computes its share.
     """
-
-    def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
-        def one(_: None, firsts_B: jax.Array) -> tuple[None, Sums]:
-            return None, _losses_and_sums(options, params, _batch(options, sequences, firsts_B), None)[2]
-
-        return _over_devices(lax.scan(one, None, firsts_NxB)[1])
-
-    pmapped = jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)
-    own = _own(devices)
+    pmapped, own = eval_program(options, devices), _own(devices)
     rows = [devices.index(device) for device in own]
     return lambda params, sequences, firsts_NxB: pmapped(
         params, sequences, _put_shares(np.moveaxis(_shares(firsts_NxB, len(devices)), 1, 0)[rows], own)
