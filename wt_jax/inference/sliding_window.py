@@ -150,26 +150,32 @@ Outputs = tuple[jax.Array, jax.Array]  # probabilities_BxC, starts_BxT: of the w
 Infer = Callable[[Any, dict[str, np.ndarray]], Outputs]
 
 
+def batch_outputs(options: config.Config) -> Callable[[Any, dict[str, jax.Array]], Outputs]:
+    """Returns outputs(params, windows of `cut`), to be compiled."""
+    model = make_model(options)
+
+    def outputs(params: Any, batch: dict[str, jax.Array]) -> Outputs:
+        inputs = make_inputs(options.data.inputs, batch)
+        logits: Any = model.apply({"params": params}, inputs, batch["mask_BxT"])
+        return jax.nn.softmax(logits[0]), jax.nn.sigmoid(logits[1])
+
+    return outputs
+
+
 def make_infer(options: config.Config, batch_sizes: Sequence[int]) -> Infer:
     """Returns infer(params, windows of `cut`) -> their outputs, on the device and perhaps not there yet.
 
     Of as many windows as the greatest of `batch_sizes` at most; padded to the least that holds them, so
     that there are no more programs than sizes.
     """
-    model = make_model(options)
-
-    @jax.jit
-    def batch_outputs(params: Any, batch: dict[str, jax.Array]) -> Outputs:
-        inputs = make_inputs(options.data.inputs, batch)
-        logits: Any = model.apply({"params": params}, inputs, batch["mask_BxT"])
-        return jax.nn.softmax(logits[0]), jax.nn.sigmoid(logits[1])
+    outputs = jax.jit(batch_outputs(options))
 
     def infer(params: Any, windows: dict[str, np.ndarray]) -> Outputs:
         n = len(windows["mask_BxT"])
         missing = min(size for size in batch_sizes if size >= n) - n
         if missing:
             windows = {name: np.concatenate([x, np.repeat(x[:1], missing, 0)]) for name, x in windows.items()}
-        return batch_outputs(params, windows)
+        return outputs(params, windows)
 
     return infer
 

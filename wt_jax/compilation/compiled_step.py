@@ -1,0 +1,98 @@
+"""The run's own programs, compiled for devices that are not here, from shapes alone."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from wt_jax import config
+from wt_jax.compilation.program_cost import ProgramCost, program_cost
+from wt_jax.inference.sliding_window import batch_outputs
+from wt_jax.input_pipeline.features import needs_points
+from wt_jax.input_pipeline.windows import make_sequences
+from wt_jax.models.batch_sizes import forward_batch
+from wt_jax.models.tcn import init_params
+from wt_jax.skeleton import N_ANGLES, N_LANDMARKS
+from wt_jax.training.train_step import eval_program, init_state, train_program
+
+
+@dataclasses.dataclass(frozen=True)
+class CompiledProgram:
+    """What it needs of one chip; cost is that of one batch."""
+
+    windows: int  # of a batch, on one chip
+    cost: ProgramCost
+    counted_bytes: float  # as XLA counts, on-chip memory in it; 0 where it does not say
+    kept_bytes: int  # arguments and results: state, data, indices
+    working_bytes: int  # what it allocates beside
+    code_bytes: int
+
+    @property
+    def memory_bytes(self) -> int:
+        """All that it occupies."""
+        return self.kept_bytes + self.working_bytes + self.code_bytes
+
+
+def compile_training(options: config.Config, devices: Sequence[jax.Device], n_frames: int) -> CompiledProgram:
+    """One dispatch of training steps, with so many frames of data on each chip."""
+    steps, share = options.train.steps_per_dispatch, options.train.batch_size // len(devices)
+    firsts = jax.ShapeDtypeStruct((len(devices), steps, share), np.int32)
+    state = jax.eval_shape(lambda: init_state(options, jax.devices()[:1]))
+    lowered = train_program(options, devices).lower(state, _sequences(options, n_frames), firsts)
+    return _compiled(lowered, devices, share, steps)
+
+
+def compile_validation(
+    options: config.Config, devices: Sequence[jax.Device], n_frames: int
+) -> CompiledProgram:
+    """Eight batches of validation windows."""
+    share = options.train.eval_batch_size // len(devices) or forward_batch(devices[0].platform)
+    firsts = jax.ShapeDtypeStruct((len(devices), 8, share), np.int32)
+    lowered = eval_program(options, devices).lower(_params(options), _sequences(options, n_frames), firsts)
+    return _compiled(lowered, devices, share, 8)
+
+
+def compile_inference(options: config.Config, devices: Sequence[jax.Device]) -> CompiledProgram:
+    """A batch of windows of landmarks or angles, on the first of the devices."""
+    share, frames = forward_batch(devices[0].platform), options.data.window_frames
+    where = jax.sharding.SingleDeviceSharding(devices[0])
+
+    def shape(dims: tuple[int, ...], dtype: Any) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(dims, dtype, sharding=where)
+
+    pose = (
+        {"points_BxTxLx3": shape((share, frames, N_LANDMARKS, 3), np.float16)}
+        if needs_points(options)
+        else {"angles_BxTxJ": shape((share, frames, N_ANGLES), np.float32)}
+    )
+    batch = {**pose, "mask_BxT": shape((share, frames), bool)}
+    params = jax.tree.map(lambda x: shape(x.shape, x.dtype), _params(options))
+    return _compiled(jax.jit(batch_outputs(options)).lower(params, batch), devices[:1], share, 1)
+
+
+def _params(options: config.Config) -> Any:
+    return jax.eval_shape(lambda: init_params(options))
+
+
+def _sequences(options: config.Config, n_frames: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of the data that lies on each chip."""
+    none = make_sequences((), options.data.classes, options.labels, points=needs_points(options)).arrays()
+    return {name: jax.ShapeDtypeStruct((n_frames, *x.shape[1:]), x.dtype) for name, x in none.items()}
+
+
+def _compiled(lowered: Any, devices: Sequence[jax.Device], windows: int, batches: int) -> CompiledProgram:
+    # Autotuning runs kernels, and there is nothing to run them on.
+    choices = {"xla_gpu_autotune_level": "0"} if devices[0].platform != "tpu" else None
+    program = lowered.compile(compiler_options=choices)
+    counts = program.cost_analysis() or {}
+    memory = program.memory_analysis()
+    return CompiledProgram(
+        windows=windows,
+        cost=program_cost(program.as_text()) * (1 / batches),
+        counted_bytes=counts.get("bytes accessed", 0.0),
+        kept_bytes=memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes,
+        working_bytes=memory.temp_size_in_bytes,
+        code_bytes=memory.generated_code_size_in_bytes,
+    )
