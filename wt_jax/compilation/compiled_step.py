@@ -84,7 +84,7 @@ def _sequences(options: config.Config, n_frames: int) -> dict[str, jax.ShapeDtyp
 
 def _compiled(lowered: Any, devices: Sequence[jax.Device], windows: int, batches: int) -> CompiledProgram:
     # Autotuning runs kernels, and there is nothing to run them on.
-    choices = {"xla_gpu_autotune_level": "0"} if devices[0].platform != "tpu" else None
+    choices = None if devices[0].platform in ("cpu", "tpu") else {"xla_gpu_autotune_level": "0"}
     program = lowered.compile(compiler_options=choices)
     counts = program.cost_analysis() or {}
     memory = program.memory_analysis()

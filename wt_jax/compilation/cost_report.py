@@ -78,21 +78,23 @@ def run_lines(
     n_chips: int,
 ) -> Iterator[str]:
     """An epoch's and the run's time, at best."""
-    train = options.train
-    step_s = _step_s(options, target, training, n_chips)
-    per_dispatch = train.batch_size * train.steps_per_dispatch
-    steps = max(train.windows_per_epoch // per_dispatch, 1) * train.steps_per_dispatch
-    epoch_s = steps * step_s
+    train, step_s = options.train, _step_s(options, target, training, n_chips)
+    dispatches = max(round(train.windows_per_epoch / (train.batch_size * train.steps_per_dispatch)), 1)
+    steps = dispatches * train.steps_per_dispatch
     yield (
-        f"at best: {train.batch_size / step_s:,.0f} windows/s on {n_chips} chip{'s'[: n_chips > 1]}; an epoch of "
-        f"{steps} steps {_time(epoch_s)}, {train.epochs} epochs {_time(train.epochs * epoch_s)}, training alone"
+        f"at best: {train.batch_size / step_s:,.0f} windows/s on {n_chips} chip{'s'[: n_chips > 1]}; an "
+        f"epoch of {steps} steps {_time(steps * step_s)}, {train.epochs} epochs "
+        f"{_time(train.epochs * steps * step_s)}, training alone"
     )
 
 
 def scaling_lines(options: config.Config, target: Target, training: CompiledProgram) -> Iterator[str]:
     """More chips with as many windows each: what exchanging the gradients adds."""
     sent = _sent_bytes(options, training)
-    yield f"weak scaling, {training.windows:,} windows a chip, {sent / 1e6:.1f} MB of gradients exchanged, latency left out:"
+    yield (
+        f"weak scaling, {training.windows:,} windows a chip, {sent / 1e6:.1f} MB of gradients exchanged, "
+        "latency left out:"
+    )
     yield f"{'chips':>8}{'exchange, ms':>14}{'of a step':>11}{'windows/s at best':>20}"
     for n_chips in _CHIPS:
         exchange, step = exchange_s(target, n_chips, sent), _step_s(options, target, training, n_chips)

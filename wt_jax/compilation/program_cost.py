@@ -61,7 +61,7 @@ Computations = dict[str, list[_Instruction]]
 
 
 def program_cost(text: str) -> ProgramCost:
-    """The cost of a compiled program by `Compiled.as_text()`: each loop as often as it turns, the dearest branch.
+    """The cost of a program by `Compiled.as_text()`: a loop as often as it turns, the dearest branch.
 
     Raises ValueError for a text without an entry.
     """
