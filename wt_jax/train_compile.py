@@ -1,4 +1,4 @@
-"""`python -m wt_jax.train_compile --config FILE --topology v5e:2x2`: what a run would cost, without the chips."""
+"""`python -m wt_jax.train_compile --config FILE --topology v5e:2x2`: a run's cost, without the chips."""
 
 import time
 from collections.abc import Callable, Sequence

@@ -39,5 +39,5 @@ def roofline(target: Target, flops: float, dtype: str, cost: ProgramCost) -> Roo
 
 
 def exchange_s(target: Target, n_chips: int, n_bytes: float) -> float:
-    """Least seconds to sum so many bytes over the chips: a ring sends each of them twice, less what it has."""
+    """Least seconds to sum so many bytes over the chips: a ring sends each twice, less a chip's own."""
     return 2 * (n_chips - 1) / n_chips * n_bytes / (target.link_bandwidth / 2)
