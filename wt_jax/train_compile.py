@@ -25,9 +25,9 @@ from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.training.train_step import check_devices
 
 _ABOUT = (
-    "Compiles the training step, validation and inference of an experiment for a TPU or GPU that is not here: "
-    "whether they fit, what they move, and how fast they can be at best. A bound, not a measurement. Takes "
-    "--config FILE and every --config.KEY=VALUE that train does."
+    "Compiles the training step, validation and inference of an experiment for a TPU or GPU that is not "
+    "here: whether they fit, what they move, and how fast they can be at best. A bound, not a measurement. "
+    "Takes --config FILE and every --config.KEY=VALUE that train does."
 )
 _DOES_NOT_FIT = 1  # exit status
 
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
 def _timed(
     name: str, target: Target, options: config.Config, compiled: Callable[[], CompiledProgram]
 ) -> CompiledProgram | None:
-    """The program, and a line that says how long it took; None, and why, where the chip has no room for it."""
+    """The program, and a line of how long it took; None, and why, where the chip has no room for it."""
     print(f"  {name} ...", end=" ", flush=True)
     started_s = time.perf_counter()
     try:
