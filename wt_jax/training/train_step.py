@@ -21,6 +21,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from wt_jax import config
 from wt_jax.input_pipeline.augment import augment, draw_stretch
+from wt_jax.input_pipeline.balanced_sampler import shares
 from wt_jax.input_pipeline.features import make_inputs
 from wt_jax.input_pipeline.windows import Sequences, gather
 from wt_jax.models.batch_sizes import CPU_TRAINING_PART
@@ -61,14 +62,14 @@ def all_devices() -> list[jax.Device]:
     return sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
 
 
-def _own(devices: Sequence[jax.Device]) -> list[jax.Device]:
+def own_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
     """Those of this process: other processes put on theirs what they, too, know."""
     return [device for device in devices if device.process_index == jax.process_index()]
 
 
 def replicated(devices: Sequence[jax.Device]) -> NamedSharding:
     """The placement of what every device holds whole."""
-    return NamedSharding(Mesh(np.asarray(_own(devices)), (_AXIS,)), PartitionSpec())
+    return NamedSharding(Mesh(np.asarray(own_devices(devices)), (_AXIS,)), PartitionSpec())
 
 
 def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainState:
@@ -223,30 +224,28 @@ def _train_step(
 Dispatch = Callable[[TrainState, dict, np.ndarray], tuple[TrainState, jax.Array]]
 
 
-def make_train_dispatch(options: config.Config, devices: Sequence[jax.Device]) -> Dispatch:
+def make_train_dispatch(
+    options: config.Config, devices: Sequence[jax.Device], in_files: bool = False
+) -> Dispatch:
     """Returns dispatch(state, sequences, firsts_KxB) -> (state, losses_K): K steps in one call.
 
-    `firsts_KxB` is this process's share of K batches; it is split over `devices`. `state` is donated.
+    `firsts_KxB` is this process's share of K batches; it is split over `devices`. `sequences` are those of
+    `put_sequences`, or if `in_files` those of `FrameFiles.cut`. `state` is donated.
     """
 
     def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
         return lax.scan(lambda s, firsts_B: _train_step(options, s, sequences, firsts_B), state, firsts_KxB)
 
-    pmapped = jax.pmap(
-        steps, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0, devices=devices
-    )
-    own = _own(devices)
-    return lambda state, sequences, firsts_KxB: pmapped(
-        state, sequences, _put_shares(np.moveaxis(_shares(firsts_KxB, len(own)), 1, 0), own)
-    )
+    return _on_devices(steps, devices, in_files, donate_argnums=0)
 
 
 def make_eval_batches(
-    options: config.Config, devices: Sequence[jax.Device]
+    options: config.Config, devices: Sequence[jax.Device], in_files: bool = False
 ) -> Callable[[Any, dict, np.ndarray], Sums]:
     """Returns eval_batches(params, sequences, firsts_NxB) -> Sums of each of N batches, in one call.
 
-    First frames of -1 are padding. `firsts_NxB` and the sums are of all processes; each computes its share.
+    First frames of -1 are padding. `firsts_NxB` is this process's share, the sums are of all. `sequences` as
+    in `make_train_dispatch`.
     """
 
     def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
@@ -255,12 +254,7 @@ def make_eval_batches(
 
         return _over_devices(lax.scan(one, None, firsts_NxB)[1])
 
-    pmapped = jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)
-    own = _own(devices)
-    rows = [devices.index(device) for device in own]
-    return lambda params, sequences, firsts_NxB: pmapped(
-        params, sequences, _put_shares(np.moveaxis(_shares(firsts_NxB, len(devices)), 1, 0)[rows], own)
-    )
+    return _on_devices(sums, devices, in_files)
 
 
 def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
@@ -270,7 +264,7 @@ def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
     """
     if jax.process_count() == 1:
         return lambda number: number
-    own, before = _own(devices), []
+    own, before = own_devices(devices), []
     largest = jax.pmap(
         lambda number: lax.pmax(number, _AXIS), axis_name=_AXIS, out_axes=None, devices=devices
     )
@@ -282,12 +276,21 @@ def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
     return agree
 
 
-def _shares(firsts: np.ndarray, n_devices: int) -> np.ndarray:
-    """(..., B) to (..., D, B / D)."""
-    return firsts.reshape(*firsts.shape[:-1], n_devices, -1)
+def _on_devices(
+    program: Callable, devices: Sequence[jax.Device], in_files: bool, **how: Any
+) -> Callable[[Any, dict, np.ndarray], Any]:
+    """The program on all devices, each with its share of the batches, and if `in_files` of the frames."""
+    in_axes, own = (None, 0 if in_files else None, 0), own_devices(devices)
+    pmapped = jax.pmap(program, axis_name=_AXIS, in_axes=in_axes, out_axes=None, devices=devices, **how)
+
+    def call(values: Any, sequences: dict, firsts_KxB: np.ndarray) -> Any:
+        firsts_DxKxb = _put_shares(np.ascontiguousarray(shares(firsts_KxB, len(own))), own)
+        return pmapped(values, _put_shares(sequences, own) if in_files else sequences, firsts_DxKxb)
+
+    return call
 
 
-def _put_shares(firsts: np.ndarray, devices: Sequence[jax.Device]) -> jax.Array:
+def _put_shares(values: Any, devices: Sequence[jax.Device]) -> Any:
     """Puts row d on device d, named as a transfer, so that the loop can forbid all others."""
     mesh = Mesh(np.asarray(devices), (_AXIS,))
-    return jax.device_put(np.ascontiguousarray(firsts), NamedSharding(mesh, PartitionSpec(_AXIS)))
+    return jax.device_put(values, NamedSharding(mesh, PartitionSpec(_AXIS)))
