@@ -103,6 +103,7 @@ def lay_out_in_files(
     files_R = firsts_R[:-1] * rows.itemsize // _FILE_BYTES
     folder = folder / _name(options, recordings)
     paths: list[Path] = []
+    sources: dict[str, int] = {}
     firsts, index = [], []
     for _, group in itertools.groupby(range(len(recordings)), files_R.__getitem__):
         own = list(group)
@@ -117,7 +118,8 @@ def lay_out_in_files(
         ):
             for i in own:
                 sequences, windows = lay_out(options, [recordings[i].load()], stride_frames, spare)
-                parts.append(runs_of(windows, stride_frames).later(firsts_R[i]))
+                source = sources.setdefault(recordings[i].source, len(sources))
+                parts.append(runs_of(windows, stride_frames).placed(firsts_R[i], source))
                 if file:  # the gap after a recording is that before the next one
                     file.write(_rows(sequences, rows)[: None if i == own[-1] else -gap].tobytes())
         index.append(joined(parts))

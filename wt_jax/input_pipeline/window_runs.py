@@ -47,9 +47,10 @@ class Runs:
         """Those where the mask is True."""
         return Runs(self.stride_frames, **{name: of[keep_R] for name, of in self._arrays().items()})
 
-    def later(self, frames: int) -> "Runs":
-        """The same windows so many frames later."""
-        return dataclasses.replace(self, firsts_R=self.firsts_R + frames)
+    def placed(self, first: int, source: int) -> "Runs":
+        """The windows of one recording, as those of one that begins at `first` and is of this source."""
+        sources_R = np.full_like(self.sources_R, source)
+        return dataclasses.replace(self, firsts_R=self.firsts_R + first, sources_R=sources_R)
 
     def firsts(self, places: np.ndarray) -> np.ndarray:
         """First frames (int64) of the windows at `places` of all of them."""
