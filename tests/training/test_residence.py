@@ -24,7 +24,7 @@ MOVED = {"augment.speed": 0.4, "data.overhang": 0.3, "data.window_step": 2, "tra
 
 
 def test_a_run_from_files_is_that_from_memory(tmp_path, capsys):
-    """Stopped within an epoch and taken up again; windows are stretched, and reach over a recording's ends."""
+    """Stopped within an epoch and taken up again; windows are stretched, and reach over recordings' ends."""
     root = write_root(tmp_path / "root")
     in_files = {**MOVED, "data.resident": "false"}
     assert train.main(arguments(root, tmp_path / "whole", **{**MOVED, "data.resident": "true"})) == 0
