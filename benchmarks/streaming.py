@@ -7,8 +7,8 @@ Size 1 is 40 recordings of 900 frames, of random angles and points, in files; al
 begin at each frame.
 rates: a batch's steps in both ways, alternating in one process; medians (least to most) over rounds.
 reading: batches alone, without a step: what a device could be fed. formats: one read of 30 or 126 frames.
-memory: a process each, from the recordings' files to some steps; the most that it held. index: of as many
-windows as 100 GB of frames have, and drawn from.
+memory: a process each, from the recordings' files to some steps of a small model; the most that it held.
+index: of as many windows as 100 GB of frames have, and drawn from.
 """
 
 import argparse
@@ -31,15 +31,17 @@ from machine import heading
 
 _RECORDINGS, _FRAMES = 40, 900
 _STEPS_A_DISPATCH = {32: 8, 256: 1}
+_SMALL = {"model.filters": 8, "model.blocks": 1, "model.heads": 2, "model.dense_units": "(8,)"}
 
 
-def options_of(batch_size: int, resident: str) -> Any:
+def options_of(batch_size: int, resident: str, **more: Any) -> Any:
     from wt_jax.runtime.config_flags import parse
 
     values = {
         "data.classes": "('push-ups', 'squats', 'no-exercise')", "data.stride_frames": 1, "data.synthetic": 0,
         "data.resident": resident, "train.batch_size": batch_size,
         "train.steps_per_dispatch": _STEPS_A_DISPATCH.get(batch_size, 1),
+        **more,
     }  # fmt: skip
     return parse(["--config", "experiments/main.py", *(f"--config.{k}={v}" for k, v in values.items())])
 
@@ -54,8 +56,9 @@ def write_recordings(folder: Path, size: int) -> None:
         for one in random_recordings(classes, _RECORDINGS, _FRAMES):
             points = rng.normal(0, 100, (_FRAMES, 33, 3)).astype(np.float16)
             name = f"{one.name}-{part}"
+            angles = rng.random((_FRAMES, 25), np.float32)  # other ones each time
             one = dataclasses.replace(
-                one, name=name, points_FxLx3=points, angles_FxJ=rng.random((_FRAMES, 25), np.float32)
+                one, name=name, points_FxLx3=points, angles_FxJ=angles, starts=one.starts[::2]
             )
             save_recording(folder / f"{name}.npz", one)
 
@@ -63,7 +66,7 @@ def write_recordings(folder: Path, size: int) -> None:
 class Training:
     """The project's own loading, layout, batches and step, put together as wt_jax.train does."""
 
-    def __init__(self, folder: Path, batch_size: int, resident: str, with_step: bool = True) -> None:
+    def __init__(self, folder: Path, batch_size: int, resident: str, **more: Any) -> None:
         import jax
 
         from wt_jax.data.recordings import load_recordings
@@ -73,7 +76,7 @@ class Training:
 
         jax_setup.keep_freed()
         options, devices, in_files = (
-            options_of(batch_size, resident),
+            options_of(batch_size, resident, **more),
             jax.local_devices(),
             resident == "false",
         )
@@ -84,9 +87,8 @@ class Training:
         self._batches = make_train_batches(runs, options, read=read)
         self._wait, self._waited_s = jax.block_until_ready, 0.0
         self._in_files, self._windows = in_files, batch_size * options.train.steps_per_dispatch
-        if with_step:
-            self._state = train_step.init_state(options, devices)
-            self._dispatch = train_step.make_train_dispatch(options, devices, in_files)
+        self._state = train_step.init_state(options, devices)
+        self._dispatch = train_step.make_train_dispatch(options, devices, in_files)
 
     def _draw(self) -> Any:
         started_s = time.perf_counter()
@@ -125,7 +127,7 @@ def measure_rates(folder: Path, rounds: int, seconds: float) -> list[list[Any]]:
 
 
 def measure_memory(folder: Path, way: str) -> list[float]:
-    training = Training(folder, 32, way)
+    training = Training(folder, 32, way, **_SMALL)
     for _ in range(20):
         training.steps()
     return [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3]
@@ -151,12 +153,14 @@ def measure_index(folder: Path) -> dict[str, float]:
     index = joined([runs.placed(i * own, 0) for i in range(times)])
     tracemalloc.start()
     sampler = StratifiedSampler(index, options.data, 0)
+    sampler.firsts(np.arange(2560))
+    of_sampler, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
     drawn_s = []
     for i in range(200):
         started_s = time.perf_counter()
         sampler.firsts(np.arange(1000 * i, 1000 * i + 256))
         drawn_s.append(time.perf_counter() - started_s)
-    of_sampler, _ = tracemalloc.get_traced_memory()
     return {
         "recordings": times * len(recordings), "windows": len(index), "runs": len(index.firsts_R),
         "index, bytes a recording": (index.n_bytes + of_sampler) / times / len(recordings),
@@ -186,12 +190,12 @@ def measure_formats(folder: Path) -> list[list[Any]]:
     )
     mapped = np.memmap(paths[0], np.uint8, "r")
 
-    with paths[0].open("rb", buffering=0) as file:
+    with paths[0].open("rb", buffering=0) as rows_file:
 
         def read(firsts: np.ndarray, n: int) -> Any:
             out = np.empty((len(firsts), n * row), np.uint8)
             for to, first in zip(out, firsts.tolist(), strict=True):
-                os.preadv(file.fileno(), [to.data], first * row)
+                os.preadv(rows_file.fileno(), [to.data], first * row)
             return out
 
         def map_(firsts: np.ndarray, n: int) -> Any:
@@ -268,18 +272,18 @@ def main() -> None:
         shutil.rmtree(folder / "0")
         for size in args.sizes:
             write_recordings(folder / f"{size}", size)
-            if size == min(args.sizes):
+            if size == args.sizes[0]:
                 print("\n| batch | | data.resident | windows/s | waiting at most |\n|---|---|---|---|---|")
                 for batch, what, way, median, least, most, wait in measured("rates", size):
-                    share = f"{wait:.1%}" if what == "training" else ""
-                    print(
-                        f"| {batch} | {what} | {way} | {median:,.0f} ({least:,.0f} to {most:,.0f}) | {share} |"
-                    )
-                print("\n100 GB of frames: " + json.dumps(measured("index", size)))
+                    share = f"{wait:.1%}" if what == "training" else "-"
+                    rates = f"{median:,.0f} ({least:,.0f} to {most:,.0f})"
+                    print(f"| {batch} | {what} | {way} | {rates} | {share} |")
                 print("\n| size | true, MB | false, cold, MB | false, files there, MB |\n|---|---|---|---|")
                 shutil.rmtree(folder / f"{size}" / "frames")
             cells = [measured(f"memory {way}", size)[0] for way in ("true", "false", "false")]
             print(f"| {size}x | {' | '.join(f'{cell:,.0f}' for cell in cells)} |", flush=True)
+            if size == args.sizes[-1]:
+                print("\n100 GB of frames: " + json.dumps(measured("index", size)))
             shutil.rmtree(folder / f"{size}")
 
 
