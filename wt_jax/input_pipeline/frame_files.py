@@ -152,6 +152,8 @@ def _written(path: Path, row: np.dtype, n_rows: int) -> Iterator[BinaryIO]:
             header = {"descr": np.lib.format.dtype_to_descr(row), "fortran_order": False, "shape": (n_rows,)}
             np.lib.format.write_array_header_1_0(file, header)
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # its length is all that is looked at later
     except OSError as error:
         raise ValueError(
             f"{path}: cannot be written ({error}): make room, or set --config.data.resident=true"
