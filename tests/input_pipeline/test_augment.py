@@ -12,7 +12,11 @@ from wt_jax.skeleton import ANGLE_NAMES
 
 KEYS = jax.vmap(jax.random.key)(jnp.arange(64))
 augment = jax.jit(augment_module.augment, static_argnums=0)
-point_angles = jax.jit(features.point_angles)
+
+
+@jax.jit
+def point_angles(points_BxTxLx3):
+    return features.turned(features.point_angles(features.turned(points_BxTxLx3)))
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from wt_jax.input_pipeline.features import (
     normalised,
     orientation,
     point_angles,
+    turned,
 )
 from wt_jax.pose.joint_angles import joint_angles
 from wt_jax.skeleton import LIMBS
@@ -24,9 +25,13 @@ def points():
     return np.random.default_rng(0).uniform(-300, 300, (2, 5, 33, 3)).astype(np.float32)
 
 
+def of_points(feature, points):
+    return np.asarray(turned(feature({"points_3xLxTxB": turned(jnp.asarray(points))})))
+
+
 def test_angles_of_points_are_those_of_the_recording(points):
     landmarks = np.concatenate([points, np.ones((2, 5, 33, 1), np.float32)], -1)
-    for window, landmarks_TxLx4 in zip(point_angles(points), landmarks, strict=True):
+    for window, landmarks_TxLx4 in zip(turned(point_angles(turned(points))), landmarks, strict=True):
         np.testing.assert_allclose(window, joint_angles(landmarks_TxLx4, 1, 1), atol=2e-6)
 
 
@@ -35,7 +40,7 @@ def test_orientation_by_hand():
     points = np.zeros((1, 1, 33, 3), np.float32)
     points[..., [11, 12], 1] = -50
     points[..., 25, 0], points[..., 26, 1] = 40, 40
-    values = np.asarray(orientation({"points_BxTxLx3": jnp.asarray(points)}))[0, 0]
+    values = of_points(orientation, points)[0, 0]
     cosines, sines = values[: 1 + len(LIMBS)], values[1 + len(LIMBS) :]
     thighs = 1 + LIMBS.index((23, 25)), 1 + LIMBS.index((24, 26))
     assert cosines[0] == -0.5
@@ -50,7 +55,7 @@ def test_lengths_by_hand():
     points[..., [11, 12], 1] = -50
     points[..., [13, 14, 15, 16, 17, 18, 19, 20, 21, 22], 1] = -50
     points[..., [25, 27, 29, 31], 0], points[..., 26, 2] = 40, -30
-    values = np.asarray(lengths({"points_BxTxLx3": jnp.asarray(points)}))[0, 0]
+    values = of_points(lengths, points)[0, 0]
     assert values.shape == (3 + len(LIMBS),)
     expected = np.zeros(3 + len(LIMBS))
     expected[0], expected[1 + LIMBS.index((23, 25))] = 50, 40
@@ -59,19 +64,19 @@ def test_lengths_by_hand():
 
 
 def test_lengths_do_not_change_with_size_place_and_depth(points):
-    before = np.asarray(lengths({"points_BxTxLx3": jnp.asarray(points)}))
+    before = of_points(lengths, points)
     moved = 4 * points + np.array([100, -50, 0], np.float32)
     moved[..., 2] *= -7
-    np.testing.assert_allclose(lengths({"points_BxTxLx3": jnp.asarray(moved)}), before, rtol=1e-3)
+    np.testing.assert_allclose(of_points(lengths, moved), before, rtol=1e-3)
     narrow = points * np.array([0.5, 1, 1], np.float32)  # turned away, they are others
-    assert np.abs(np.asarray(lengths({"points_BxTxLx3": jnp.asarray(narrow)})) - before).max() > 0.05
+    assert np.abs(of_points(lengths, narrow) - before).max() > 0.05
 
 
 def test_normalised_is_relative_to_the_real_frames():
     angles = np.zeros((1, 4, 25), np.float32)
     angles[0, :, 3] = [0.2, 0.6, 0.2, 99.0]
     mask = np.array([[True, True, True, False]])
-    values = np.asarray(normalised({"angles_BxTxJ": jnp.asarray(angles), "mask_BxT": jnp.asarray(mask)}))
+    values = np.asarray(turned(normalised({"angles_JxTxB": turned(angles), "mask_TxB": mask.T})))
     mean, spread = 1 / 3, np.sqrt(np.var([0.2, 0.6, 0.2]) + 0.03**2)
     np.testing.assert_allclose(
         values[0, :, 3], [*(0.5 * (np.array([0.2, 0.6, 0.2]) - mean) / spread), 0], rtol=1e-5

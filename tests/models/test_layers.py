@@ -8,11 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wt_jax.models.layers import kept, norm_relu_dropout, tap_shifts
+from wt_jax.models.layers import CONVOLUTIONS, kept, norm_relu_dropout, tap_shifts
 from wt_jax.models.tcn import DilatedConv, draw_keys
 
 pytestmark = pytest.mark.optimized
 T = 30
+
+
+@pytest.fixture(params=CONVOLUTIONS)
+def target(request, monkeypatch):
+    """The target that a program is made for: all ways of convolving run on a CPU as well."""
+    one = dict.fromkeys(CONVOLUTIONS, CONVOLUTIONS[request.param])
+    monkeypatch.setattr("wt_jax.models.layers.CONVOLUTIONS", one)
+    return request.param
 
 
 @pytest.mark.parametrize("causal", [False, True])
@@ -20,7 +28,7 @@ T = 30
     ("kernel_size", "dilation"),
     [(1, 40), (3, 1), (3, 9), (3, 15), (3, 29), (3, 30), (5, 1), (5, 14)],
 )
-def test_dilated_convolution_equals_flax(kernel_size, dilation, causal):
+def test_dilated_convolution_equals_flax(kernel_size, dilation, causal, target):
     rng = np.random.default_rng(dilation)
     x_BxTxD, weights, kernel, bias = (
         rng.normal(size=shape).astype(np.float32)

@@ -84,16 +84,16 @@ class Other(nn.Module):
     def __call__(self, inputs_BxTxI, mask_BxT):
         offset_1x1xD = self.param("offset", nn.initializers.zeros, (1, 1, 6))
         x_BxTxD = nn.Dense(6, name="embedding")(inputs_BxTxI) + offset_1x1xD
-        return DilatedConv(4, (-2, 0, 3), jnp.float32, name="mixer")(x_BxTxD.transpose(1, 0, 2))
+        return DilatedConv(4, (4, 1, -2), jnp.float32, name="mixer")(x_BxTxD.transpose(1, 0, 2))
 
 
 def test_another_model_needs_no_change_of_the_summary(monkeypatch):
     monkeypatch.setattr("wt_jax.models.summary.make_model", lambda options: Other())
     (embedding, mixer, offset), receptive_field = summarise(Config())
     assert embedding == Layer("embedding", "", (30, 6), 25 * 6 + 6, 2 * 30 * 25 * 6)
-    assert mixer == Layer("mixer", "", (30, 4), 3 * 6 * 4 + 4, 2 * (28 + 30 + 27) * 6 * 4)
+    assert mixer == Layer("mixer", "", (30, 4), 3 * 6 * 4 + 4, 2 * (26 + 29 + 28) * 6 * 4)
     assert offset.name == "offset" and offset.n_params == 6
-    assert receptive_field == 1 + 2 + 3
+    assert receptive_field == 1 + 4 + 2
 
 
 def test_summary_shows_layers_parameters_and_reach():

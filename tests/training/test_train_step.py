@@ -65,7 +65,9 @@ def test_a_step_is_what_the_formulas_say():
     [(32, 0, 1), (1024, 0, 32), (96, 0, 3), (80, 0, 2), (37, 0, 1), (8, 0, 1), (64, 1, 1), (64, 4, 4)],
 )
 def test_parts_on_a_cpu_are_of_some_32_windows(share, accumulate, parts):
-    assert train_step.n_parts(options_with(**{"train.accumulate": accumulate}), share) == parts
+    options = options_with(**{"train.accumulate": accumulate})
+    assert train_step.n_parts(options, share, "cpu") == parts
+    assert train_step.n_parts(options, share, "tpu") == max(accumulate, 1)
 
 
 def test_accumulated_parts_give_the_same_step():

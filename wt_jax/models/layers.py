@@ -1,11 +1,13 @@
 """The layers that a training step spends its time in, with backward passes of their own.
 
-Time is the leading axis: what a convolution's tap reads are then contiguous rows. Letters: T frames of a
-window, B windows, I inputs, D outputs, N = T x B rows, K taps, L taps that read a frame.
-What each choice brought on a CPU is in benchmarks/RESULTS.md.
+Time is the leading axis: what a convolution's tap reads are then contiguous rows. What suits a CPU's cache
+does not suit an accelerator: the target that a program is compiled for decides, not the machine it is
+compiled on. What each choice brought is in benchmarks/RESULTS.md. Letters: T frames of a window, B windows,
+I inputs, D outputs, N = T x B rows, K taps, L taps that read a frame.
 """
 
 import itertools
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+
+from wt_jax.runtime.materialize import stored
 
 EPSILON = 1e-6  # of a normalisation; Flax's default
 _WIDE_SHARE = 0.75  # least share of a wide product's rows that count
@@ -31,15 +35,11 @@ def convolve(
 ) -> jax.Array:
     """A convolution over time with zero padding: (T, B, D). Tap k of output t reads frame t - shifts[k].
 
-    Taps that would only read padding are never computed.
+    `shifts` fall evenly, as those of `tap_shifts` do; taps that would only read padding are never computed.
+    One of CONVOLUTIONS, by the target.
     """
-    live = _live(shifts, len(x_TxBxI))
-    if _is_wide(live, len(x_TxBxI)):
-        kernel_IxLD = jnp.concatenate([kernel_KxIxD[tap] for tap, _ in live], -1)
-        return _sum_wide(_product(x_TxBxI, kernel_IxLD), live, bias_D[None, None])
-    return _sum_taps(
-        [_product(_read(x_TxBxI, s), kernel_KxIxD[k]) for k, s in live], live, bias_D[None, None]
-    )
+    forward = {target: partial(both[0], shifts) for target, both in CONVOLUTIONS.items()}
+    return lax.platform_dependent(x_TxBxI, kernel_KxIxD, bias_D, **forward)
 
 
 def _convolve_forward(
@@ -49,7 +49,28 @@ def _convolve_forward(
 
 
 def _convolve_backward(shifts: tuple[int, ...], saved: tuple, dy_TxBxD: jax.Array) -> tuple:
-    x_TxBxI, kernel_KxIxD = saved
+    backward = {target: partial(both[1], shifts) for target, both in CONVOLUTIONS.items()}
+    return *lax.platform_dependent(*saved, dy_TxBxD, **backward), dy_TxBxD.sum((0, 1))
+
+
+convolve.defvjp(_convolve_forward, _convolve_backward)
+
+
+def _by_tap(
+    shifts: tuple[int, ...], x_TxBxI: jax.Array, kernel_KxIxD: jax.Array, bias_D: jax.Array
+) -> jax.Array:
+    """For CPUs: a product a tap, or one for all of them, and the taps' parts summed at their shifts."""
+    live = _live(shifts, len(x_TxBxI))
+    if _is_wide(live, len(x_TxBxI)):
+        kernel_IxLD = jnp.concatenate([kernel_KxIxD[tap] for tap, _ in live], -1)
+        return _sum_wide(_product(x_TxBxI, kernel_IxLD), live, bias_D[None, None])
+    products = [_product(_read(x_TxBxI, s), kernel_KxIxD[k]) for k, s in live]
+    return _sum_taps(products, live, bias_D[None, None])
+
+
+def _by_tap_backward(
+    shifts: tuple[int, ...], x_TxBxI: jax.Array, kernel_KxIxD: jax.Array, dy_TxBxD: jax.Array
+) -> tuple[jax.Array, jax.Array]:
     live, zero = _live(shifts, len(x_TxBxI)), jnp.zeros((1, 1, 1), x_TxBxI.dtype)
     back = [(tap, -shift) for tap, shift in live]
     dkernel = [jnp.zeros_like(kernel_KxIxD[0]) for _ in shifts]
@@ -64,10 +85,57 @@ def _convolve_backward(shifts: tuple[int, ...], saved: tuple, dy_TxBxD: jax.Arra
         dx_TxBxI = _sum_taps(products, back, zero)
         for tap, shift in live:
             dkernel[tap] = _turned(_rows(_read(x_TxBxI, shift))) @ _rows(_read(dy_TxBxD, -shift))
-    return dx_TxBxI, jnp.stack(dkernel), dy_TxBxD.sum((0, 1))
+    return dx_TxBxI, jnp.stack(dkernel)
 
 
-convolve.defvjp(_convolve_forward, _convolve_backward)
+def _native(
+    shifts: tuple[int, ...], x_TxBxI: jax.Array, kernel_KxIxD: jax.Array, bias_D: jax.Array
+) -> jax.Array:
+    """For TPUs: XLA's own convolution, into which it fuses what comes before and after."""
+    live = _live(shifts, len(x_TxBxI))
+    (first, most), (last, least) = live[0], live[-1]
+    if first == last:
+        return _product(x_TxBxI, kernel_KxIxD[first]) + bias_D[None, None]
+    y_TxBxD = lax.conv_general_dilated(
+        x_TxBxI,
+        kernel_KxIxD[first : last + 1],
+        window_strides=(1,),
+        padding=[(most, -least)],
+        rhs_dilation=(shifts[0] - shifts[1],),
+        dimension_numbers=("WNC", "WIO", "WNC"),
+    )
+    return y_TxBxD + bias_D[None, None]
+
+
+def _stacked(
+    shifts: tuple[int, ...], x_TxBxI: jax.Array, kernel_KxIxD: jax.Array, bias_D: jax.Array
+) -> jax.Array:
+    """For GPUs: what the taps read side by side, and one product."""
+    live = _live(shifts, len(x_TxBxI))
+    x_TxBxLI = jnp.concatenate([_put_back(_read(x_TxBxI, shift), shift) for _, shift in live], -1)
+    return _product(x_TxBxLI, _rows(kernel_KxIxD[live[0][0] : live[-1][0] + 1])) + bias_D[None, None]
+
+
+def _derived(convolution: Callable) -> Callable:
+    """The backward pass that JAX makes of a convolution: of `x` and of the kernel."""
+
+    def backward(
+        shifts: tuple[int, ...], x_TxBxI: jax.Array, kernel_KxIxD: jax.Array, dy_TxBxD: jax.Array
+    ) -> tuple[jax.Array, jax.Array]:
+        bias_D = jnp.zeros_like(dy_TxBxD, shape=dy_TxBxD.shape[-1:])
+        return jax.vjp(lambda x, kernel: convolution(shifts, x, kernel, bias_D), x_TxBxI, kernel_KxIxD)[1](
+            dy_TxBxD
+        )
+
+    return backward
+
+
+# By target: forward and backward. All give the same to rounding; "default" is every GPU.
+CONVOLUTIONS: dict[str, tuple[Callable, Callable]] = {
+    "cpu": (_by_tap, _by_tap_backward),
+    "tpu": (_native, _derived(_native)),
+    "default": (_stacked, _derived(_stacked)),
+}
 
 
 def _live(shifts: tuple[int, ...], frames: int) -> list[tuple[int, int]]:
@@ -144,18 +212,7 @@ def _product(x: jax.Array, kernel: jax.Array, axis: int = 0) -> jax.Array:
 
 def _turned(x_NxI: jax.Array) -> jax.Array:
     """The transpose, on CPU really moved: XLA's product of a matrix read sideways takes twice as long."""
-    return lax.optimization_barrier(x_NxI.T) if jax.default_backend() == "cpu" else x_NxI.T
-
-
-def _stored(x: jax.Array) -> jax.Array:
-    """`x`, on CPU computed once, where XLA would compute it anew inside of every loop that reads it.
-
-    XLA fuses through an optimization barrier (jaxlib 0.10), but not through a loop: this one never turns.
-    """
-    if jax.default_backend() != "cpu":
-        return x
-    never = lax.optimization_barrier(jnp.zeros((), bool))
-    return lax.while_loop(lambda carry: carry[0], lambda carry: (never, -carry[1]), (never, x))[1]
+    return lax.platform_dependent(x_NxI, cpu=lambda x: lax.optimization_barrier(x.T), default=lambda x: x.T)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(4, 5))
@@ -176,7 +233,7 @@ def _norm_forward(
     out = jnp.maximum((y - mean_TxBx1) * (inverse_TxBx1 * scale_D[None, None]) + offset_D[None, None], 0)
     if keys_2xB is not None:
         out = jnp.where(kept(keys_2xB, site, y.shape, rate), out * (1 / (1 - rate)), 0)
-    out = _stored(out.astype(y_TxBxD.dtype))
+    out = stored(out.astype(y_TxBxD.dtype))
     return out, (y_TxBxD, scale_D, out, mean_TxBx1, inverse_TxBx1, keys_2xB)
 
 
@@ -193,7 +250,7 @@ def _norm_backward(site: int, rate: float, saved: tuple, dout_TxBxD: jax.Array) 
     )
     dy_TxBxD = inverse_TxBx1 * (dz_TxBxD * scale_D[None, None] - mean_dz_TxBx1 - x_TxBxD * mean_dzx_TxBx1)
     dkeys = None if keys_2xB is None else np.zeros(keys_2xB.shape, jax.dtypes.float0)
-    return _stored(dy_TxBxD.astype(y_TxBxD.dtype)), dzx_TxBxD.sum((0, 1)), dz_TxBxD.sum((0, 1)), dkeys
+    return stored(dy_TxBxD.astype(y_TxBxD.dtype)), dzx_TxBxD.sum((0, 1)), dz_TxBxD.sum((0, 1)), dkeys
 
 
 norm_relu_dropout.defvjp(_norm_forward, _norm_backward)

@@ -14,7 +14,8 @@ from wt_jax.input_pipeline.windows import lay_out
 from wt_jax.runtime import coordination
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.host_memory import available_bytes
-from wt_jax.training.train_step import own_devices, put_sequences
+from wt_jax.training.placement import own_devices
+from wt_jax.training.train_step import put_sequences
 
 _SHARE = (
     4  # frames take a quarter of the memory at most: the rest is for the step, and on a host for all else

@@ -9,6 +9,7 @@ changes nothing but rounding.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import flax.struct
@@ -17,11 +18,9 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from wt_jax import config
 from wt_jax.input_pipeline.augment import augment, draw_stretch
-from wt_jax.input_pipeline.balanced_sampler import shares
 from wt_jax.input_pipeline.features import make_inputs
 from wt_jax.input_pipeline.windows import Sequences, gather
 from wt_jax.models.batch_sizes import CPU_TRAINING_PART
@@ -29,8 +28,8 @@ from wt_jax.models.tcn import draw_keys, init_params, make_model
 from wt_jax.training.losses import losses, total_loss
 from wt_jax.training.metrics import Sums, batch_sums
 from wt_jax.training.optimizer import make_optimizer, warmup_share
+from wt_jax.training.placement import AXIS, own_devices, put_shares, replicated, with_shares
 
-_AXIS = "data"
 _AUGMENT = 1_000_003  # folded into a step's key: no position in a batch, which dropout folds in
 
 
@@ -60,16 +59,6 @@ def all_devices() -> list[jax.Device]:
             f"the processes of a run must have as many devices each; they have {list(numbers.values())}"
         )
     return sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-
-
-def own_devices(devices: Sequence[jax.Device]) -> list[jax.Device]:
-    """Those of this process: other processes put on theirs what they, too, know."""
-    return [device for device in devices if device.process_index == jax.process_index()]
-
-
-def replicated(devices: Sequence[jax.Device]) -> NamedSharding:
-    """The placement of what every device holds whole."""
-    return NamedSharding(Mesh(np.asarray(own_devices(devices)), (_AXIS,)), PartitionSpec())
 
 
 def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainState:
@@ -105,12 +94,9 @@ def put_sequences(sequences: Sequences, devices: Sequence[jax.Device]) -> dict[s
     return jax.device_put(sequences.arrays(), replicated(devices))
 
 
-def n_parts(options: config.Config, share: int) -> int:
-    """Parts in which a device computes its share of a batch, `train.accumulate` or the fastest.
-
-    A CPU's cache holds what some 32 windows need: at batch 1024 parts of 32 train twice as fast as the whole.
-    """
-    if options.train.accumulate or jax.default_backend() != "cpu":
+def n_parts(options: config.Config, share: int, platform: str) -> int:
+    """Parts in which a device computes its share of a batch: `train.accumulate`, or the fastest."""
+    if options.train.accumulate or platform != "cpu":
         return options.train.accumulate or 1
     return max(parts for parts in range(1, max(share // CPU_TRAINING_PART, 1) + 1) if share % parts == 0)
 
@@ -168,16 +154,16 @@ def _with_inputs(options: config.Config, batch: dict) -> dict:
 
 def _over_devices(values: Any) -> Any:
     """Summed over all devices; one alone has nothing to wait for, and XLA would copy all of it."""
-    return values if lax.axis_size(_AXIS) == 1 else lax.psum(values, _AXIS)
+    return values if lax.axis_size(AXIS) == 1 else lax.psum(values, AXIS)
 
 
 def _train_step(
-    options: config.Config, state: TrainState, sequences: dict, firsts_B: jax.Array
+    options: config.Config, parts: int, sequences: dict, state: TrainState, firsts_B: jax.Array
 ) -> tuple[TrainState, jax.Array]:
-    """One optimizer step on this device's share of a batch, in `train.accumulate` parts; its loss."""
+    """One optimizer step on this device's share of a batch, in so many parts; its loss."""
     key = jax.random.fold_in(jax.random.key(options.seed), state.step)
     share = firsts_B.shape[0]
-    samples_B = lax.axis_index(_AXIS) * share + jnp.arange(share)
+    samples_B = lax.axis_index(AXIS) * share + jnp.arange(share)
     batch = {**_train_batch(options, sequences, firsts_B, key, samples_B), "samples_B": samples_B}
     # What one window and one frame weigh, known before any part is computed.
     per_window, per_frame = (
@@ -194,7 +180,6 @@ def _train_step(
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, part)
         return jax.tree.map(jnp.add, carry, (loss, sums, grads)), None
 
-    parts = n_parts(options, share)
     if parts == 1:
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, batch)
     else:
@@ -224,6 +209,17 @@ def _train_step(
 Dispatch = Callable[[TrainState, dict, np.ndarray], tuple[TrainState, jax.Array]]
 
 
+def train_program(options: config.Config, devices: Sequence[jax.Device], in_files: bool = False) -> Any:
+    """The pmapped (state, sequences, firsts_DxKxB) -> (state, losses_K): K steps. `state` is donated."""
+    share = options.train.batch_size // len(devices)
+    parts = n_parts(options, share, devices[0].platform)
+
+    def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
+        return lax.scan(partial(_train_step, options, parts, sequences), state, firsts_KxB)
+
+    return _pmapped(steps, devices, in_files, donate_argnums=0)
+
+
 def make_train_dispatch(
     options: config.Config, devices: Sequence[jax.Device], in_files: bool = False
 ) -> Dispatch:
@@ -232,11 +228,19 @@ def make_train_dispatch(
     `firsts_KxB` is this process's share of K batches; it is split over `devices`. `sequences` are those of
     `put_sequences`, or if `in_files` those of `FrameFiles.cut`. `state` is donated.
     """
+    return with_shares(train_program(options, devices, in_files), devices, in_files)
 
-    def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
-        return lax.scan(lambda s, firsts_B: _train_step(options, s, sequences, firsts_B), state, firsts_KxB)
 
-    return _on_devices(steps, devices, in_files, donate_argnums=0)
+def eval_program(options: config.Config, devices: Sequence[jax.Device], in_files: bool = False) -> Any:
+    """The pmapped (params, sequences, firsts_DxNxB) -> Sums of each of N batches."""
+
+    def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
+        def one(_: None, firsts_B: jax.Array) -> tuple[None, Sums]:
+            return None, _losses_and_sums(options, params, _batch(options, sequences, firsts_B), None)[2]
+
+        return _over_devices(lax.scan(one, None, firsts_NxB)[1])
+
+    return _pmapped(sums, devices, in_files)
 
 
 def make_eval_batches(
@@ -247,14 +251,7 @@ def make_eval_batches(
     First frames of -1 are padding. `firsts_NxB` is this process's share, the sums are of all. `sequences` as
     in `make_train_dispatch`.
     """
-
-    def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
-        def one(_: None, firsts_B: jax.Array) -> tuple[None, Sums]:
-            return None, _losses_and_sums(options, params, _batch(options, sequences, firsts_B), None)[2]
-
-        return _over_devices(lax.scan(one, None, firsts_NxB)[1])
-
-    return _on_devices(sums, devices, in_files)
+    return with_shares(eval_program(options, devices, in_files), devices, in_files)
 
 
 def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
@@ -265,32 +262,16 @@ def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
     if jax.process_count() == 1:
         return lambda number: number
     own, before = own_devices(devices), []
-    largest = jax.pmap(
-        lambda number: lax.pmax(number, _AXIS), axis_name=_AXIS, out_axes=None, devices=devices
-    )
+    largest = jax.pmap(lambda number: lax.pmax(number, AXIS), axis_name=AXIS, out_axes=None, devices=devices)
 
     def agree(number: int) -> int:
-        before.append(largest(_put_shares(np.full(len(own), number, np.int32), own)))
+        before.append(largest(put_shares(np.full(len(own), number, np.int32), own)))
         return int(before.pop(0)) if len(before) > 1 else 0
 
     return agree
 
 
-def _on_devices(
-    program: Callable, devices: Sequence[jax.Device], in_files: bool, **how: Any
-) -> Callable[[Any, dict, np.ndarray], Any]:
-    """The program on all devices, each with its share of the batches, and if `in_files` of the frames."""
-    in_axes, own = (None, 0 if in_files else None, 0), own_devices(devices)
-    pmapped = jax.pmap(program, axis_name=_AXIS, in_axes=in_axes, out_axes=None, devices=devices, **how)
-
-    def call(values: Any, sequences: dict, firsts_KxB: np.ndarray) -> Any:
-        firsts_DxKxb = _put_shares(np.ascontiguousarray(shares(firsts_KxB, len(own))), own)
-        return pmapped(values, _put_shares(sequences, own) if in_files else sequences, firsts_DxKxb)
-
-    return call
-
-
-def _put_shares(values: Any, devices: Sequence[jax.Device]) -> Any:
-    """Puts row d on device d, named as a transfer, so that the loop can forbid all others."""
-    mesh = Mesh(np.asarray(devices), (_AXIS,))
-    return jax.device_put(values, NamedSharding(mesh, PartitionSpec(_AXIS)))
+def _pmapped(program: Callable, devices: Sequence[jax.Device], in_files: bool, **how: Any) -> Any:
+    """Values whole on each device; its share of the batches, and if `in_files` of the frames."""
+    in_axes = (None, 0 if in_files else None, 0)
+    return jax.pmap(program, axis_name=AXIS, in_axes=in_axes, out_axes=None, devices=devices, **how)
