@@ -24,7 +24,8 @@ from origins import by_origin
 from wt_jax import config, train
 from wt_jax.counting.decoding import Counting
 from wt_jax.data.loading import Dataset, load_dataset
-from wt_jax.data.recordings import Recording
+from wt_jax.data.recordings import AnyRecording, Recording
+from wt_jax.data.splits import SPLITS
 from wt_jax.evaluate import results_of
 from wt_jax.evaluation.baselines import baselines
 from wt_jax.evaluation.console_report import LINES, SUBSETS, parts_table, score_at
@@ -69,7 +70,7 @@ def parts_of_groups(recordings: Sequence[Recording]) -> dict[str, int]:
 
 
 def fold_corpus(corpus: Dataset, parts: dict[str, int], fold: int) -> Dataset:
-    def split(recording: Recording) -> str:
+    def split(recording: AnyRecording) -> str:
         part = parts[recording.group]
         return "test" if part // 2 == fold else "val" if part == (2 * fold + 2) % _PARTS else "train"
 
@@ -89,7 +90,7 @@ def judge_fold(options: config.Config, corpus: Dataset) -> tuple[list[RecordingR
         train.calibrate_best(run)
         run.checkpoints.close()
         trained = restore_model(workdir, jax.local_devices())
-        _, results = results_of(options, trained.params, trained.counting, corpus.split("test"))
+        _, results = results_of(options, trained.params, trained.counting, corpus.load("test"))
         return results, trained.chosen
 
 
@@ -157,7 +158,7 @@ def main() -> None:
     corpus = load_dataset(
         args.data, args.recordings, config.Config().data.classes, args.output / "recordings"
     )
-    parts = parts_of_groups(corpus.recordings)
+    parts = parts_of_groups(corpus.load(*SPLITS))
 
     methods: dict[str, list[list[RecordingResult]]] = {}  # name -> one list a seed
     for file in args.experiments:
@@ -165,7 +166,7 @@ def main() -> None:
     others: dict[str, list[RecordingResult]] = {}
     for fold in range(args.folds):
         split = fold_corpus(corpus, parts, fold)
-        for name, of in baselines(split.split("train", "val"), split.split("test")).items():
+        for name, of in baselines(split.load("train", "val"), split.load("test")).items():
             others.setdefault(name, []).extend(of)
     methods |= {name: [of] for name, of in others.items()}
 

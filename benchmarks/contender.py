@@ -35,7 +35,7 @@ class _Ours:
         import jax
 
         from wt_jax import config
-        from wt_jax.input_pipeline import balanced_sampler, windows
+        from wt_jax.input_pipeline import balanced_sampler, window_runs, windows
         from wt_jax.runtime import jax_setup
         from wt_jax.training import train_step
 
@@ -51,7 +51,7 @@ class _Ours:
         recordings = random_recordings(options.data.classes)
         sequences = windows.make_sequences(recordings, options.data.classes, options.labels)
         index = windows.cut_windows(recordings, sequences, options.data.window_frames, 1)
-        self._batches = balanced_sampler.make_train_batches(index, options)
+        self._batches = balanced_sampler.make_train_batches(window_runs.runs_of(index), options)
         self._sequences = train_step.put_sequences(sequences, devices)
         self._state = train_step.init_state(options, devices)
         self._dispatch = train_step.make_train_dispatch(options, devices)

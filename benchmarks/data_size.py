@@ -31,7 +31,7 @@ def measure(size: int) -> dict[str, float]:
     import jax
 
     from wt_jax import config
-    from wt_jax.input_pipeline import balanced_sampler, windows
+    from wt_jax.input_pipeline import balanced_sampler, window_runs, windows
     from wt_jax.training import train_step
 
     options, devices = config.check(config.Config()), jax.local_devices()
@@ -47,7 +47,7 @@ def measure(size: int) -> dict[str, float]:
     done("sequences_s")
     index = windows.cut_windows(recordings, sequences, options.data.window_frames, 1)
     done("windows_s")
-    batches = balanced_sampler.make_train_batches(index, options)
+    batches = balanced_sampler.make_train_batches(window_runs.runs_of(index), options)
     next(batches)
     done("pipeline_s")
     n_dispatches = options.train.windows_per_epoch // (

@@ -62,15 +62,15 @@ def profile(argv: list[str]) -> dict[str, float]:
     seconds["... compiling in it"] = sum(compiling.values())
     compiling.update(dict.fromkeys(compiling, 0.0))
     progress, dispatch = training.progress, training.programs.dispatch
-    firsts_KxB = next(training.data.batches)
+    drawn = training.data.draw()
     done("first batch")
-    progress.state, losses = dispatch(progress.state, training.data.sequences, firsts_KxB)
+    progress.state, losses = dispatch(progress.state, *drawn)
     jax.block_until_ready(losses)
     done("first dispatch")
     dispatch_s = seconds.pop("first dispatch")
     seconds |= compiling
     seconds["first dispatch, the rest"] = dispatch_s - sum(compiling.values())
-    progress.state, losses = dispatch(progress.state, training.data.sequences, firsts_KxB)
+    progress.state, losses = dispatch(progress.state, *drawn)
     jax.block_until_ready(losses)
     done("second dispatch")
     training.programs.validate(progress.state.eval_params)

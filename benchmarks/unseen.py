@@ -37,7 +37,7 @@ def results_on(
 ) -> tuple[list[RecordingResult], list[Timeline]]:
     """What the checkpoint says of each recording of `root` that it was not trained on."""
     dataset = load_dataset(root, str(recordings), trained.options.data.classes, recordings)
-    unseen = [one for one in dataset.recordings if one.content not in trained.trained_on]
+    unseen = [one.load() for one in dataset.recordings if one.content not in trained.trained_on]
     print(f"{root}: {len(unseen)} of {len(dataset.recordings)} recordings were not trained on")
     timelines = make_timelines(trained.options)(trained.params, unseen)
     return [make_result(*of, trained.counting) for of in zip(unseen, timelines, strict=True)], timelines

@@ -59,8 +59,8 @@ def by_one_process(root, tmp_path_factory):
 
 
 def test_two_processes_of_two_devices_equal_one(by_one_process, root, tmp_path):
-    """Of one device each: where a killed process is told of."""
-    argv = argv_of(root, tmp_path / "run")
+    """From files, each its own share. Of one device each: where a killed process is told of."""
+    argv = argv_of(root, tmp_path / "run", **{"data.resident": "false"})
     flags = "--xla_force_host_platform_device_count=2"
     with Processes(argv, argv, XLA_FLAGS=flags) as processes:
         (status, out, err), other = processes.end()

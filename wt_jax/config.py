@@ -74,6 +74,9 @@ class Data(Section):
         "longest recording; a longer one is left out, and so is one of more frames than 60 a second make in "
         "that time", may_change=True,
     )  # fmt: skip
+    resident: str = option(
+        "auto", one_of("auto", "true", "false"), "frames on each device; false: in files", may_change=True,
+    )  # fmt: skip
     window_frames: int = option(30, at_least(2), "frames of a window")
     window_step: int = option(
         1, COUNT, "frames at 30 a second from one of a window to the next: 3 is a window at 10 a second"

@@ -113,11 +113,11 @@ def evaluate(
         )
     if dataset.data == SYNTHETIC and SYNTHETIC not in (meta["data"], root):
         raise ValueError(f"--data {root}: holds no data, and the checkpoint was trained on {meta['data']}")
-    chosen = dataset.split(*splits)
+    chosen = dataset.load(*splits)
     if not chosen:
         raise ValueError(f"--split {split}: no recording of {root} is in it; try --split all")
     # Before the network is asked: what they refuse should cost nobody the wait.
-    known = [recording for recording in dataset.recordings if recording.content in trained.trained_on]
+    known = [one for one in dataset.load(*SPLITS) if one.content in trained.trained_on]
     rivals: dict[str, Sequence[RecordingResult]] = {}
     if with_baselines and split in ("train", "all"):
         raise ValueError(

@@ -51,9 +51,9 @@ def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
     )  # fmt: skip
     for _ in range(first, n_dispatches):
         draw_s = time.perf_counter()
-        firsts_KxB = next(run.data.batches)
+        drawn = run.data.draw()
         waited_s += time.perf_counter() - draw_s
-        progress.state, losses_K = run.programs.dispatch(progress.state, run.data.sequences, firsts_KxB)
+        progress.state, losses_K = run.programs.dispatch(progress.state, *drawn)
         if pending:  # the losses of the dispatch before: the device is busy while they are fetched
             waiting = waited_s / (time.perf_counter() - start_s)
             bar.set_postfix_str(f"loss {_last_loss(run, *pending):.3f}, waiting for data {waiting:.1%}")
@@ -156,7 +156,7 @@ def calibrate_best(run: TrainingRun) -> None:
     assert step is not None
     template = state_template(run.options, all_devices())
     params = run.checkpoints.restore(step, template).state.eval_params
-    recordings = run.data.val_recordings
+    recordings = [recording.load() for recording in run.data.val_recordings]
     timelines = make_timelines(run.options)(params, recordings)
     counting = calibrate(recordings, timelines)
     if counting is None:

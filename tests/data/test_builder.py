@@ -58,6 +58,23 @@ def reasons(report, root):
     return {str(path.relative_to(root)): reason for path, reason in report.left_out}
 
 
+def test_frames_left_in_files_are_those_of_recordings_held(root, tmp_path):
+    """And the files are the same; so they are where a group changes, of which the manifest tells later."""
+    for table in (None, "file,group,split\ndips/a.npz,anna,val\n"):
+        if table:
+            (root / "manifest.csv").write_text(table)
+        filed = build(root, tmp_path / "filed", CLASSES, progress=False, in_files=True)
+        held = build(root, tmp_path / "held", CLASSES, progress=False)
+        assert {type(r).__name__ for r in filed.recordings} == {"FiledRecording"}
+        assert (filed.built, filed.unchanged) == (held.built, held.unchanged)
+        assert fingerprint(filed.recordings) == fingerprint(held.recordings)
+        assert filed.table() == held.table()
+        for path in (tmp_path / "held").rglob("*.npz"):
+            assert (
+                path.read_bytes() == (tmp_path / "filed" / path.relative_to(tmp_path / "held")).read_bytes()
+            )
+
+
 def test_recordings_of_a_root(root):
     report = built(root)
     assert (report.built, report.unchanged, report.left_out) == (4, 0, [])

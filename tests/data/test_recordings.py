@@ -6,6 +6,7 @@ import pytest
 
 from wt_jax.data.recordings import (
     RECORDING_VERSION,
+    FiledRecording,
     Recording,
     load_recording,
     load_recordings,
@@ -45,6 +46,28 @@ def test_saved_recording_loads_back(tmp_path, starts):
     assert starts is None or loaded.starts.tolist() == starts.tolist()
     assert len(loaded) == 40
     assert [path.name for path in (tmp_path / "dips").iterdir()] == ["v.npz"]
+
+
+def test_a_recording_in_its_file_is_read_when_asked(tmp_path):
+    path = tmp_path / "dips" / "v.npz"
+    save_recording(path, recording())
+    (filed,) = load_recordings(tmp_path, ("dips", "squats"), in_files=True)
+    assert isinstance(filed, FiledRecording) and len(filed) == 40 and not filed.is_made
+    np.testing.assert_array_equal(filed.class_known_F, FIELDS["class_known_F"])
+    moved = replace(filed, split="train", starts=np.array([9], np.int32), source="synthetic")
+    assert moved.is_made
+    loaded = moved.load()
+    assert loaded.load() is loaded
+    assert (loaded.split, loaded.starts.tolist(), loaded.source) == ("train", [9], "synthetic")
+    for name in ("name", "class_name", "group", "digest", "content"):
+        assert getattr(loaded, name) == getattr(filed, name) == getattr(recording(), name)
+    np.testing.assert_array_equal(loaded.angles_FxJ, FIELDS["angles_FxJ"])
+    save_recording(path, recording(valid_F=np.ones(40, bool)))
+    with pytest.raises(ValueError, match=r"v.npz: was changed after training had begun: start it again"):
+        filed.load()
+    path.unlink()
+    with pytest.raises(ValueError, match=r"v.npz: no usable recording"):
+        filed.load()
 
 
 def test_content_is_that_of_the_angles_alone():

@@ -14,6 +14,7 @@ from wt_jax.input_pipeline.balanced_sampler import (
     make_train_batches,
     padded_batches,
 )
+from wt_jax.input_pipeline.window_runs import runs_of
 from wt_jax.input_pipeline.windows import UNKNOWN, Windows, cut_windows, make_sequences
 
 # (class, holds a start): how many windows. Firsts tell class and kind apart: see `kind`.
@@ -48,7 +49,7 @@ def kind(windows):
 
 
 def draw(windows, n, seed=0, ratio=0.2):
-    sampler = StratifiedSampler(windows, Data(positive_ratio=ratio), seed)
+    sampler = StratifiedSampler(runs_of(windows), Data(positive_ratio=ratio), seed)
     return sampler.firsts(np.arange(n, dtype=np.int64)).tolist()
 
 
@@ -66,7 +67,10 @@ def test_share_of_positives_is_exact(windows, kind, ratio):
 def test_share_of_positives_far_into_a_run(windows, kind):
     """Billions of windows in, where 32-bit counting would be over."""
     at = np.arange(10**10 + 3, 10**10 + 1003, dtype=np.int64)
-    assert sum(kind[first][1] for first in StratifiedSampler(windows, Data(), 0).firsts(at).tolist()) == 200
+    assert (
+        sum(kind[first][1] for first in StratifiedSampler(runs_of(windows), Data(), 0).firsts(at).tolist())
+        == 200
+    )
 
 
 def test_classes_are_drawn_in_turn_with_and_without_starts(windows, kind):
@@ -89,15 +93,15 @@ def test_every_window_is_seen_before_any_is_seen_again(windows, kind):
 def test_sequence_is_a_function_of_seed_and_position(windows):
     whole = draw(windows, 400)
     assert draw(windows, 400) == whole != draw(windows, 400, seed=1)
-    sampler = StratifiedSampler(windows, Data(), 0)
+    sampler = StratifiedSampler(runs_of(windows), Data(), 0)
     at = np.random.default_rng(0).permutation(400)
     assert sampler.firsts(at).tolist() == [whole[i] for i in at]
 
 
 def test_shares_of_processes_make_up_the_batch(windows):
-    sampler = StratifiedSampler(windows, Data(), 3)
+    sampler = StratifiedSampler(runs_of(windows), Data(), 3)
     whole = Batches(sampler, 8, process=0, processes=1)
-    shares = [Batches(StratifiedSampler(windows, Data(), 3), 8, process, 2) for process in range(2)]
+    shares = [Batches(StratifiedSampler(runs_of(windows), Data(), 3), 8, process, 2) for process in range(2)]
     for i in (0, 1, 17, 2**31 - 2):
         assert whole[i].shape == (8,) and whole[i].dtype == np.int32
         np.testing.assert_array_equal(np.concatenate([share[i] for share in shares]), whole[i])
@@ -107,14 +111,14 @@ def test_checkpoints_of_earlier_versions_go_on_with_the_same_draws(windows):
     """Grain writes the text into its checkpoints and refuses to go on with another one."""
     options = Data(positive_ratio=0.25, balance_power=0.5, balance_sources=True)
     numbered = dataclasses.replace(windows, sources_N=np.arange(len(windows.firsts_N), dtype=np.int16) % 3)
-    share = Batches(StratifiedSampler(numbered, options, 5), 8, process=1, processes=2)
+    share = Batches(StratifiedSampler(runs_of(numbered), options, 5), 8, process=1, processes=2)
     assert repr(share) == "Batches(batch_size=8, share=[4, 7])"
     assert share[0].tolist() == [170, 220, 120, 210]
     assert share[1000].tolist() == [110, 220, 120, 210]
 
 
 def test_iterator_stacks_the_batches_of_a_dispatch(windows, tiny_config):
-    batches = make_train_batches(windows, tiny_config)
+    batches = make_train_batches(runs_of(windows), tiny_config)
     assert tiny_config.train.steps_per_dispatch == 2
     whole = np.array(draw(windows, 5 * 2 * 8)).reshape(5, 2, 8)
     for expected in whole:
@@ -122,17 +126,17 @@ def test_iterator_stacks_the_batches_of_a_dispatch(windows, tiny_config):
         assert firsts_KxB.dtype == np.int32
         np.testing.assert_array_equal(firsts_KxB, expected)
     for process in range(2):
-        share = next(make_train_batches(windows, tiny_config, process, 2))
+        share = next(make_train_batches(runs_of(windows), tiny_config, process, 2))
         np.testing.assert_array_equal(share, whole[0][:, 4 * process : 4 * process + 4])
 
 
 def test_iterator_goes_on_from_every_position(windows, tiny_config):
-    batches, states, drawn = make_train_batches(windows, tiny_config), [], []
+    batches, states, drawn = make_train_batches(runs_of(windows), tiny_config), [], []
     for _ in range(34):
         states.append(batches.get_state())
         drawn.append(next(batches))
     for position in range(31):
-        again = make_train_batches(windows, tiny_config)
+        again = make_train_batches(runs_of(windows), tiny_config)
         again.set_state(states[position])
         for expected in drawn[position : position + 4]:
             np.testing.assert_array_equal(next(again), expected)
@@ -141,7 +145,7 @@ def test_iterator_goes_on_from_every_position(windows, tiny_config):
 def test_iterator_differs_by_seed(windows, tiny_config):
     other = config.unflatten({**config.flatten(tiny_config), "seed": 1})
     a, b, again = (
-        next(make_train_batches(windows, options)) for options in (tiny_config, other, tiny_config)
+        next(make_train_batches(runs_of(windows), options)) for options in (tiny_config, other, tiny_config)
     )
     np.testing.assert_array_equal(a, again)
     assert not np.array_equal(a, b)
@@ -172,12 +176,12 @@ def test_padded_batches_hold_every_window_once(n, batch_size, expected):
 def test_windows_of_one_kind_alone_are_refused(windows, positive, message):
     one_kind = dataclasses.replace(windows, positive_N=np.full(len(windows.firsts_N), positive))
     with pytest.raises(ValueError, match=message):
-        StratifiedSampler(one_kind, Data(), 0)
+        StratifiedSampler(runs_of(one_kind), Data(), 0)
 
 
 def test_a_batch_that_processes_do_not_divide_is_refused(windows, tiny_config):
     with pytest.raises(ValueError, match=r"train\.batch_size=8: must be a multiple of the 3 processes"):
-        make_train_batches(windows, tiny_config, 0, 3)
+        make_train_batches(runs_of(windows), tiny_config, 0, 3)
 
 
 def test_classes_without_windows_are_never_drawn(kind, windows):
@@ -252,7 +256,7 @@ def with_made(counts) -> Windows:
 
 def rows(windows: Windows, n: int, options: Data) -> np.ndarray:
     """Which windows are drawn: their places in the index."""
-    firsts = StratifiedSampler(windows, options, 0).firsts(np.arange(n, dtype=np.int64))
+    firsts = StratifiedSampler(runs_of(windows), options, 0).firsts(np.arange(n, dtype=np.int64))
     return np.searchsorted(windows.firsts_N, firsts)
 
 
@@ -266,7 +270,7 @@ def test_memory_stays_near_that_of_the_sequences(make_recording, tiny_config):
     tracemalloc.start()
     sequences = make_sequences(recordings, tiny_config.data.classes, tiny_config.labels)
     windows = cut_windows(recordings, sequences, 30, 1)
-    sampler = StratifiedSampler(windows, Data(), 0)
+    sampler = StratifiedSampler(runs_of(windows), Data(), 0)
     for first in range(0, 150_000, 32):
         sampler.firsts(np.arange(first, first + 32, dtype=np.int64))
     held, _ = tracemalloc.get_traced_memory()

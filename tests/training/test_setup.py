@@ -61,8 +61,9 @@ def test_synthetic_people_are_trained_on_and_never_validated_on(tmp_path, window
     beside = {"data.synthetic": 0.5, "data.synthetic_people": 3, "data.window_split": window_split}
     run = start_run(parse(arguments(root, tmp_path / "run", **beside)))
     assert run.programs.validate(run.progress.state.eval_params).confusion_CxC.sum() == 4 * 7
-    rows = np.searchsorted(run.data.windows.firsts_N, np.concatenate([next(run.data.batches) for _ in "123"]))
-    assert abs(run.data.windows.made_N[rows].mean() - 0.5) < 2 / rows.size
+    firsts, runs = np.concatenate([next(run.data.batches) for _ in "123"]), run.data.windows
+    made = runs.made_R[np.searchsorted(runs.firsts_R, firsts, side="right") - 1]
+    assert abs(made.mean() - 0.5) < 2 / made.size
     run.checkpoints.close()
 
 

@@ -10,7 +10,14 @@ import numpy as np
 
 from wt_jax.config import Data
 from wt_jax.data.labels import Span, class_known, read_segments, read_starts
-from wt_jax.data.recordings import Recording, load_recording, other_recordings, save_recording
+from wt_jax.data.recordings import (
+    AnyRecording,
+    FiledRecording,
+    Recording,
+    load_recording,
+    other_recordings,
+    save_recording,
+)
 from wt_jax.data.source_files import LAYOUT, RecordingFiles, find_files, name_of
 from wt_jax.data.splits import SPLITS, assign_splits, audit, read_manifest
 from wt_jax.pose.joint_angles import pose_sequence, to_frame
@@ -29,7 +36,7 @@ class Report:
     """What `build` did: the recordings, how many were built anew, what was left out, with the reason, and
     the files of recordings whose landmarks are gone that it removed."""
 
-    recordings: list[Recording] = field(default_factory=list)
+    recordings: list[AnyRecording] = field(default_factory=list)
     left_out: list[tuple[Path, str]] = field(default_factory=list)
     removed: list[Path] = field(default_factory=list)
     built: int = 0
@@ -62,14 +69,16 @@ def build(
     *,
     max_minutes: float = Data.max_minutes,
     remove: bool = False,
+    in_files: bool = False,
     not_extracted: Mapping[Path, str] = MappingProxyType({}),
 ) -> Report:
     """Builds what is missing or changed in `output/<class>/<video>.npz`.
 
     A bad file is left out, with its reason in the report, and never stops the others; so is one of more than
     `max_minutes`. A recording whose landmarks are gone is removed if `remove`, else left out. `not_extracted`
-    are videos without landmarks for a known reason. `progress` shows a bar on a terminal, and a line now and
-    then in a log. An output that is up to date need not be writable. Raises ValueError where nothing is
+    are videos without landmarks for a known reason. `in_files`: the report's recordings are without their
+    frames, so that memory does not grow with the data. `progress` shows a bar on a terminal, and a line now
+    and then in a log. An output that is up to date need not be writable. Raises ValueError where nothing is
     usable, for what is no class name, where manifest.csv or segments.csv are wrong (all depends on them),
     where a group or a duplicated recording would be in two splits, and where something must be written and
     cannot be.
@@ -88,11 +97,11 @@ def build(
             if name not in present
         ]
 
-    found: list[Recording] = []
+    found: list[AnyRecording] = []
     for name, files in track(files_of.items(), "building", "recordings", is_shown=progress):
         try:
             built = output / f"{name}.npz"
-            found.append(_load_or_build(name, files, segments.get(name), built, max_minutes))
+            recording = _load_or_build(name, files, segments.get(name), built, max_minutes)
         except (ValueError, OSError) as error:
             report.left_out.append((files.landmarks, str(error)))
             continue
@@ -100,8 +109,11 @@ def build(
             reason = f"not enough memory ({error}): is it one video, and its fps right? cut it into parts"
             report.left_out.append((files.landmarks, reason))
             continue
-        if not found[-1].split:  # built anew: better said now than after all the others
+        if not recording.split:  # built anew: better said now than after all the others
             _check_writable(output)
+            if in_files:
+                _save(built, recording)
+        found.append(FiledRecording.of(recording, built) if in_files else recording)
     if not found:
         reasons = "; ".join(f"{path}: {reason}" for path, reason in report.left_out[:3])
         raise ValueError(f"{root}: nothing usable: {LAYOUT} ({len(report.left_out)} left out: {reasons})")
@@ -118,12 +130,8 @@ def build(
     gone = other_recordings(output, classes, have_landmarks)
     if changed or (gone and remove):
         _check_writable(output)
-    for recording in changed:
-        path = output / f"{recording.name}.npz"
-        try:
-            save_recording(path, recording)
-        except OSError as error:
-            raise ValueError(f"{path}: cannot be written ({error}): make room, and run it again") from None
+    for one in changed:
+        _save(output / f"{one.name}.npz", one.load())
     for path in gone:
         if remove:
             path.unlink()
@@ -163,13 +171,15 @@ def has_data(root: Path | str, recordings: Path | str | None = None) -> bool:
     return any(any(paths) for paths in (root.glob("landmarks/*/*.npz"), built.glob("*/[!.]*.npz"), videos))
 
 
-def fingerprint(recordings: Sequence[Recording]) -> str:
+def fingerprint(recordings: Sequence[AnyRecording]) -> str:
     """SHA-256 of all that training sees of the recordings, whatever their order."""
-    rows = []
-    for r in recordings:
+    digest = hashlib.sha256(b"[")
+    for i, r in enumerate(sorted(recordings, key=lambda r: (r.name, r.group, r.split, r.content))):
         starts = None if r.starts is None else r.starts.tolist()
-        rows.append((r.name, r.group, r.split, r.content, r.class_known_F.tobytes(), starts))
-    return hashlib.sha256(repr(sorted(rows)).encode()).hexdigest()
+        row = (r.name, r.group, r.split, r.content, r.class_known_F.tobytes(), starts)
+        digest.update(f"{', ' * (i > 0)}{row!r}".encode())
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
 def _check_folders(root: Path, output: Path) -> None:
@@ -184,6 +194,13 @@ def _check_writable(output: Path) -> None:
         raise ValueError(
             f"{output}: cannot be written: say where recordings go, data.recordings or --output DIR"
         )
+
+
+def _save(path: Path, recording: Recording) -> None:
+    try:
+        save_recording(path, recording)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be written ({error}): make room, and run it again") from None
 
 
 def _load_or_build(

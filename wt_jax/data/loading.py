@@ -2,12 +2,13 @@
 
 import dataclasses
 import hashlib
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from wt_jax.config import Data
 from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings_folder
-from wt_jax.data.recordings import SYNTHETIC, Recording, load_recordings
+from wt_jax.data.recordings import SYNTHETIC, AnyRecording, Recording, load_recordings
 from wt_jax.data.splits import SPLITS, audit
 from wt_jax.data.synthetic_recordings import make_recordings, mocap_recordings
 
@@ -21,12 +22,16 @@ class Dataset:
     """Recordings of all splits; their fingerprint stands for all that training sees of them."""
 
     data: str  # the data root, or SYNTHETIC
-    recordings: list[Recording]
+    recordings: list[AnyRecording]
     fingerprint: str
 
-    def split(self, *splits: str) -> list[Recording]:
+    def split(self, *splits: str) -> list[AnyRecording]:
         """The recordings of one or more splits, in order."""
         return [recording for recording in self.recordings if recording.split in splits]
+
+    def load(self, *splits: str) -> list[Recording]:
+        """Those recordings with their frames."""
+        return [recording.load() for recording in self.split(*splits)]
 
 
 def load_dataset(
@@ -36,12 +41,14 @@ def load_dataset(
     fallback: Path,
     max_minutes: float = Data.max_minutes,
     people: int = Data.synthetic_people,
+    most_bytes: float = math.inf,
 ) -> Dataset:
     """Recordings of `root`, of `max_minutes` each at most; builds what is missing or changed there.
 
-    Where the root cannot be written and `recordings` is not set, they are kept below `fallback`. The root
-    `synthetic`, and the default root with nothing of the user's in it, give so many synthetic people. Raises
-    ValueError for any other root without data, for data that cannot be used, and for a leaking split.
+    Where the root cannot be written and `recordings` is not set, they are kept below `fallback`. Where there
+    are files of more than `most_bytes`, frames stay in them. The root `synthetic`, and the default root with
+    nothing of the user's in it, give so many synthetic people. Raises ValueError for any other root without
+    data, for data that cannot be used, and for a leaking split.
     """
     if root == SYNTHETIC:
         print(f"data: {SYNTHETIC}")
@@ -67,11 +74,13 @@ def load_dataset(
     if has_landmarks:
         digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
         folder = recordings_folder(root, recordings, fallback / f"{Path(root).resolve().name}-{digest}")
-        report = build(root, folder, classes, max_minutes=max_minutes)
+        in_files = max(map(_bytes_in, (folder, Path(root) / "landmarks"))) > most_bytes
+        report = build(root, folder, classes, max_minutes=max_minutes, in_files=in_files)
         _tell(report, folder)
         found = report.recordings
     else:
-        found = load_recordings(recordings or Path(root) / "recordings", classes, max_minutes)
+        folder = Path(recordings or Path(root) / "recordings")
+        found = load_recordings(folder, classes, max_minutes, _bytes_in(folder) > most_bytes)
         audit(found)
     print(f"data: {root}")
     return Dataset(str(root), found, fingerprint(found))
@@ -79,7 +88,7 @@ def load_dataset(
 
 def synthetic_dataset(classes: Sequence[str], people: int, among: Collection[str] = SPLITS) -> Dataset:
     """What the default root gives while it is empty, of the splits `among`."""
-    made = make_recordings(classes, _SYNTHETIC_SEED, people, among)
+    made: list[AnyRecording] = [*make_recordings(classes, _SYNTHETIC_SEED, people, among)]
     return Dataset(SYNTHETIC, made, fingerprint(made))
 
 
@@ -95,6 +104,10 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     print(f"beside it {len(made)} recordings of synthetic people and motion capture to train on")
     recordings = [*dataset.recordings, *made]
     return Dataset(dataset.data, recordings, fingerprint(recordings))
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.glob("*/[!.]*.npz"))
 
 
 def _has_files(folder: Path) -> bool:

@@ -4,15 +4,17 @@ import dataclasses
 from collections.abc import Sequence
 
 from wt_jax.counting.key_angle import angle_starts
-from wt_jax.data.recordings import Recording
+from wt_jax.data.recordings import AnyRecording
 
 
-def propose_starts(recordings: Sequence[Recording]) -> list[Recording]:
+def propose_starts(recordings: Sequence[AnyRecording]) -> list[AnyRecording]:
     """The recordings, with starts by the key angle where nobody knows them."""
-    proposed, found = [], []
+    proposed: list[AnyRecording] = []
+    found: list[int] = []
     for recording in recordings:
         if recording.starts is None:
-            starts = angle_starts(recording.angles_FxJ, recording.valid_F, recording.class_name)
+            whole = recording.load()
+            starts = angle_starts(whole.angles_FxJ, whole.valid_F, whole.class_name)
             recording = dataclasses.replace(recording, starts=starts)
             found.append(len(starts))
         proposed.append(recording)

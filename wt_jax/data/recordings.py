@@ -1,9 +1,10 @@
 """Recordings: one video as training reads it, `data/recordings/<class>/<video>.npz`."""
 
 import hashlib
+import math
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -98,10 +99,63 @@ class Recording:
         """Whether it is of a synthetic person, or of motion capture filmed like one."""
         return self.source in MADE
 
+    def load(self) -> "Recording":
+        """Itself: its frames are here. A `FiledRecording` reads them."""
+        return self
+
     @cached_property
     def content(self) -> str:
         """SHA-256 of the angle sequence: the same for a recording that is there twice."""
         return hashlib.sha256(self.angles_FxJ.tobytes() + self.valid_F.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class FiledRecording:
+    """A recording whose frames stay in its file: what is known of it without them, about 1 KB."""
+
+    path: Path
+    n_frames: int
+    name: str
+    class_name: str
+    group: str
+    split: str
+    class_known_F: np.ndarray  # takes no memory where it is True throughout
+    starts: np.ndarray | None
+    digest: str
+    content: str
+    source: str
+
+    @classmethod
+    def of(cls, recording: Recording, path: Path) -> "FiledRecording":
+        """The recording as it lies in `path`."""
+        known_F = recording.class_known_F
+        return cls(
+            path=path,
+            n_frames=len(recording),
+            class_known_F=np.broadcast_to(np.True_, len(recording)) if known_F.all() else known_F,
+            **{
+                name: getattr(recording, name)
+                for name in ("name", "class_name", "group", "split", "starts", "digest", "content", "source")
+            },
+        )
+
+    def __len__(self) -> int:
+        return self.n_frames
+
+    @property
+    def is_made(self) -> bool:
+        """As of a `Recording`."""
+        return self.source in MADE
+
+    def load(self) -> Recording:
+        """Reads it. Raises ValueError where the file is gone, or is of another recording by now."""
+        recording = load_recording(self.path, math.inf)
+        if recording.content != self.content:
+            raise ValueError(f"{self.path}: was changed after training had begun: start it again")
+        return replace(recording, group=self.group, split=self.split, starts=self.starts, source=self.source)
+
+
+AnyRecording = Recording | FiledRecording
 
 
 def save_recording(path: Path | str, recording: Recording) -> None:
@@ -165,19 +219,22 @@ def _read(archive: Npz, max_minutes: float) -> Recording:
 
 
 def load_recordings(
-    folder: Path | str, classes: Sequence[str], max_minutes: float = Data.max_minutes
-) -> list[Recording]:
-    """All recordings of the classes below `folder`, sorted by name.
+    folder: Path | str,
+    classes: Sequence[str],
+    max_minutes: float = Data.max_minutes,
+    in_files: bool = False,
+) -> list[AnyRecording]:
+    """All recordings of the classes below `folder`, sorted by name; `in_files`: without their frames.
 
     Raises ValueError where there is none, one is not usable, or one lies under another's name.
     """
-    recordings = []
+    recordings: list[AnyRecording] = []
     for class_name in sorted(check_classes(classes)):
         for path in Path(folder, class_name).glob("[!.]*.npz"):
             recording = load_recording(path, max_minutes)
             if recording.name != f"{class_name}/{path.stem}":
                 raise ValueError(f"{path}: holds the recording {recording.name}: move it back, or {REBUILD}")
-            recordings.append(recording)
+            recordings.append(FiledRecording.of(recording, path) if in_files else recording)
     if not recordings:
         raise ValueError(f"{folder}: no recordings of {', '.join(classes)}: {REBUILD}")
     return sorted(recordings, key=lambda recording: recording.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wt_jax.data.csv_tables import read_table, recording_name
-from wt_jax.data.recordings import MADE, Recording
+from wt_jax.data.recordings import MADE, AnyRecording
 
 SPLITS = ("train", "val", "test")
 _SHOWN = 6  # of the recordings that join two
@@ -85,7 +85,7 @@ def derive_group(name: str) -> str:
     return group
 
 
-def assign_splits(recordings: Sequence[Recording], manifest: dict[str, ManifestRow]) -> list[Recording]:
+def assign_splits(recordings: Sequence[AnyRecording], manifest: dict[str, ManifestRow]) -> list[AnyRecording]:
     """The recordings with their `group` and `split` set: the manifest's, and chosen where it says nothing.
 
     A recording that is there twice joins the group of its twin, and one without a group in the manifest
@@ -117,7 +117,7 @@ def assign_splits(recordings: Sequence[Recording], manifest: dict[str, ManifestR
     unit_groups: dict[str, str] = {}  # the manifest's name for it, else the first of its own
     for _, group, unit in sorted((not r.group, g, u) for r, g, u in zip(rows, groups, units, strict=True)):
         unit_groups.setdefault(unit, group)
-    assigned = []
+    assigned: list[AnyRecording] = []
     for recording, row, group, unit in zip(recordings, rows, groups, units, strict=True):
         group = group if row.group else unit_groups[unit]
         split = row.split or unit_splits[unit]
@@ -125,9 +125,9 @@ def assign_splits(recordings: Sequence[Recording], manifest: dict[str, ManifestR
     return assigned
 
 
-def audit(recordings: Iterable[Recording]) -> None:
+def audit(recordings: Iterable[AnyRecording]) -> None:
     """Raises ValueError, naming both, where a group or one recording's twin is in two splits."""
-    seen: dict[str, Recording] = {}
+    seen: dict[str, AnyRecording] = {}
     for recording in recordings:
         if recording.split not in SPLITS:
             raise ValueError(
@@ -159,7 +159,10 @@ def _units(links: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def _given_splits(
-    recordings: Sequence[Recording], rows: Sequence[ManifestRow], groups: Sequence[str], units: Sequence[str]
+    recordings: Sequence[AnyRecording],
+    rows: Sequence[ManifestRow],
+    groups: Sequence[str],
+    units: Sequence[str],
 ) -> dict[str, str]:
     """Unit -> the manifest's split. Raises ValueError where it gives a unit two, naming what joins them."""
     given: dict[str, str] = {}
@@ -176,13 +179,13 @@ def _given_splits(
 class _Step(NamedTuple):
     """A recording on the way from one given split to another, and what it and the one before it are."""
 
-    recording: Recording
+    recording: AnyRecording
     row: ManifestRow
     link: str
 
 
 def _shortest_path(
-    recordings: Sequence[Recording], rows: Sequence[ManifestRow], groups: Sequence[str]
+    recordings: Sequence[AnyRecording], rows: Sequence[ManifestRow], groups: Sequence[str]
 ) -> list[_Step]:
     """From a recording of a given split to one of another, over links of `assign_splits`: no third is named
     that has no part in it. Breadth first, from all that have a split at once."""
@@ -241,7 +244,7 @@ def _why_one_split(path: Sequence[_Step]) -> str:
 
 
 def _choose_splits(
-    unit_splits: dict[str, str], recordings: Sequence[Recording], units: Sequence[str]
+    unit_splits: dict[str, str], recordings: Sequence[AnyRecording], units: Sequence[str]
 ) -> None:
     """Fills in `unit_splits`: rarest class first, known repetitions before unknown."""
     known: dict[str, dict[str, bool]] = {}  # class -> unit -> are repetitions known in any of it

@@ -1,15 +1,21 @@
 """The Grain pipeline: batches of window indices, balanced, deterministic by seed, sharded by process."""
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import grain.python as grain
 import numpy as np
 
 from wt_jax import config
-from wt_jax.input_pipeline.windows import UNKNOWN, Windows
+from wt_jax.input_pipeline.permutation import permuted
+from wt_jax.input_pipeline.window_runs import Runs
+from wt_jax.input_pipeline.windows import UNKNOWN
 
 _PARTS = 1_000_000  # shares are kept in millionths, so that counting stays in integers
 _CYCLE = 1000  # draws of a schedule, where strata are not drawn from in turn
+_MOST_STORED = 2**22  # windows of a stratum whose order is kept in memory, 16 MB; of more it is computed
+_READERS = 4  # threads, each a dispatch's frames ahead: a disk, or a network's, is kept waiting by fewer
 _ENDLESS = 2**31 - 1  # batches; an epoch of training is a number of them
 
 
@@ -28,39 +34,50 @@ class StratifiedSampler:
     Raises ValueError where no window holds a repetition start, or none is without one.
     """
 
-    def __init__(self, windows: Windows, options: config.Data, seed: int):
+    def __init__(self, runs: Runs, options: config.Data, seed: int):
         self._seed = seed
+        last = (runs.firsts_R + runs.counts_R * runs.stride_frames).max(initial=0)
+        self._dtype = np.int32 if last < 2**31 else np.int64
         self._positive_parts = round(options.positive_ratio * _PARTS)
-        self._strata = [_Strata(windows, positive, options) for positive in (False, True)]
-        if not self._strata[1].firsts:
+        self._strata = [_Strata(runs, positive, options) for positive in (False, True)]
+        if not self._strata[1].runs:
             raise ValueError(
                 "no training window holds a repetition start: the repetition head would learn nothing; add "
                 "label files (data/README.md) for recordings of the train split"
             )
-        if not self._strata[0].firsts:
+        if not self._strata[0].runs:
             raise ValueError(
                 "every training window holds a repetition start: add recordings with rest or no-exercise"
             )
-        n_strata = sum(len(strata.firsts) for strata in self._strata)
+        n_strata = sum(len(strata.runs) for strata in self._strata)
         self._permutation = functools.lru_cache(n_strata + 1)(self._permute)  # one of each is in use
 
     def _permute(self, positive: int, stratum: int, epoch: int) -> np.ndarray:
-        """The windows of a stratum, in the order in which its `epoch`-th pass draws them."""
-        rng = np.random.default_rng((self._seed, positive, stratum, epoch))
-        return rng.permutation(self._strata[positive].firsts[stratum])
+        """The places in a stratum, in the order in which its `epoch`-th pass draws them."""
+        order = np.arange(self._strata[positive].sizes[stratum], dtype=np.uint32)
+        np.random.default_rng((self._seed, positive, stratum, epoch)).shuffle(order)
+        return order
+
+    def _drawn(self, positive: int, stratum: int, epoch: int, nth: np.ndarray) -> np.ndarray:
+        """The places in a stratum of the `nth` draws of its `epoch`-th pass."""
+        if (size := self._strata[positive].sizes[stratum]) <= _MOST_STORED:
+            return self._permutation(positive, stratum, epoch)[nth].astype(np.int64)
+        return permuted(nth, size, (self._seed, positive, stratum, epoch))
 
     def firsts(self, positions: np.ndarray) -> np.ndarray:
-        """First frames (int32) of the windows at `positions` (int64) of the run's endless sequence."""
+        """First frames of the windows at `positions` (int64) of the run's endless sequence: int32, or int64
+        where there are more."""
         positive, nth_draw = _shared_out(positions, self._positive_parts)
-        firsts = np.empty(len(positions), np.int32)
+        firsts = np.empty(len(positions), self._dtype)
         for i, strata in enumerate(self._strata):
             own = np.flatnonzero(positive == i)
             stratum, nth_of_stratum = strata.scheduled(nth_draw[own])
             for s in np.unique(stratum):
                 at = own[stratum == s]
-                epoch, place = np.divmod(nth_of_stratum[stratum == s], len(strata.firsts[s]))
+                epoch, nth = np.divmod(nth_of_stratum[stratum == s], strata.sizes[s])
                 for e in np.unique(epoch):
-                    firsts[at[epoch == e]] = self._permutation(i, int(s), int(e))[place[epoch == e]]
+                    places = self._drawn(i, int(s), int(e), nth[epoch == e])
+                    firsts[at[epoch == e]] = strata.runs[s].firsts(places)
         return firsts
 
 
@@ -74,15 +91,16 @@ def _shared_out(positions: np.ndarray, parts: int) -> tuple[np.ndarray, np.ndarr
 class _Strata:
     """The strata of the windows with a repetition start, or of those without, and the schedules of draws."""
 
-    def __init__(self, windows: Windows, positive: bool, options: config.Data):
-        self.firsts: list[np.ndarray] = []  # of each stratum, the first frames of its windows
+    def __init__(self, runs: Runs, positive: bool, options: config.Data):
+        self.runs: list[Runs] = []  # the windows of each stratum
         self._turns = []  # of the data's own strata, and of those of synthetic people
         for made in (False, True):
-            firsts, weights = _strata_of(
-                windows, (windows.positive_N == positive) & (windows.made_N == made), options
+            strata, weights = _strata_of(
+                runs.only((runs.positive_R == positive) & (runs.made_R == made)), options
             )
-            self._turns.append(_Turns(weights, len(self.firsts)))
-            self.firsts += firsts
+            self._turns.append(_Turns(weights, len(self.runs)))
+            self.runs += strata
+        self.sizes = [len(stratum) for stratum in self.runs]
         own, made_ones = (turns.n_strata for turns in self._turns)
         self._made_parts = round(options.synthetic * _PARTS) if own and made_ones else _PARTS * (not own)
 
@@ -114,23 +132,19 @@ class _Turns:
         return self._first + stratum, cycle * self._draws_a_cycle[stratum] + self._earlier_draws[slot]
 
 
-def _strata_of(
-    windows: Windows, among_N: np.ndarray, options: config.Data
-) -> tuple[list[np.ndarray], list[float]]:
-    """The strata of some of the windows, and in what proportion they are drawn."""
-    strata: list[np.ndarray] = []
+def _strata_of(runs: Runs, options: config.Data) -> tuple[list[Runs], list[float]]:
+    """The strata of windows, and in what proportion they are drawn."""
+    strata: list[Runs] = []
     weights: list[float] = []
     power = options.balance_power
-    for index in (UNKNOWN, *range(int(windows.classes_N.max(initial=0)) + 1)):
-        of_class_N = (windows.classes_N == index) & among_N
-        sources = np.unique(windows.sources_N[of_class_N]) if options.balance_sources else [None]
-        firsts = [
-            windows.firsts_N[of_class_N if source is None else of_class_N & (windows.sources_N == source)]
-            for source in sources
-        ]
-        sizes = np.array([len(of_stratum) for of_stratum in firsts], np.float64)
+    for index in (UNKNOWN, *range(int(runs.classes_R.max(initial=0)) + 1)):
+        of_class = runs.only(runs.classes_R == index)
+        parts = [of_class]
+        if options.balance_sources:
+            parts = [of_class.only(of_class.sources_R == s) for s in np.unique(of_class.sources_R)]
+        sizes = np.array([len(part) for part in parts], np.float64)
         if sizes.sum():
-            strata += firsts
+            strata += parts
             weights += list(sizes.sum() ** power * sizes**power / (sizes**power).sum())
     return strata, weights
 
@@ -168,22 +182,35 @@ class Batches(grain.RandomAccessDataSource):
 
 
 def make_train_batches(
-    windows: Windows, options: config.Config, process: int = 0, processes: int = 1
+    runs: Runs,
+    options: config.Config,
+    process: int = 0,
+    processes: int = 1,
+    read: Callable[[np.ndarray], Any] | None = None,
 ) -> grain.DatasetIterator:
-    """Endless iterator of (K, local batch) int32: the batches of one dispatch. Grain saves its position.
+    """Endless iterator of (K, local batch) first frames, the batches of one dispatch, or of what `read` makes
+    of them, ahead of time. Grain saves its position.
 
     Raises ValueError for a batch that the processes do not divide.
     """
     batch_size = options.train.batch_size
     if batch_size % processes:
         raise ValueError(f"train.batch_size={batch_size}: must be a multiple of the {processes} processes")
-    batches = Batches(StratifiedSampler(windows, options.data, options.seed), batch_size, process, processes)
+    batches = Batches(StratifiedSampler(runs, options.data, options.seed), batch_size, process, processes)
     dataset = grain.MapDataset.source(batches).batch(options.train.steps_per_dispatch)
-    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)))
+    threads = 1
+    if read is not None:
+        dataset, threads = dataset.map(read), _READERS
+    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=4)))
+
+
+def shares(firsts: np.ndarray, n_devices: int) -> np.ndarray:
+    """(..., B) to (D, ..., B / D): of each batch what each device gets."""
+    return np.moveaxis(firsts.reshape(*firsts.shape[:-1], n_devices, -1), -2, 0)
 
 
 def padded_batches(firsts_N: np.ndarray, batch_size: int) -> np.ndarray:
-    """All windows once, in order: (batches, batch) int32, the last one padded with -1."""
-    padded = np.full(-(-len(firsts_N) // batch_size) * batch_size, -1, np.int32)
+    """All windows once, in order: (batches, batch) of their type, the last one padded with -1."""
+    padded = np.full(-(-len(firsts_N) // batch_size) * batch_size, -1, firsts_N.dtype)
     padded[: len(firsts_N)] = firsts_N
     return padded.reshape(-1, batch_size)

@@ -15,7 +15,7 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.data.labels import soft_targets
-from wt_jax.data.recordings import REBUILD, Recording
+from wt_jax.data.recordings import REBUILD, AnyRecording
 from wt_jax.input_pipeline.features import needs_points
 from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE
 
@@ -61,7 +61,7 @@ class Windows:
 
 
 def make_sequences(
-    recordings: Sequence[Recording],
+    recordings: Sequence[AnyRecording],
     classes: Sequence[str],
     labels: config.Labels,
     *,
@@ -83,7 +83,8 @@ def make_sequences(
         counted_F=np.zeros(n_frames, bool),
         points_FxLx3=np.zeros((n_frames, N_LANDMARKS, 3), np.float16) if points else None,
     )
-    for recording, at in zip(recordings, spans, strict=True):
+    for kept, at in zip(recordings, spans, strict=True):
+        recording = kept.load()
         if sequences.points_FxLx3 is not None:
             if recording.points_FxLx3 is None:
                 raise ValueError(f"{recording.name} holds no landmarks: {REBUILD}")
@@ -102,13 +103,13 @@ def make_sequences(
     return sequences
 
 
-def _spans(recordings: Sequence[Recording], gap_frames: int) -> list[slice]:
-    ends = np.cumsum([0, *(len(r.valid_F) + gap_frames for r in recordings)])
+def _spans(recordings: Sequence[AnyRecording], gap_frames: int) -> list[slice]:
+    ends = np.cumsum([0, *(len(r) + gap_frames for r in recordings)])
     return [slice(int(a) + gap_frames, int(b)) for a, b in itertools.pairwise(ends)]
 
 
 def cut_windows(
-    recordings: Sequence[Recording],
+    recordings: Sequence[AnyRecording],
     sequences: Sequences,
     span_frames: int,
     stride_frames: int,
@@ -127,14 +128,14 @@ def cut_windows(
     numbers: dict[str, int] = {}
     starts_F = np.zeros(len(sequences.real_F), bool)
     for i, (recording, at) in enumerate(zip(recordings, _spans(recordings, gap_frames), strict=True)):
-        low, high = sorted((0, len(recording.valid_F) - span_frames))
+        low, high = sorted((0, len(recording) - span_frames))
         low, high = low - overhang_frames, high + overhang_frames
-        if max(-low, high + span_frames - len(recording.valid_F)) > gap_frames:
+        if max(-low, high + span_frames - len(recording)) > gap_frames:
             continue
         local = spaced(low, high, stride_frames)
         starts_F[at.start + (recording.starts if recording.starts is not None else np.zeros(0, int))] = True
         firsts.append(local + at.start)
-        reals.append(np.full(len(local), min(len(recording.valid_F), span_frames)))
+        reals.append(np.full(len(local), min(len(recording), span_frames)))
         owners.append(np.full(len(local), i, np.int32))
         sources.append(np.full(len(local), numbers.setdefault(recording.source, len(numbers)), np.int16))
     firsts_N = np.concatenate(firsts, dtype=np.int32) if firsts else np.zeros(0, np.int32)
@@ -247,22 +248,30 @@ def frames_of(firsts_N: Any, window_frames: int, window_step: int) -> Any:
     return firsts_N[:, None] + (xp.arange(window_frames) * window_step)[None]
 
 
-def lay_out(
-    options: config.Config, recordings: Sequence[Recording], stride_frames: int
-) -> tuple[Sequences, Windows]:
-    """The frames that the model's inputs need and the windows to cut from them, with room to move."""
-    span = options.data.span_frames
-    # Room for a short recording at either end of a window, for the overhang, and for a stretched window.
+def reach_frames(options: config.Config) -> int:
+    """Frames before and after itself that a window may be read from, where `augment.speed` stretches it."""
     stretch = (math.exp(options.augment.speed) - 1) / 2
-    gap = math.ceil(span * (1 + options.data.overhang + stretch)) + 1
+    return math.ceil(options.data.span_frames * stretch) + 1 if stretch else 0
+
+
+def gap_frames(options: config.Config) -> int:
+    """Between recordings: room for a short one at either end of a window, the overhang, and the reach."""
+    return math.ceil(options.data.span_frames * (1 + options.data.overhang)) + 1 + reach_frames(options)
+
+
+def lay_out(
+    options: config.Config, recordings: Sequence[AnyRecording], stride_frames: int, spare: bool = False
+) -> tuple[Sequences, Windows]:
+    """The frames that the model's inputs need and the windows to cut from them, with room to move.
+
+    `spare`: without those that `data.eval_stride_frames` cuts.
+    """
+    span, gap, overhang = options.data.span_frames, gap_frames(options), options.data.overhang_frames
     sequences = make_sequences(
         recordings, options.data.classes, options.labels, points=needs_points(options), gap_frames=gap
     )
-    return sequences, cut_windows(
-        recordings,
-        sequences,
-        span,
-        stride_frames,
-        gap_frames=gap,
-        overhang_frames=options.data.overhang_frames,
-    )
+    windows = cut_windows(recordings, sequences, span, stride_frames, gap, overhang)
+    if not spare:
+        return sequences, windows
+    spared = cut_windows(recordings, sequences, span, options.data.eval_stride_frames, gap, overhang)
+    return sequences, windows.without(spared)

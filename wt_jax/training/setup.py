@@ -9,13 +9,15 @@ from typing import Any
 
 import grain
 import jax
+import numpy as np
 
 from wt_jax import config
 from wt_jax.data.loading import Dataset, load_dataset, with_made
 from wt_jax.data.proposed_starts import propose_starts
-from wt_jax.data.recordings import Recording
+from wt_jax.data.recordings import AnyRecording
 from wt_jax.input_pipeline.balanced_sampler import make_train_batches
-from wt_jax.input_pipeline.windows import Windows, lay_out
+from wt_jax.input_pipeline.frame_files import FrameFiles
+from wt_jax.input_pipeline.window_runs import Runs
 from wt_jax.models.summary import summary
 from wt_jax.options import all_options
 from wt_jax.runtime import cli, coordination
@@ -25,6 +27,7 @@ from wt_jax.training.checkpoints import Checkpoints, delete_run
 from wt_jax.training.history import History
 from wt_jax.training.metrics import Sums
 from wt_jax.training.optimizer import Monitor, learning_rate
+from wt_jax.training.residence import choose_folder, lay_out_where, most_bytes
 from wt_jax.training.step_folder import UNCHECKED, DamagedError
 from wt_jax.training.train_step import (
     Dispatch,
@@ -34,7 +37,6 @@ from wt_jax.training.train_step import (
     init_state,
     make_agreement,
     make_train_dispatch,
-    put_sequences,
     state_template,
 )
 from wt_jax.training.validation import make_evaluation
@@ -45,11 +47,16 @@ class TrainingData:
     """What a run trains and validates on."""
 
     about: dict[str, Any]  # for every checkpoint: where from, fingerprint, split, what is trained on
-    train_recordings: list[Recording]
-    val_recordings: list[Recording]
-    windows: Windows  # of train_recordings
-    batches: grain.DatasetIterator  # of their first frames: (steps a dispatch, share of a batch) int32
-    sequences: dict[str, jax.Array]  # on every device
+    val_recordings: list[AnyRecording]
+    windows: Runs  # to train on
+    batches: grain.DatasetIterator  # of their first frames, (steps a dispatch, share of a batch): see `draw`
+    sequences: dict[str, jax.Array] | FrameFiles  # on every device, or what `batches` read theirs from
+    folder: Path | None  # of the files
+
+    def draw(self) -> tuple[dict, np.ndarray]:
+        """The next dispatch's sequences, and where in them its windows begin."""
+        drawn = next(self.batches)
+        return (self.sequences, drawn) if isinstance(self.sequences, dict) else drawn
 
 
 @dataclasses.dataclass
@@ -142,6 +149,7 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
             workdir / "recordings",
             wanted.max_minutes,
             wanted.synthetic_people,
+            most_bytes(wanted),
         )
     )
     dataset = with_made(dataset, wanted)
@@ -156,16 +164,16 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
         init_state(options, devices), 0, Monitor(learning_rate(options)), History()
     )
     programs = Programs(
-        dispatch=make_train_dispatch(options, devices),
-        validate=make_evaluation(options, data.val_recordings, devices),
+        dispatch=make_train_dispatch(options, devices, in_files=data.folder is not None),
+        validate=make_evaluation(options, data.val_recordings, devices, data.folder),
         agree=agree,
     )
     run = TrainingRun(options, data, programs, checkpoints, progress)
     print(summary(options))
     windows = data.windows
     print(
-        f"{len(windows.firsts_N):,} training windows ({windows.positive_N.sum():,} with a repetition start) "
-        f"of {len(data.train_recordings)} recordings, {len(data.val_recordings)} for validation; "
+        f"{len(windows):,} training windows ({windows.n_positive:,} with a repetition start) "
+        f"of {len(dataset.split('train'))} recordings, {len(data.val_recordings)} for validation; "
         f"{len(devices)} x {devices[0].device_kind}{_of_processes()}, batch {options.train.batch_size}, "
         f"an epoch is {run.windows_per_epoch:,} windows"
     )
@@ -210,17 +218,19 @@ def _training_data(options: config.Config, dataset: Dataset, devices: Sequence[j
         val_recordings = own or train_recordings
     if options.labels.propose:
         train_recordings = propose_starts(train_recordings)
-    sequences, windows = lay_out(options, train_recordings, options.data.stride_frames)
-    if options.data.window_split:
-        windows = windows.without(lay_out(options, train_recordings, options.data.eval_stride_frames)[1])
+    folder = choose_folder(options, dataset, devices)
+    sequences, windows = lay_out_where(
+        folder, options, train_recordings, options.data.stride_frames, devices, options.data.window_split
+    )
     _warn_of_gaps(windows, val_recordings, options)
+    read = None if isinstance(sequences, dict) else sequences.cut
     return TrainingData(
         about=_about(dataset, options),
-        train_recordings=train_recordings,
         val_recordings=val_recordings,
         windows=windows,
-        batches=make_train_batches(windows, options, jax.process_index(), jax.process_count()),
-        sequences=put_sequences(sequences, devices),
+        batches=make_train_batches(windows, options, jax.process_index(), jax.process_count(), read),
+        sequences=sequences,
+        folder=folder,
     )
 
 
@@ -245,7 +255,7 @@ def _about(dataset: Dataset, options: config.Config) -> dict[str, Any]:
     }
 
 
-def _warn_of_gaps(windows: Windows, val_recordings: Sequence[Recording], options: config.Config) -> None:
+def _warn_of_gaps(windows: Runs, val_recordings: Sequence[AnyRecording], options: config.Config) -> None:
     """Says what cannot be learned or chosen; raises ValueError where no checkpoint could be the best."""
     known = [
         recording for recording in val_recordings if recording.starts is not None and len(recording.starts)
@@ -259,9 +269,9 @@ def _warn_of_gaps(windows: Windows, val_recordings: Sequence[Recording], options
     if not known:
         print("warning: validation holds no repetition start: the best checkpoint is one that predicts none")
     for index, name in enumerate(options.data.classes):
-        if not (windows.classes_N == index).any():
+        if not (windows.classes_R == index).any():
             print(f"warning: no training window of class {name}: the model cannot learn it")
-        elif name != NO_EXERCISE and not windows.positive_N[windows.classes_N == index].any():
+        elif name != NO_EXERCISE and not windows.positive_R[windows.classes_R == index].any():
             print(
                 f"warning: no repetition start of class {name} in training: add label files to count it well"
             )

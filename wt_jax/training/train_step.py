@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from wt_jax import config
 from wt_jax.input_pipeline.augment import augment, draw_stretch
@@ -29,8 +28,8 @@ from wt_jax.models.tcn import draw_keys, init_params, make_model
 from wt_jax.training.losses import losses, total_loss
 from wt_jax.training.metrics import Sums, batch_sums
 from wt_jax.training.optimizer import make_optimizer, warmup_share
+from wt_jax.training.placement import AXIS, own_devices, put_shares, replicated, with_shares
 
-_AXIS = "data"
 _AUGMENT = 1_000_003  # folded into a step's key: no position in a batch, which dropout folds in
 
 
@@ -60,16 +59,6 @@ def all_devices() -> list[jax.Device]:
             f"the processes of a run must have as many devices each; they have {list(numbers.values())}"
         )
     return sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
-
-
-def _own(devices: Sequence[jax.Device]) -> list[jax.Device]:
-    """Those of this process: other processes put on theirs what they, too, know."""
-    return [device for device in devices if device.process_index == jax.process_index()]
-
-
-def replicated(devices: Sequence[jax.Device]) -> NamedSharding:
-    """The placement of what every device holds whole."""
-    return NamedSharding(Mesh(np.asarray(_own(devices)), (_AXIS,)), PartitionSpec())
 
 
 def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainState:
@@ -165,7 +154,7 @@ def _with_inputs(options: config.Config, batch: dict) -> dict:
 
 def _over_devices(values: Any) -> Any:
     """Summed over all devices; one alone has nothing to wait for, and XLA would copy all of it."""
-    return values if lax.axis_size(_AXIS) == 1 else lax.psum(values, _AXIS)
+    return values if lax.axis_size(AXIS) == 1 else lax.psum(values, AXIS)
 
 
 def _train_step(
@@ -174,7 +163,7 @@ def _train_step(
     """One optimizer step on this device's share of a batch, in so many parts; its loss."""
     key = jax.random.fold_in(jax.random.key(options.seed), state.step)
     share = firsts_B.shape[0]
-    samples_B = lax.axis_index(_AXIS) * share + jnp.arange(share)
+    samples_B = lax.axis_index(AXIS) * share + jnp.arange(share)
     batch = {**_train_batch(options, sequences, firsts_B, key, samples_B), "samples_B": samples_B}
     # What one window and one frame weigh, known before any part is computed.
     per_window, per_frame = (
@@ -220,7 +209,7 @@ def _train_step(
 Dispatch = Callable[[TrainState, dict, np.ndarray], tuple[TrainState, jax.Array]]
 
 
-def train_program(options: config.Config, devices: Sequence[jax.Device]) -> Any:
+def train_program(options: config.Config, devices: Sequence[jax.Device], in_files: bool = False) -> Any:
     """The pmapped (state, sequences, firsts_DxKxB) -> (state, losses_K): K steps. `state` is donated."""
     share = options.train.batch_size // len(devices)
     parts = n_parts(options, share, devices[0].platform)
@@ -228,23 +217,21 @@ def train_program(options: config.Config, devices: Sequence[jax.Device]) -> Any:
     def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
         return lax.scan(partial(_train_step, options, parts, sequences), state, firsts_KxB)
 
-    return jax.pmap(
-        steps, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, donate_argnums=0, devices=devices
-    )
+    return _pmapped(steps, devices, in_files, donate_argnums=0)
 
 
-def make_train_dispatch(options: config.Config, devices: Sequence[jax.Device]) -> Dispatch:
+def make_train_dispatch(
+    options: config.Config, devices: Sequence[jax.Device], in_files: bool = False
+) -> Dispatch:
     """Returns dispatch(state, sequences, firsts_KxB) -> (state, losses_K): K steps in one call.
 
-    `firsts_KxB` is this process's share of K batches; it is split over `devices`. `state` is donated.
+    `firsts_KxB` is this process's share of K batches; it is split over `devices`. `sequences` are those of
+    `put_sequences`, or if `in_files` those of `FrameFiles.cut`. `state` is donated.
     """
-    pmapped, own = train_program(options, devices), _own(devices)
-    return lambda state, sequences, firsts_KxB: pmapped(
-        state, sequences, _put_shares(np.moveaxis(_shares(firsts_KxB, len(own)), 1, 0), own)
-    )
+    return with_shares(train_program(options, devices, in_files), devices, in_files)
 
 
-def eval_program(options: config.Config, devices: Sequence[jax.Device]) -> Any:
+def eval_program(options: config.Config, devices: Sequence[jax.Device], in_files: bool = False) -> Any:
     """The pmapped (params, sequences, firsts_DxNxB) -> Sums of each of N batches."""
 
     def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
@@ -253,21 +240,18 @@ def eval_program(options: config.Config, devices: Sequence[jax.Device]) -> Any:
 
         return _over_devices(lax.scan(one, None, firsts_NxB)[1])
 
-    return jax.pmap(sums, axis_name=_AXIS, in_axes=(None, None, 0), out_axes=None, devices=devices)
+    return _pmapped(sums, devices, in_files)
 
 
 def make_eval_batches(
-    options: config.Config, devices: Sequence[jax.Device]
+    options: config.Config, devices: Sequence[jax.Device], in_files: bool = False
 ) -> Callable[[Any, dict, np.ndarray], Sums]:
     """Returns eval_batches(params, sequences, firsts_NxB) -> Sums of each of N batches, in one call.
 
-    First frames of -1 are padding. `firsts_NxB` and the sums are of all processes; each computes its share.
+    First frames of -1 are padding. `firsts_NxB` is this process's share, the sums are of all. `sequences` as
+    in `make_train_dispatch`.
     """
-    pmapped, own = eval_program(options, devices), _own(devices)
-    rows = [devices.index(device) for device in own]
-    return lambda params, sequences, firsts_NxB: pmapped(
-        params, sequences, _put_shares(np.moveaxis(_shares(firsts_NxB, len(devices)), 1, 0)[rows], own)
-    )
+    return with_shares(eval_program(options, devices, in_files), devices, in_files)
 
 
 def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
@@ -277,24 +261,17 @@ def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
     """
     if jax.process_count() == 1:
         return lambda number: number
-    own, before = _own(devices), []
-    largest = jax.pmap(
-        lambda number: lax.pmax(number, _AXIS), axis_name=_AXIS, out_axes=None, devices=devices
-    )
+    own, before = own_devices(devices), []
+    largest = jax.pmap(lambda number: lax.pmax(number, AXIS), axis_name=AXIS, out_axes=None, devices=devices)
 
     def agree(number: int) -> int:
-        before.append(largest(_put_shares(np.full(len(own), number, np.int32), own)))
+        before.append(largest(put_shares(np.full(len(own), number, np.int32), own)))
         return int(before.pop(0)) if len(before) > 1 else 0
 
     return agree
 
 
-def _shares(firsts: np.ndarray, n_devices: int) -> np.ndarray:
-    """(..., B) to (..., D, B / D)."""
-    return firsts.reshape(*firsts.shape[:-1], n_devices, -1)
-
-
-def _put_shares(firsts: np.ndarray, devices: Sequence[jax.Device]) -> jax.Array:
-    """Puts row d on device d, named as a transfer, so that the loop can forbid all others."""
-    mesh = Mesh(np.asarray(devices), (_AXIS,))
-    return jax.device_put(np.ascontiguousarray(firsts), NamedSharding(mesh, PartitionSpec(_AXIS)))
+def _pmapped(program: Callable, devices: Sequence[jax.Device], in_files: bool, **how: Any) -> Any:
+    """Values whole on each device; its share of the batches, and if `in_files` of the frames."""
+    in_axes = (None, 0 if in_files else None, 0)
+    return jax.pmap(program, axis_name=AXIS, in_axes=in_axes, out_axes=None, devices=devices, **how)
