@@ -40,7 +40,9 @@ def compile_training(options: config.Config, devices: Sequence[jax.Device], n_fr
     steps, share = options.train.steps_per_dispatch, options.train.batch_size // len(devices)
     firsts = jax.ShapeDtypeStruct((len(devices), steps, share), np.int32)
     state = jax.eval_shape(lambda: init_state(options, jax.devices()[:1]))
-    lowered = train_program(options, devices).lower(state, _sequences(options, n_frames), firsts)
+    lowered = train_program(options, devices).lower(
+        state, _sequences(options, n_frames, devices[0].platform), firsts
+    )
     return _compiled(lowered, devices, share, steps)
 
 
@@ -50,7 +52,9 @@ def compile_validation(
     """Eight batches of validation windows."""
     share = options.train.eval_batch_size // len(devices) or forward_batch(devices[0].platform)
     firsts = jax.ShapeDtypeStruct((len(devices), 8, share), np.int32)
-    lowered = eval_program(options, devices).lower(_params(options), _sequences(options, n_frames), firsts)
+    lowered = eval_program(options, devices).lower(
+        _params(options), _sequences(options, n_frames, devices[0].platform), firsts
+    )
     return _compiled(lowered, devices, share, 8)
 
 
@@ -76,10 +80,11 @@ def _params(options: config.Config) -> Any:
     return jax.eval_shape(lambda: init_params(options))
 
 
-def _sequences(options: config.Config, n_frames: int) -> dict[str, jax.ShapeDtypeStruct]:
+def _sequences(options: config.Config, n_frames: int, platform: str) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes of the data that lies on each chip."""
-    none = make_sequences((), options.data.classes, options.labels, points=needs_points(options)).arrays()
-    return {name: jax.ShapeDtypeStruct((n_frames, *x.shape[1:]), x.dtype) for name, x in none.items()}
+    none = make_sequences((), options.data.classes, options.labels, points=needs_points(options))
+    arrays = none.arrays(platform)
+    return {name: jax.ShapeDtypeStruct((n_frames, *x.shape[1:]), x.dtype) for name, x in arrays.items()}
 
 
 def _compiled(lowered: Any, devices: Sequence[jax.Device], windows: int, batches: int) -> CompiledProgram:

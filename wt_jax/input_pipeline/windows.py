@@ -20,6 +20,7 @@ from wt_jax.input_pipeline.features import needs_points
 from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE
 
 UNKNOWN = -1  # class of a frame outside the spans in which the recording's class is certain
+_TPU_ROW = 128
 _LEAST_REAL_SHARE = 0.5  # of a window's frames: a window with fewer says little about its class
 
 
@@ -34,10 +35,17 @@ class Sequences:
     counted_F: np.ndarray  # bool: real, and repetitions are known: counts in the segmentation loss
     points_FxLx3: np.ndarray | None = None  # float16 pixels (joint_angles.point_sequence)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Those that there are, by the names of their fields."""
+    def arrays(self, platform: str = "cpu") -> dict[str, np.ndarray]:
+        """Those that there are, by the names of their fields, as devices of this platform hold them.
+
+        A TPU's rows are of 128 numbers: of landmarks in rows of 99 it would make a copy in each dispatch.
+        """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
+        arrays = {name: value for name, value in values.items() if value is not None}
+        if platform == "tpu" and self.points_FxLx3 is not None:
+            rows_FxM = self.points_FxLx3.reshape(-1, 3 * N_LANDMARKS)
+            arrays["points_FxLx3"] = np.pad(rows_FxM, ((0, 0), (0, -rows_FxM.shape[1] % _TPU_ROW)))
+        return arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -226,6 +234,9 @@ def gather(
 
     pose = "points_FxLx3" if "points_FxLx3" in sequences else "angles_FxJ"
     batch = {BATCH_NAMES[name]: blend(name) for name in (pose, "targets_F")}
+    if pose == "points_FxLx3" and sequences[pose].ndim == 2:  # in rows, as a TPU holds them
+        points_BxTxM = batch["points_BxTxLx3"][..., : 3 * N_LANDMARKS]
+        batch["points_BxTxLx3"] = points_BxTxM.reshape(*frames_BxT.shape, N_LANDMARKS, 3)
     batch |= {BATCH_NAMES[name]: both(name) for name in ("real_F", "counted_F")}
     labels_B = _labels(sequences["classes_F"][frames_BxT], batch["mask_BxT"])
     return {

@@ -91,7 +91,7 @@ def reset_sums(state: TrainState) -> TrainState:
 
 def put_sequences(sequences: Sequences, devices: Sequence[jax.Device]) -> dict[str, jax.Array]:
     """The sequences on every device: windows are gathered there, only indices travel."""
-    return jax.device_put(sequences.arrays(), replicated(devices))
+    return jax.device_put(sequences.arrays(devices[0].platform), replicated(devices))
 
 
 def n_parts(options: config.Config, share: int, platform: str) -> int:
