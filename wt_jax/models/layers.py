@@ -263,7 +263,9 @@ def kept(keys_2xB: jax.Array, site: int, shape: tuple[int, ...], rate: float) ->
     (Appleby), with the second key in its middle.
     """
     frames, _, width = shape
-    frame_Tx1x1, filter_1x1xD = np.ogrid[:frames, :1, :width][::2]
+    frame_Tx1x1, filter_1x1xD = (  # not by NumPy: a Pallas kernel, which calls this of its tile, takes no arrays
+        lax.broadcasted_iota(jnp.int32, s, axis) for axis, s in ((0, (frames, 1, 1)), (2, (1, 1, width)))
+    )
     place = jnp.asarray((site * frames + frame_Tx1x1) * width + filter_1x1xD, jnp.uint32)
     x = place * np.uint32(0x9E3779B9) ^ keys_2xB[0][None, :, None]
     x = (x ^ x >> 16) * np.uint32(0x85EBCA6B)
