@@ -1,17 +1,17 @@
-"""The residual stack as Triton kernels, written in Pallas: one a layer and direction. Unmeasured on hardware.
+"""The residual stack as three Triton kernels, written in Pallas: forward, backward, and the kernels' gradients.
 
-Compiled ahead of time for an H200, and its results were checked in Pallas's interpreter; no GPU has run it yet.
-Bound, by compiled bytes and not by a clock: see benchmarks/RESULTS.md.
+Unmeasured on hardware: checked in Pallas's interpreter and compiled ahead of time for an H200; no GPU has run it.
+What it moves, by the compiled program and not by a clock, is in benchmarks/RESULTS.md.
 
-A row is one frame of one window, and all that a layer does besides its convolution stays within a row. With time
-leading, the rows of one frame and neighbouring windows are a tile, and what a tap reads for it is another whole
-tile, or nothing: a program computes one tile and keeps it in registers from the first product to the last store.
-A kernel reads only what kernels before it wrote, so programs of one kernel never wait for each other.
+A window reads no other window. So a program takes a few windows, all their frames, through all layers, one tile of
+128 rows (frame, window) at a time in registers; what a tap reads from other frames, the same program has stored
+before, and it is still in cache. The activations thus go to memory once, for the gradients, and never come back
+before those are computed. Programs never wait for each other; within one, a barrier stands between rows stored
+and the same rows read by other threads. Loads must not be moved above it: these kernels have one pipeline stage.
 
-Letters: T frames, B windows, D filters, K taps, N layers (two a block), P parts of a sum.
+Letters: T frames, B windows, D filters, K taps, N layers (two a block), R rows of a program, P parts of a sum.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,18 +22,18 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from wt_jax.models.layers import EPSILON, kept
+from wt_jax.models.layers import EPSILON, kept_at
 
-_TILES = (128, 64, 32)  # windows of a tile: a warp group's product has 64 rows
-_PARTS = 8  # that a kernel's gradient is summed in: 3 taps of 16 layers are then 384 programs for 132 processors
-_FILTERS = (32, 64, 128)  # more would not fit the registers; Triton's arrays are powers of two
-_COMPILER = triton.CompilerParams(num_warps=8, num_stages=3)
+_ROWS = 128  # of a program: a tile in float32 is 64 registers of each of its 256 threads
+_FILTERS = (16, 32, 64, 128)  # Triton's arrays are powers of two, and more do not fit the registers
+_PARTS = 8  # of a kernel's gradient: 3 taps of 16 layers are 384 programs for an H200's 132 processors
+_PART_ROWS = 64  # that a program of these multiplies at once
 
 
 class _Stack(NamedTuple):
     """What is known when a stack is traced."""
 
-    shifts_of_layers: tuple[tuple[int, ...], ...]
+    shifts_of_blocks: tuple[tuple[int, ...], ...]
     rate: float
     interpret: bool
 
@@ -51,24 +51,27 @@ def residual_stack(
     `weights` has of each layer its kernel (K, D, D), bias (D,), scale (D,) and offset (D,), float32, two layers a
     block; `shifts_of_blocks` are those of `layers.tap_shifts`; `keys_2xB` None: no dropout, otherwise the masks
     are those of `layers.kept`. Products are summed in float32. `interpret`: without a GPU, slowly. Raises
-    ValueError where D is not one of 32, 64 and 128.
+    ValueError where T is over 128 or D is not 16, 32, 64 or 128.
     """
     frames, windows, filters = x_TxBxD.shape
-    if filters not in _FILTERS:
-        raise ValueError(f"model.kernel=pallas: on a GPU model.filters is one of {_FILTERS}, not {filters}")
-    stack = _Stack(tuple(s for shifts in shifts_of_blocks for s in (shifts, shifts)), rate, interpret)
-    surplus = -windows % _tile(windows)  # these rows are 0, as are their gradients, and cut off
+    if frames > _ROWS or filters not in _FILTERS:
+        raise ValueError(
+            f"model.kernel=pallas: on a GPU it takes data.window_frames of at most {_ROWS} (here {frames}) and "
+            f"model.filters of {', '.join(map(str, _FILTERS))} (here {filters}); model.kernel=xla takes any"
+        )
+    surplus = -windows % _windows_of(frames)  # these rows and their gradients are 0, and cut off
     if surplus:
         x_TxBxD = jnp.pad(x_TxBxD, ((0, 0), (0, surplus), (0, 0)))
         keys_2xB = None if keys_2xB is None else jnp.pad(keys_2xB, ((0, 0), (0, surplus)))
     kernel_NxKxDxD, *vectors = (jnp.stack(layers) for layers in zip(*weights, strict=True))
     kernel_NxKxDxD, vectors_Nx3xD = kernel_NxKxDxD.astype(x_TxBxD.dtype), jnp.stack(vectors, 1)
+    stack = _Stack(shifts_of_blocks, rate, interpret)
     return _run(stack, x_TxBxD, kernel_NxKxDxD, vectors_Nx3xD, keys_2xB)[:, :windows]
 
 
-def _tile(windows: int) -> int:
-    """The largest tile with the fewest rows that do not count."""
-    return min(_TILES, key=lambda tile: -(-windows // tile) * tile)
+def _windows_of(frames: int) -> int:
+    """Windows of a program."""
+    return _ROWS // pl.next_power_of_2(frames)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -81,125 +84,152 @@ def _run(
 def _run_forward(
     stack: _Stack, x_TxBxD: jax.Array, kernel_NxKxDxD: jax.Array, vectors_Nx3xD: jax.Array, keys_2xB: Any
 ) -> tuple:
-    inputs, ys = [x_TxBxD], []
-    for layer in range(len(kernel_NxKxDxD)):
-        ins = {"read": inputs[-1], "kernel": kernel_NxKxDxD, "vectors": vectors_Nx3xD, "keys": keys_2xB}
-        if layer % 2:
-            ins |= {"residual": inputs[-2]}
-        done = _call(_forward, stack, layer, layer, ins, ("y", "out"))
-        inputs, ys = [*inputs, done["out"]], [*ys, done["y"]]
-    return inputs.pop(), (inputs, ys, kernel_NxKxDxD, vectors_Nx3xD, keys_2xB)
+    layers_NxTxBxD = jax.ShapeDtypeStruct((len(kernel_NxKxDxD), *x_TxBxD.shape), x_TxBxD.dtype)
+    outs = {"inputs": layers_NxTxBxD, "ys": layers_NxTxBxD, "out": x_TxBxD}
+    ins = {"x": x_TxBxD, "kernel": kernel_NxKxDxD, "vectors": vectors_Nx3xD, "keys": keys_2xB}
+    done = _call(_forward, stack, ins, outs)
+    return done["out"], (done["inputs"], done["ys"], kernel_NxKxDxD, vectors_Nx3xD, keys_2xB)
 
 
 def _run_backward(stack: _Stack, saved: tuple, dout_TxBxD: jax.Array) -> tuple:
-    inputs, ys, kernel_NxKxDxD, vectors_Nx3xD, keys_2xB = saved
-    dx_TxBxD, dys, sums = dout_TxBxD, [], []
-    for layer in range(len(ys) - 1, -2, -1):  # whose normalisation comes next; none is below the first layer
-        ins: dict[str, Any] = {}
-        outs: tuple[str, ...] = ()
-        if dys:  # through the convolution above
-            ins |= {"read": dys[0], "kernel": kernel_NxKxDxD}
-        if layer % 2:  # between blocks: the gradient also went past the block above
-            ins |= {"residual": dx_TxBxD}
-            outs += ("dx",) if dys else ()
-        if layer >= 0:
-            ins |= {"y": ys[layer], "vectors": vectors_Nx3xD, "keys": keys_2xB}
-            outs += ("dy", "sums")
-        done = _call(_backward, stack, layer, layer + 1, ins, outs)
-        dx_TxBxD = done.get("dx", dx_TxBxD)
-        if layer >= 0:
-            dys, sums = [done["dy"], *dys], [done["sums"], *sums]
-    dkernel_NxKxDxD = _differentiate_kernels(stack, inputs, dys).astype(kernel_NxKxDxD.dtype)
+    inputs_NxTxBxD, ys_NxTxBxD, kernel_NxKxDxD, vectors_Nx3xD, keys_2xB = saved
+    programs = dout_TxBxD.shape[1] // _windows_of(len(dout_TxBxD))
+    sums = jax.ShapeDtypeStruct((programs, *vectors_Nx3xD.shape), jnp.float32)
+    outs = {"dys": ys_NxTxBxD, "dx": dout_TxBxD, "sums": sums}
+    ins = {"dout": dout_TxBxD, "ys": ys_NxTxBxD, "kernel": kernel_NxKxDxD}
+    done = _call(_backward, stack, ins | {"vectors": vectors_Nx3xD, "keys": keys_2xB}, outs)
+    dkernel_NxKxDxD = _differentiate_kernels(stack, inputs_NxTxBxD, done["dys"]).astype(kernel_NxKxDxD.dtype)
     dkeys = None if keys_2xB is None else np.zeros(keys_2xB.shape, jax.dtypes.float0)
-    return dx_TxBxD, dkernel_NxKxDxD, jnp.stack(sums).sum((1, 2)), dkeys
+    return done["dx"], dkernel_NxKxDxD, done["sums"].sum(0), dkeys
 
 
 _run.defvjp(_run_forward, _run_backward)
 
 
-def _call(
-    kernel: Callable, stack: _Stack, norm: int, convolution: int, ins: dict[str, Any], outs: tuple[str, ...]
-) -> dict[str, jax.Array]:
-    """One program a frame and tile of windows, with the norm of this layer and the convolution of that one."""
+def _call(kernel: Any, stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> dict[str, jax.Array]:
+    """One program for a few windows: it sees those of each array, and the weights whole."""
     ins = {name: array for name, array in ins.items() if array is not None}
-    rows = ins.get("read", ins.get("residual"))
-    frames, windows, filters = rows.shape
-    tile = _tile(windows)
-    grid = (frames, windows // tile)  # the first runs fastest: what the taps of one tile read, others read then
-    shapes = {name: jax.ShapeDtypeStruct(rows.shape, rows.dtype) for name in outs}
-    if "sums" in outs:
-        shapes["sums"] = jax.ShapeDtypeStruct((*grid, 3, filters), jnp.float32)
-    specs = {
-        "read": pl.BlockSpec((frames, tile, filters), lambda t, b: (0, b, 0)),
-        "kernel": pl.BlockSpec((None, len(stack.shifts_of_layers[0]), filters, filters), lambda t, b: (convolution, 0, 0, 0)),
-        "vectors": pl.BlockSpec((None, 3, filters), lambda t, b: (norm, 0, 0)),
-        "keys": pl.BlockSpec((2, tile), lambda t, b: (0, b)),
-        "sums": pl.BlockSpec((None, None, 3, filters), lambda t, b: (t, b, 0, 0)),
-    }
-    rows_spec = pl.BlockSpec((None, tile, filters), lambda t, b: (t, b, 0))
+    ins["shifts"] = jnp.asarray(stack.shifts_of_blocks, jnp.int32)
+    rows = outs.get("out", outs.get("dx"))
+    windows = _windows_of(len(rows))
+
+    def spec(name: str, shape: tuple[int, ...]) -> pl.BlockSpec:
+        if name in ("shifts", "kernel", "vectors"):
+            return pl.BlockSpec(shape, lambda b: (0,) * len(shape))
+        if name == "sums":
+            return pl.BlockSpec((None, *shape[1:]), lambda b: (b, 0, 0, 0))
+        axis = len(shape) - (1 if name == "keys" else 2)
+        block = (*shape[:axis], windows, *shape[axis + 1 :])
+        return pl.BlockSpec(block, lambda b: tuple(b if i == axis else 0 for i in range(len(shape))))
+
     return pl.pallas_call(
-        partial(kernel, stack, norm, convolution),
-        grid=grid,
-        in_specs=[{name: specs.get(name, rows_spec) for name in ins}],
-        out_specs={name: specs.get(name, rows_spec) for name in outs},
-        out_shape=shapes,
-        compiler_params=_COMPILER,
+        partial(kernel, stack),
+        grid=(rows.shape[1] // windows,),
+        in_specs=[{name: spec(name, array.shape) for name, array in ins.items()}],
+        out_specs={name: spec(name, array.shape) for name, array in outs.items()},
+        out_shape={name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in outs.items()},
+        compiler_params=triton.CompilerParams(num_warps=8, num_stages=1),
         interpret=stack.interpret,
     )(ins)
 
 
-def _forward(stack: _Stack, norm: int, convolution: int, ins: dict[str, Any], outs: dict[str, Any]) -> None:
-    y = _convolve(ins, stack.shifts_of_layers[convolution], 0) + ins["vectors"][0][None]
-    outs["y"][...] = y = y.astype(outs["y"].dtype)
-    x, _ = _standardise(y)
-    out = jnp.maximum(x * ins["vectors"][1][None] + ins["vectors"][2][None], 0)
-    if "keys" in ins:
-        out = jnp.where(_kept(stack, norm, ins), out * (1 / (1 - stack.rate)), 0)
-    if "residual" in ins:
-        out += ins["residual"][...].astype(jnp.float32)
-    outs["out"][...] = out.astype(outs["out"].dtype)
+class _Rows:
+    """The rows of a program, and its way to them."""
+
+    def __init__(self, stack: _Stack, ins: dict[str, Any], like: Any) -> None:
+        self.stack, self.ins, (self.frames, windows, self.filters) = stack, ins, like.shape
+        row = lax.iota(jnp.int32, _ROWS)
+        self.frame, self.window = lax.div(row, windows), lax.rem(row, windows)
+        self.real = self.frame < self.frames
+
+    def load(self, ref: Any, *layer: Any, shift: Any = 0) -> jax.Array:
+        """(R, D): the rows `shift` frames before, zeros where there are none."""
+        frame = self.frame - shift
+        mask = self._spread(self.real & (frame >= 0) & (frame < self.frames))
+        return triton.load(ref.at[self._places(*layer, frame)], mask=mask, other=0)
+
+    def store(self, ref: Any, rows: jax.Array, *layer: Any) -> None:
+        """Also waits until all threads have."""
+        places = self._places(*layer, self.frame)
+        triton.store(ref.at[places], rows.astype(ref.dtype), mask=self._spread(self.real))
+        if not self.stack.interpret:
+            triton.debug_barrier()
+
+    def _places(self, *layer_and_frame: Any) -> tuple[Any, ...]:
+        *layer, frame = layer_and_frame
+        column = jnp.broadcast_to(lax.iota(jnp.int32, self.filters)[None], (_ROWS, self.filters))
+        return *layer, self._spread(frame), self._spread(self.window), column
+
+    def _spread(self, rows: jax.Array) -> jax.Array:
+        return jnp.broadcast_to(rows[:, None], (_ROWS, self.filters))
+
+    def convolve(self, ref: Any, layer: Any, back: bool = False) -> jax.Array:
+        """Float32 (R, D): what the taps of this layer read in it, times their kernels; or the way back."""
+        total = jnp.zeros((_ROWS, self.filters), jnp.float32)
+        for tap in range(self.ins["shifts"].shape[1]):
+            shift = self.ins["shifts"][lax.div(layer, 2), tap] * (-1 if back else 1)
+
+            def add(total: jax.Array, tap: int = tap, shift: jax.Array = shift) -> jax.Array:
+                return total + _dot(self.load(ref, layer, shift=shift), self.ins["kernel"][layer, tap], 1, int(back))
+
+            total = lax.cond(jnp.abs(shift) < self.frames, add, lambda total: total, total)
+        return total
+
+    def vector(self, layer: Any, which: int) -> jax.Array:
+        """(1, D): 0 the bias, 1 the scale, 2 the offset."""
+        return self.ins["vectors"][layer, which, :][None]
+
+    def kept(self, layer: Any) -> jax.Array:
+        """This tile of dropout's mask."""
+        filters = lax.iota(jnp.int32, self.filters)[None]
+        place = ((layer * self.frames + self.frame) * self.filters)[:, None] + filters
+        keys = (self.ins["keys"][i, self.window][:, None] for i in range(2))
+        return kept_at(place.astype(jnp.uint32), *keys, self.stack.rate)
 
 
-def _backward(stack: _Stack, norm: int, convolution: int, ins: dict[str, Any], outs: dict[str, Any]) -> None:
-    dout = 0.0
-    if "read" in ins:
-        dout += _convolve(ins, tuple(-shift for shift in stack.shifts_of_layers[convolution]), 1)
-    if "residual" in ins:
-        dout += ins["residual"][...].astype(jnp.float32)
-    if "dx" in outs:
-        outs["dx"][...] = dout.astype(outs["dx"].dtype)
-    if "y" not in ins:
-        return
-    scale, offset = ins["vectors"][1][None], ins["vectors"][2][None]
-    x, inverse = _standardise(ins["y"][...])
-    passed = x * scale + offset > 0
-    if "keys" in ins:
-        passed &= _kept(stack, norm, ins)
-        dout *= 1 / (1 - stack.rate)
-    dz = jnp.where(passed, dout, 0)
-    dzx = dz * x
-    dy = inverse * (dz * scale - _mean(dz * scale) - x * _mean(dzx * scale))
-    outs["dy"][...] = dy.astype(outs["dy"].dtype)
-    for i, summed in enumerate((dy, dzx, dz)):
-        outs["sums"][i, :] = summed.sum(0)
+def _forward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
+    rows = _Rows(stack, ins, ins["x"])
+
+    def run_layer(layer: Any, x: jax.Array) -> jax.Array:
+        rows.store(outs["inputs"], x, layer)
+        y = (rows.convolve(outs["inputs"], layer) + rows.vector(layer, 0)).astype(x.dtype)
+        rows.store(outs["ys"], y, layer)
+        out = jnp.maximum(_standardise(y)[0] * rows.vector(layer, 1) + rows.vector(layer, 2), 0)
+        if "keys" in ins:
+            out = jnp.where(rows.kept(layer), out * (1 / (1 - stack.rate)), 0)
+        return out.astype(x.dtype)
+
+    def run_block(block: Any, x: jax.Array) -> jax.Array:
+        return x + run_layer(2 * block + 1, run_layer(2 * block, x))
+
+    rows.store(outs["out"], lax.fori_loop(0, len(stack.shifts_of_blocks), run_block, rows.load(ins["x"])))
 
 
-def _convolve(ins: dict[str, Any], shifts: tuple[int, ...], axis: int) -> jax.Array:
-    """This tile's sum over the taps that read a frame, of what they read times this axis of their kernels."""
-    read_ref, kernel_ref = ins["read"], ins["kernel"]
-    frames, tile, filters = read_ref.shape
-    total = jnp.zeros((tile, filters), jnp.float32)
-    for tap, shift in enumerate(shifts):
-        frame = pl.program_id(0) - shift
+def _backward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
+    rows = _Rows(stack, ins, ins["dout"])
+    blocks = len(stack.shifts_of_blocks)
 
-        def add(total: jax.Array, tap: int = tap, frame: jax.Array = frame) -> jax.Array:
-            return total + _dot(read_ref[frame], kernel_ref[tap], 1, axis)
+    def run_layer(layer: Any, dout: jax.Array) -> jax.Array:
+        scale = rows.vector(layer, 1)
+        x, inverse = _standardise(rows.load(ins["ys"], layer))
+        passed = (x * scale + rows.vector(layer, 2) > 0) & rows.real[:, None]
+        if "keys" in ins:
+            passed &= rows.kept(layer)
+            dout *= 1 / (1 - stack.rate)
+        dz = jnp.where(passed, dout, 0)
+        dzx = dz * x
+        dy = inverse * (dz * scale - _mean(dz * scale) - x * _mean(dzx * scale))
+        for i, summed in enumerate((dy, dzx, dz)):
+            outs["sums"][layer, i, :] = summed.sum(0)
+        rows.store(outs["dys"], dy, layer)
+        return rows.convolve(outs["dys"], layer, back=True)
 
-        if shift == 0:
-            total = add(total)
-        elif abs(shift) < frames:
-            total = lax.cond((frame >= 0) & (frame < frames), add, lambda total: total, total)
-    return total
+    def run_block(i: Any, dout: jax.Array) -> jax.Array:
+        layer = 2 * (blocks - 1 - i)
+        dx = run_layer(layer, run_layer(layer + 1, dout.astype(jnp.float32)))
+        return (dout.astype(jnp.float32) + dx).astype(dout.dtype)
+
+    rows.store(outs["dx"], lax.fori_loop(0, blocks, run_block, rows.load(ins["dout"])))
 
 
 def _dot(a: jax.Array, b: jax.Array, axis_a: int, axis_b: int) -> jax.Array:
@@ -211,57 +241,42 @@ def _mean(x: jax.Array) -> jax.Array:
 
 
 def _standardise(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Rows with mean 0 and variance 1, and what they were multiplied with."""
+    """Rows with mean 0 and variance 1, float32, and what they were multiplied with."""
     y = y.astype(jnp.float32)
     mean = _mean(y)
     inverse = lax.rsqrt(jnp.maximum(_mean(y * y) - mean * mean, 0) + EPSILON)
     return (y - mean) * inverse, inverse
 
 
-def _kept(stack: _Stack, site: int, ins: dict[str, Any]) -> jax.Array:
-    """This tile of dropout's mask."""
-    filters = ins["vectors"].shape[-1]
-    keys = ins["keys"][0, :], ins["keys"][1, :]
-    place = site * pl.num_programs(0) + pl.program_id(0)
-    return kept(keys, place, (1, len(keys[0]), filters), stack.rate).reshape(-1, filters)
-
-
-def _differentiate_kernels(stack: _Stack, inputs: list[jax.Array], dys: list[jax.Array]) -> jax.Array:
-    """The gradients of all layers' kernels (N, K, D, D), float32, by one Triton kernel and a sum."""
-    grid = (len(stack.shifts_of_layers[0]), len(inputs), _PARTS)
-    filters = inputs[0].shape[-1]
-    whole = pl.BlockSpec(inputs[0].shape, lambda k, n, p: (0, 0, 0))
+def _differentiate_kernels(stack: _Stack, inputs_NxTxBxD: jax.Array, dys_NxTxBxD: jax.Array) -> jax.Array:
+    """The gradients of all layers' kernels (N, K, D, D), float32."""
+    layers, frames, windows, filters = inputs_NxTxBxD.shape
+    shifts = jnp.asarray(stack.shifts_of_blocks, jnp.int32)
+    grid = (shifts.shape[1], layers, _PARTS)
+    rows_of_a_layer = pl.BlockSpec((None, frames * windows, filters), lambda k, n, p: (n, 0, 0))
     return pl.pallas_call(
-        partial(_kernel_gradient, stack),
+        partial(_differentiate_kernel, frames),
         grid=grid,
-        in_specs=[[whole] * len(inputs), [whole] * len(dys)],
+        in_specs=[pl.BlockSpec(shifts.shape, lambda k, n, p: (0, 0)), rows_of_a_layer, rows_of_a_layer],
         out_specs=pl.BlockSpec((None, None, None, filters, filters), lambda k, n, p: (p, n, k, 0, 0)),
         out_shape=jax.ShapeDtypeStruct((*grid[::-1], filters, filters), jnp.float32),
-        compiler_params=triton.CompilerParams(num_warps=8, num_stages=1),
+        compiler_params=triton.CompilerParams(num_warps=8, num_stages=3),
         interpret=stack.interpret,
-    )(inputs, dys).sum(0)
+    )(shifts, *(array.reshape(layers, -1, filters) for array in (inputs_NxTxBxD, dys_NxTxBxD))).sum(0)
 
 
-def _kernel_gradient(stack: _Stack, x_refs: list[Any], dy_refs: list[Any], out_ref: Any) -> None:
+def _differentiate_kernel(frames: int, shifts_ref: Any, x_ref: Any, dy_ref: Any, out_ref: Any) -> None:
     """One part of the rows of one tap of one layer."""
-    frames, windows, filters = x_refs[0].shape
-    tile = min(_tile(windows), 64)
-    tap, part = pl.program_id(0), pl.program_id(2)
+    rows, filters = x_ref.shape
+    shift = shifts_ref[lax.div(pl.program_id(1), 2), pl.program_id(0)] * (rows // frames)
+    start, end = jnp.maximum(shift, 0), rows + jnp.minimum(shift, 0)  # rows of dy whose tap read a frame
+    steps = lax.div(jnp.maximum(end - start, 0) + _PART_ROWS - 1, _PART_ROWS)
+    first, last = (lax.div(steps * part, _PARTS) for part in (pl.program_id(2), pl.program_id(2) + 1))
 
-    def gradient_of(layer: int) -> jax.Array:
-        first, *others = stack.shifts_of_layers[layer]
-        shift = first + tap * (others[0] - first if others else 0)  # they are evenly spaced
-        counted = jnp.maximum(frames - abs(shift), 0)
-        tiles = counted * (windows // tile)
+    def add(step: jax.Array, total: jax.Array) -> jax.Array:
+        row, column = (lax.broadcasted_iota(jnp.int32, (_PART_ROWS, filters), axis) for axis in range(2))
+        row += start + step * _PART_ROWS
+        x = triton.load(x_ref.at[row - shift, column], mask=row < end, other=0)
+        return total + _dot(x, triton.load(dy_ref.at[row, column], mask=row < end, other=0), 0, 0)
 
-        def add(i: jax.Array, total: jax.Array) -> jax.Array:
-            frame = jnp.maximum(shift, 0) + lax.rem(i, counted)
-            rows = pl.ds(lax.div(i, counted) * tile, tile)
-            return total + _dot(x_refs[layer][frame - shift, rows], dy_refs[layer][frame, rows], 0, 0)
-
-        zeros = jnp.zeros((filters, filters), jnp.float32)
-        start, end = (lax.div(tiles * p, _PARTS) for p in (part, part + 1))
-        return lax.fori_loop(start, end, add, zeros)
-
-    branches = [partial(gradient_of, layer) for layer in range(len(x_refs))]
-    out_ref[...] = lax.switch(pl.program_id(1), branches)
+    out_ref[...] = lax.fori_loop(first, last, add, jnp.zeros((filters, filters), jnp.float32))
