@@ -149,10 +149,14 @@ class _Rows:
         return triton.load(ref.at[self._places(*layer, frame)], mask=mask, other=0)
 
     def store(self, ref: Any, rows: jax.Array, *layer: Any) -> None:
-        """Also waits until all threads have."""
+        """After all threads have loaded what they do before, and before what they load after."""
         places = self._places(*layer, self.frame)
+        self._wait()
         triton.store(ref.at[places], rows.astype(ref.dtype), mask=self._spread(self.real))
-        if not self.stack.interpret:
+        self._wait()
+
+    def _wait(self) -> None:
+        if not self.stack.interpret:  # which has one thread
             triton.debug_barrier()
 
     def _places(self, *layer_and_frame: Any) -> tuple[Any, ...]:
@@ -224,12 +228,14 @@ def _backward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
         rows.store(outs["dys"], dy, layer)
         return rows.convolve(outs["dys"], layer, back=True)
 
-    def run_block(i: Any, dout: jax.Array) -> jax.Array:
+    def run_block(i: Any, nothing: int) -> int:
         layer = 2 * (blocks - 1 - i)
-        dx = run_layer(layer, run_layer(layer + 1, dout.astype(jnp.float32)))
-        return (dout.astype(jnp.float32) + dx).astype(dout.dtype)
+        dx = run_layer(layer, run_layer(layer + 1, rows.load(outs["dx"]).astype(jnp.float32)))
+        rows.store(outs["dx"], rows.load(outs["dx"]).astype(jnp.float32) + dx)
+        return nothing
 
-    rows.store(outs["dx"], lax.fori_loop(0, blocks, run_block, rows.load(ins["dout"])))
+    rows.store(outs["dx"], rows.load(ins["dout"]))
+    lax.fori_loop(0, blocks, run_block, 0)
 
 
 def _dot(a: jax.Array, b: jax.Array, axis_a: int, axis_b: int) -> jax.Array:
