@@ -1,15 +1,16 @@
-"""The residual stack as three Triton kernels, written in Pallas: forward, backward, and the kernels' gradients.
+"""The residual stack as three Triton kernels, written in Pallas: forward, backward, the weights' gradients.
 
-Unmeasured on hardware: checked in Pallas's interpreter and compiled ahead of time for an H200; no GPU has run it.
+Unmeasured on hardware: compiled ahead of time for an H200, its results checked in Pallas's interpreter.
 What it moves, by the compiled program and not by a clock, is in benchmarks/RESULTS.md.
 
-A window reads no other window. So a program takes a few windows, all their frames, through all layers, one tile of
-128 rows (frame, window) at a time in registers; what a tap reads from other frames, the same program has stored
-before, and it is still in cache. The activations thus go to memory once, for the gradients, and never come back
-before those are computed. Programs never wait for each other; within one, a barrier stands between rows stored
-and the same rows read by other threads. Loads must not be moved above it: these kernels have one pipeline stage.
+A window reads no other window. So a program takes a few windows with all their frames through all layers,
+as one tile of 128 rows (frame, window) in registers; what a tap reads from other frames, the same program
+has just stored, and its cache still holds. Activations go to memory once, for the gradients. Programs never
+wait for one another. Within one, barriers keep a row's store apart from other threads' loads of it, and as
+pipelining would carry loads across them, these two kernels have a single stage.
 
-Letters: T frames, B windows, D filters, K taps, N layers (two a block), R rows of a program, P parts of a sum.
+Letters: T frames, B windows, D filters, K taps, N layers (two a block), R rows of a program, P parts of a
+sum.
 """
 
 from functools import partial
@@ -24,10 +25,10 @@ from jax.experimental.pallas import triton
 
 from wt_jax.models.layers import EPSILON, kept_at
 
-_ROWS = 128  # of a program: a tile in float32 is 64 registers of each of its 256 threads
+_ROWS = 128  # of a program: in float32 a tile is 64 registers of each of 256 threads
 _FILTERS = (16, 32, 64, 128)  # Triton's arrays are powers of two, and more do not fit the registers
-_PARTS = 8  # of a kernel's gradient: 3 taps of 16 layers are 384 programs for an H200's 132 processors
-_PART_ROWS = 64  # that a program of these multiplies at once
+_PARTS = 8  # of a gradient: 3 taps of 16 layers are then 384 programs for an H200's 132 processors
+_PART_ROWS = 64  # that one of these multiplies at once
 
 
 class _Stack(NamedTuple):
@@ -46,27 +47,26 @@ def residual_stack(
     rate: float,
     interpret: bool = False,
 ) -> jax.Array:
-    """x + (convolution, LayerNorm, ReLU, dropout) twice, for each block: (T, B, D), in the type of `x_TxBxD`.
+    """x + (convolution, LayerNorm, ReLU, dropout) twice, a block: (T, B, D), in the type of `x_TxBxD`.
 
-    `weights` has of each layer its kernel (K, D, D), bias (D,), scale (D,) and offset (D,), float32, two layers a
-    block; `shifts_of_blocks` are those of `layers.tap_shifts`; `keys_2xB` None: no dropout, otherwise the masks
-    are those of `layers.kept`. Products are summed in float32. `interpret`: without a GPU, slowly. Raises
-    ValueError where T is over 128 or D is not 16, 32, 64 or 128.
+    `weights` has a kernel (K, D, D), bias, scale and offset (D,), float32, of each layer, two a block;
+    `shifts_of_blocks` are those of `layers.tap_shifts`; `keys_2xB` None: no dropout, otherwise the masks are
+    those of `layers.kept`. Sums are float32. `interpret`: on any machine, slowly. Raises ValueError where T
+    is over 128, or D is not 16, 32, 64 or 128.
     """
     frames, windows, filters = x_TxBxD.shape
     if frames > _ROWS or filters not in _FILTERS:
         raise ValueError(
-            f"model.kernel=pallas: on a GPU it takes data.window_frames of at most {_ROWS} (here {frames}) and "
-            f"model.filters of {', '.join(map(str, _FILTERS))} (here {filters}); model.kernel=xla takes any"
+            f"model.kernel=pallas takes, on a GPU, data.window_frames up to {_ROWS} (this is {frames}) and "
+            f"model.filters of {', '.join(map(str, _FILTERS))} (this is {filters}): set model.kernel=xla"
         )
     surplus = -windows % _windows_of(frames)  # these rows and their gradients are 0, and cut off
     if surplus:
         x_TxBxD = jnp.pad(x_TxBxD, ((0, 0), (0, surplus), (0, 0)))
         keys_2xB = None if keys_2xB is None else jnp.pad(keys_2xB, ((0, 0), (0, surplus)))
     kernel_NxKxDxD, *vectors = (jnp.stack(layers) for layers in zip(*weights, strict=True))
-    kernel_NxKxDxD, vectors_Nx3xD = kernel_NxKxDxD.astype(x_TxBxD.dtype), jnp.stack(vectors, 1)
     stack = _Stack(shifts_of_blocks, rate, interpret)
-    return _run(stack, x_TxBxD, kernel_NxKxDxD, vectors_Nx3xD, keys_2xB)[:, :windows]
+    return _run(stack, x_TxBxD, kernel_NxKxDxD, jnp.stack(vectors, 1), keys_2xB)[:, :windows]
 
 
 def _windows_of(frames: int) -> int:
@@ -84,6 +84,7 @@ def _run(
 def _run_forward(
     stack: _Stack, x_TxBxD: jax.Array, kernel_NxKxDxD: jax.Array, vectors_Nx3xD: jax.Array, keys_2xB: Any
 ) -> tuple:
+    kernel_NxKxDxD = kernel_NxKxDxD.astype(x_TxBxD.dtype)
     layers_NxTxBxD = jax.ShapeDtypeStruct((len(kernel_NxKxDxD), *x_TxBxD.shape), x_TxBxD.dtype)
     outs = {"inputs": layers_NxTxBxD, "ys": layers_NxTxBxD, "out": x_TxBxD}
     ins = {"x": x_TxBxD, "kernel": kernel_NxKxDxD, "vectors": vectors_Nx3xD, "keys": keys_2xB}
@@ -98,7 +99,7 @@ def _run_backward(stack: _Stack, saved: tuple, dout_TxBxD: jax.Array) -> tuple:
     outs = {"dys": ys_NxTxBxD, "dx": dout_TxBxD, "sums": sums}
     ins = {"dout": dout_TxBxD, "ys": ys_NxTxBxD, "kernel": kernel_NxKxDxD}
     done = _call(_backward, stack, ins | {"vectors": vectors_Nx3xD, "keys": keys_2xB}, outs)
-    dkernel_NxKxDxD = _differentiate_kernels(stack, inputs_NxTxBxD, done["dys"]).astype(kernel_NxKxDxD.dtype)
+    dkernel_NxKxDxD = _differentiate_kernels(stack, inputs_NxTxBxD, done["dys"])
     dkeys = None if keys_2xB is None else np.zeros(keys_2xB.shape, jax.dtypes.float0)
     return done["dx"], dkernel_NxKxDxD, done["sums"].sum(0), dkeys
 
@@ -110,7 +111,7 @@ def _call(kernel: Any, stack: _Stack, ins: dict[str, Any], outs: dict[str, Any])
     """One program for a few windows: it sees those of each array, and the weights whole."""
     ins = {name: array for name, array in ins.items() if array is not None}
     ins["shifts"] = jnp.asarray(stack.shifts_of_blocks, jnp.int32)
-    rows = outs.get("out", outs.get("dx"))
+    rows = outs["out" if "out" in outs else "dx"]
     windows = _windows_of(len(rows))
 
     def spec(name: str, shape: tuple[int, ...]) -> pl.BlockSpec:
@@ -161,7 +162,7 @@ class _Rows:
 
     def _places(self, *layer_and_frame: Any) -> tuple[Any, ...]:
         *layer, frame = layer_and_frame
-        column = jnp.broadcast_to(lax.iota(jnp.int32, self.filters)[None], (_ROWS, self.filters))
+        column = lax.broadcasted_iota(jnp.int32, (_ROWS, self.filters), 1)
         return *layer, self._spread(frame), self._spread(self.window), column
 
     def _spread(self, rows: jax.Array) -> jax.Array:
@@ -174,7 +175,8 @@ class _Rows:
             shift = self.ins["shifts"][lax.div(layer, 2), tap] * (-1 if back else 1)
 
             def add(total: jax.Array, tap: int = tap, shift: jax.Array = shift) -> jax.Array:
-                return total + _dot(self.load(ref, layer, shift=shift), self.ins["kernel"][layer, tap], 1, int(back))
+                read = self.load(ref, layer, shift=shift)
+                return total + _dot(read, self.ins["kernel"][layer, tap], 1, int(back))
 
             total = lax.cond(jnp.abs(shift) < self.frames, add, lambda total: total, total)
         return total
@@ -187,31 +189,35 @@ class _Rows:
         """This tile of dropout's mask."""
         filters = lax.iota(jnp.int32, self.filters)[None]
         place = ((layer * self.frames + self.frame) * self.filters)[:, None] + filters
-        keys = (self.ins["keys"][i, self.window][:, None] for i in range(2))
-        return kept_at(place.astype(jnp.uint32), *keys, self.stack.rate)
+        first_key, second_key = (self.ins["keys"][i, self.window][:, None] for i in range(2))
+        return kept_at(place.astype(jnp.uint32), first_key, second_key, self.stack.rate)
 
 
 def _forward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
-    rows = _Rows(stack, ins, ins["x"])
+    rows, inputs, blocks = _Rows(stack, ins, ins["x"]), outs["inputs"], len(stack.shifts_of_blocks)
 
-    def run_layer(layer: Any, x: jax.Array) -> jax.Array:
-        rows.store(outs["inputs"], x, layer)
-        y = (rows.convolve(outs["inputs"], layer) + rows.vector(layer, 0)).astype(x.dtype)
+    def run_layer(layer: Any) -> jax.Array:
+        y = (rows.convolve(inputs, layer) + rows.vector(layer, 0)).astype(inputs.dtype)
         rows.store(outs["ys"], y, layer)
         out = jnp.maximum(_standardise(y)[0] * rows.vector(layer, 1) + rows.vector(layer, 2), 0)
         if "keys" in ins:
             out = jnp.where(rows.kept(layer), out * (1 / (1 - stack.rate)), 0)
-        return out.astype(x.dtype)
+        return out.astype(inputs.dtype)
 
-    def run_block(block: Any, x: jax.Array) -> jax.Array:
-        return x + run_layer(2 * block + 1, run_layer(2 * block, x))
+    def run_block(block: Any, nothing: int) -> int:
+        layer = 2 * block
+        rows.store(inputs, run_layer(layer), layer + 1)
+        out = rows.load(inputs, layer) + run_layer(layer + 1)
+        is_last = block == blocks - 1
+        lax.cond(is_last, lambda: rows.store(outs["out"], out), lambda: rows.store(inputs, out, layer + 2))
+        return nothing
 
-    rows.store(outs["out"], lax.fori_loop(0, len(stack.shifts_of_blocks), run_block, rows.load(ins["x"])))
+    rows.store(inputs, rows.load(ins["x"]), 0)
+    lax.fori_loop(0, blocks, run_block, 0)
 
 
 def _backward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
-    rows = _Rows(stack, ins, ins["dout"])
-    blocks = len(stack.shifts_of_blocks)
+    rows, blocks = _Rows(stack, ins, ins["dout"]), len(stack.shifts_of_blocks)
 
     def run_layer(layer: Any, dout: jax.Array) -> jax.Array:
         scale = rows.vector(layer, 1)
