@@ -222,7 +222,7 @@ def _backward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
     def run_layer(layer: Any, dout: jax.Array) -> jax.Array:
         scale = rows.vector(layer, 1)
         x, inverse = _standardise(rows.load(ins["ys"], layer))
-        passed = (x * scale + rows.vector(layer, 2) > 0) & rows.real[:, None]
+        passed = x * scale + rows.vector(layer, 2) > 0
         if "keys" in ins:
             passed &= rows.kept(layer)
             dout *= 1 / (1 - stack.rate)
