@@ -105,9 +105,9 @@ def test_triton_takes_the_kernels():
     def loss(params, x_TxBxD, keys_2xB):
         return by_kernel(blocks, params, x_TxBxD.astype(jnp.bfloat16), keys_2xB, interpret=False).sum()
 
-    traced = jax.jit(jax.grad(loss)).trace(params, x_TxBxD, np.zeros((2, 4), np.uint32))
     device = AbstractDevice(device_kind="NVIDIA H200", num_cores=132, platform="gpu")
     with use_abstract_mesh(AbstractMesh((1,), ("data",), abstract_device=device)):
+        traced = jax.jit(jax.grad(loss)).trace(params, x_TxBxD, np.zeros((2, 4), np.uint32))
         text = traced.lower(lowering_platforms=("cuda",)).as_text()
     assert text.count("xla.gpu.triton") == 3
 
