@@ -265,8 +265,13 @@ def kept(keys_2xB: jax.Array, site: int, shape: tuple[int, ...], rate: float) ->
     frames, _, width = shape
     frame_Tx1x1, filter_1x1xD = np.ogrid[:frames, :1, :width][::2]
     place = jnp.asarray((site * frames + frame_Tx1x1) * width + filter_1x1xD, jnp.uint32)
-    x = place * np.uint32(0x9E3779B9) ^ keys_2xB[0][None, :, None]
+    return kept_at(place, keys_2xB[0][None, :, None], keys_2xB[1][None, :, None], rate)
+
+
+def kept_at(place: jax.Array, first_key: jax.Array, second_key: jax.Array, rate: float) -> jax.Array:
+    """The mask at these places of these samples, all uint32 of shapes that go together."""
+    x = place * np.uint32(0x9E3779B9) ^ first_key
     x = (x ^ x >> 16) * np.uint32(0x85EBCA6B)
-    x = (x ^ x >> 13) + keys_2xB[1][None, :, None]
+    x = (x ^ x >> 13) + second_key
     x = x * np.uint32(0xC2B2AE35)
     return (x ^ x >> 16) >= np.uint32(round(rate * 2**32))
