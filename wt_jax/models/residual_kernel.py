@@ -3,15 +3,16 @@
 Unmeasured on hardware: compiled ahead of time for TPU v5e and v6e, its results checked in Pallas's
 interpreter. What it moves, by the compiled program and not by a clock, is in benchmarks/RESULTS.md.
 
-A window reads no other window. So a block of windows goes through all layers in the chip's vector memory:
-main memory sees the stack's input, its output and their gradients, and no activation between. The backward
-kernel computes its block's activations anew and keeps them beside it; the weights' gradients stay there
-from block to block, and leave the chip once. Frames are the leading axis, so that what a tap reads is the
-same rows a few frames on.
+A window reads no other window. So a few windows go through all layers in the chip's vector memory: main
+memory sees the stack's input, its output and their gradients, and no activation between. The backward
+kernel computes the activations of its windows anew, and keeps them beside it; the weights' gradients stay
+there from program to program and leave the chip once. Time is the leading axis: what a tap reads is the
+same tile some frames on. Layers are the turns of a loop, so that the code is that of two.
 
-Letters: T frames, B windows, D filters, K taps, N layers (two a block), R rows (frame, window) of a program.
+Letters: T frames, B windows, D filters, K taps, N layers (two a block).
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,10 +23,14 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import tpu
 
-from wt_jax.models.layers import EPSILON, kept_at
+from wt_jax import config
+from wt_jax.models.kernel_rows import differentiate_norm, dot, standardise
+from wt_jax.models.layers import kept_at
 
-_MEMORY_BYTES = 48 * 2**20  # of the 64 and more of vector memory that chips from v5e on have
-_WINDOWS = 32  # of a program at most
+_MEMORY_BYTES = 48 * 2**20  # of the vector memory, of which v5e and v6e have 128 MiB, v5p has 64
+_WINDOWS = 32  # of a program: with more, Mosaic takes longer to compile and main memory sees no less
+_LEAST_WINDOWS = 16  # of which a bfloat16 tile has 16 rows
+_LANES = 128
 
 
 class _Stack(NamedTuple):
@@ -35,6 +40,18 @@ class _Stack(NamedTuple):
     rate: float
     windows: int  # of a program
     interpret: bool
+
+
+def refusal(options: config.Model, frames: int) -> str:
+    """Why the kernel does not take such a model on windows of so many frames; "" where it does."""
+    shape = (2 * options.blocks, options.kernel_size, options.filters, options.filters)
+    if _most_windows(frames, shape, jnp.dtype(options.compute_dtype)):
+        return ""
+    return (
+        f"{_LEAST_WINDOWS} windows of data.window_frames={frames} with all layers' activations and weights "
+        f"do not fit {_MEMORY_BYTES >> 20} MiB of a TPU's vector memory: smaller data.window_frames, "
+        "model.filters, model.blocks or model.kernel_size, or model.compute_dtype=bfloat16"
+    )
 
 
 def residual_stack(
@@ -49,23 +66,31 @@ def residual_stack(
 
     `weights` has a kernel (K, D, D), bias, scale and offset (D,), float32, of each layer, two a block;
     `shifts_of_blocks` are those of `layers.tap_shifts`; `keys_2xB` None: no dropout, otherwise the masks are
-    those of `layers.kept`. Sums are float32. `interpret`: on any machine, slowly. Raises ValueError where
-    the smallest block of windows does not fit the chip's vector memory.
+    those of `layers.kept`. Sums are float32. `interpret`: on any machine, slowly. What it does not take:
+    `refusal`.
     """
-    frames, windows, filters = x_TxBxD.shape
+    frames, windows, _ = x_TxBxD.shape
     kernel_NxKxDxD, *vectors = (jnp.stack(layers) for layers in zip(*weights, strict=True))
-    block = windows_of(frames, kernel_NxKxDxD.shape, x_TxBxD.dtype)
-    block = min(block, -(-windows // 16) * 16)
-    surplus = -windows % block  # these rows' gradients are 0, and cut off
+    most = _most_windows(frames, kernel_NxKxDxD.shape, x_TxBxD.dtype)
+    sizes = range(_LEAST_WINDOWS, most + 1, _LEAST_WINDOWS)
+    stack = _Stack(shifts_of_blocks, rate, min(sizes, key=lambda size: (-windows % size, -size)), interpret)
+    surplus = -windows % stack.windows  # these rows' gradients are 0, and cut off
     if surplus:
         x_TxBxD = jnp.pad(x_TxBxD, ((0, 0), (0, surplus), (0, 0)))
         keys_2xB = None if keys_2xB is None else jnp.pad(keys_2xB, ((0, 0), (0, surplus)))
-    stack = _Stack(shifts_of_blocks, rate, block, interpret)
     return _run(stack, x_TxBxD, kernel_NxKxDxD, jnp.stack(vectors, 1), keys_2xB)[:, :windows]
 
 
-def windows_of(frames, kernel_shape, dtype) -> int:
-    return _WINDOWS
+def _most_windows(frames: int, kernel_shape: tuple[int, ...], dtype: jnp.dtype) -> int:
+    """Windows of a program that its memory has room for; 0 where the least do not fit."""
+    layers, _, filters, _ = kernel_shape
+    row = frames * -(-filters // _LANES) * _LANES
+    # x, dout and dx, each twice, as one is moved while one is used; what a layer leaves; the padded tile.
+    tiles = 3 * 2 + (2.5 * layers) + 3
+    of_a_window = row * (tiles * dtype.itemsize + 10 * 4)  # ten tiles in float32, of which Mosaic keeps eight
+    weights = int(np.prod(kernel_shape)) // filters * (row // frames) * (dtype.itemsize + 4)
+    fitting = max(int((_MEMORY_BYTES - weights) / of_a_window), 0)
+    return min(_WINDOWS, fitting) // _LEAST_WINDOWS * _LEAST_WINDOWS
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -95,10 +120,11 @@ def _run_backward(stack: _Stack, saved: tuple, dout_TxBxD: jax.Array) -> tuple:
 _run.defvjp(_run_forward, _run_backward)
 
 
-def _call(kernel: Any, stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> dict[str, jax.Array]:
-    """One program for a block of windows after the other: it sees those of each array, and the weights."""
-    frames, windows, filters = ins["x"].shape
-    dtype, layers, tile = ins["x"].dtype, len(ins["kernel"]), (frames, stack.windows, filters)
+def _call(kernel: Callable, stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> dict[str, jax.Array]:
+    """One program after the other: each sees its own windows of every array, and the weights whole."""
+    (frames, windows, filters), dtype = ins["x"].shape, ins["x"].dtype
+    layers, tile = len(ins["kernel"]), (frames, stack.windows, filters)
+    ins = {**ins, "shifts": jnp.asarray(stack.shifts_of_blocks, jnp.int32)}
 
     def spec(name: str, shape: tuple[int, ...]) -> pl.BlockSpec:
         if name == "shifts":
@@ -113,14 +139,13 @@ def _call(kernel: Any, stack: _Stack, ins: dict[str, Any], outs: dict[str, Any])
         "padded": tpu.VMEM((frames + 2 * _reach(stack, frames), *tile[1:]), dtype),
         "total": tpu.VMEM(tile, jnp.float32),
     }
-    if "dx" in outs:
+    if kernel is _backward:
         scratch |= {
-            "inputs": tpu.VMEM((layers // 2, *tile), dtype),
-            "ys": tpu.VMEM((layers, *tile), dtype),
-            "outs": tpu.VMEM((layers, *tile), dtype),
-            "d": tpu.VMEM(tile, jnp.float32),
+            "inputs": tpu.VMEM((layers // 2, *tile), dtype),  # of blocks
+            "ys": tpu.VMEM((layers, *tile), dtype),  # of convolutions, which the normalisations read
+            "outs": tpu.VMEM((layers, *tile), dtype),  # of dropouts
+            "dout": tpu.VMEM(tile, jnp.float32),
         }
-    ins = {**ins, "shifts": jnp.asarray(stack.shifts_of_blocks, jnp.int32)}
     return pl.pallas_call(
         partial(kernel, stack),
         grid=(windows // stack.windows,),
@@ -136,134 +161,118 @@ def _call(kernel: Any, stack: _Stack, ins: dict[str, Any], outs: dict[str, Any])
 
 
 def _reach(stack: _Stack, frames: int) -> int:
-    """The furthest frame that a tap reads."""
-    return max(abs(s) for shifts in stack.shifts_of_blocks for s in shifts if abs(s) < frames)
+    """The furthest that a tap reads a frame."""
+    return max(abs(shift) for shifts in stack.shifts_of_blocks for shift in shifts if abs(shift) < frames)
 
 
-class _Block:
-    """A program's windows, and the layers."""
+def _forward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any], scratch: dict[str, Any]) -> None:
+    layers, x = _Layers(stack, ins, scratch), outs["out"]
+
+    def run_block(block: Any, nothing: None) -> None:
+        middle = layers.run(2 * block, x[...])[1]
+        x[...] += layers.run(2 * block + 1, middle)[1]
+
+    x[...] = ins["x"][...]
+    lax.fori_loop(0, len(stack.shifts_of_blocks), run_block, None)
+
+
+def _backward(stack: _Stack, ins: dict[str, Any], sums: dict[str, Any], scratch: dict[str, Any]) -> None:
+    layers, blocks = _Layers(stack, ins, scratch), len(stack.shifts_of_blocks)
+    inputs, ys, outs, dout, total = (scratch[name] for name in ("inputs", "ys", "outs", "dout", "total"))
+
+    @pl.when(pl.program_id(0) == 0)
+    def begin() -> None:
+        for name in ("kernel", "vectors"):
+            sums[name][...] = jnp.zeros_like(sums[name])
+
+    def run_block(block: Any, nothing: None) -> None:
+        first, second = 2 * block, 2 * block + 1
+        ys[first], outs[first] = layers.run(first, inputs[block])
+        ys[second], outs[second] = layers.run(second, outs[first])
+
+        @pl.when(block < blocks - 1)
+        def go_on() -> None:
+            inputs[block + 1] = inputs[block] + outs[second]
+
+    def differentiate_block(i: Any, nothing: None) -> None:
+        block = blocks - 1 - i
+        first, second = 2 * block, 2 * block + 1
+        layers.differentiate(second, outs.at[first], ys[second], outs[second], dout[...], sums)
+        layers.differentiate(first, inputs.at[block], ys[first], outs[first], total[...], sums)
+        dout[...] += total[...]
+
+    inputs[0] = ins["x"][...]
+    lax.fori_loop(0, blocks, run_block, None)
+    dout[...] = ins["dout"][...].astype(jnp.float32)
+    lax.fori_loop(0, blocks, differentiate_block, None)
+    sums["dx"][...] = dout[...].astype(sums["dx"].dtype)
+
+
+class _Layers:
+    """The layers, on the windows of a program."""
 
     def __init__(self, stack: _Stack, ins: dict[str, Any], scratch: dict[str, Any]) -> None:
-        self.stack, self.ins, self.scratch, self.tile = stack, ins, scratch, ins["x"].shape
+        self.ins, self.rate, self.tile = ins, stack.rate, ins["x"].shape
         self.frames, _, self.filters = self.tile
-        self.reach = _reach(stack, self.frames)
-        edge = jnp.zeros((self.reach, *self.tile[1:]), ins["x"].dtype)
-        scratch["padded"][: self.reach] = edge
-        scratch["padded"][self.reach + self.frames :] = edge
+        self.padded, self.total, self.reach = scratch["padded"], scratch["total"], _reach(stack, self.frames)
+        edge = jnp.zeros((self.reach, *self.tile[1:]), self.padded.dtype)
+        self.padded[: self.reach] = self.padded[self.reach + self.frames :] = edge
 
-    def over_taps(self, x_TxBxD, layer: Any, sign: int, use) -> None:
-        padded = self.scratch["padded"]
-        padded[self.reach : self.reach + self.frames] = x_TxBxD
+    def run(self, layer: Any, x_TxBxD: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The convolution, and what normalisation, ReLU and dropout make of it."""
+        self.total[...] = jnp.broadcast_to(self._vector(layer, 0)[None], self.tile)
+
+        def add(tap: int, read: jax.Array) -> None:
+            self.total[...] += dot(read, self.ins["kernel"][layer, tap], 1, 0).reshape(self.tile)
+
+        self._read(layer, x_TxBxD, 1, add)
+        y = self.total[...].astype(x_TxBxD.dtype)
+        out = jnp.maximum(standardise(_rows(y))[0] * self._vector(layer, 1) + self._vector(layer, 2), 0)
+        out = out.reshape(self.tile)
+        if "keys" in self.ins:
+            out = jnp.where(self._kept(layer), out * (1 / (1 - self.rate)), 0)
+        return y, out.astype(y.dtype)
+
+    def differentiate(
+        self, layer: Any, x: Any, y: jax.Array, out: jax.Array, dout: jax.Array, sums: dict[str, Any]
+    ) -> None:
+        """The gradient of the layer's input `x` becomes `total`, those of its weights come to `sums`."""
+        scale, (standard, inverse) = self._vector(layer, 1), standardise(_rows(y))
+        gain = 1 / (1 - self.rate) if "keys" in self.ins else 1.0
+        # Through what ReLU or dropout made 0, nothing comes back: the mask is not needed again.
+        dz = jnp.where(_rows(out).astype(jnp.float32) > 0, _rows(dout) * gain, 0)
+        dy = differentiate_norm(dz, standard, inverse, scale)
+        for i, summed in enumerate((dy, dz * standard, dz)):
+            sums["vectors"][layer, i : i + 1] += summed.sum(0, keepdims=True)
+        self.total[...] = jnp.zeros_like(self.total)
+
+        def add(tap: int, read: jax.Array) -> None:
+            self.total[...] += dot(read, self.ins["kernel"][layer, tap], 1, 1).reshape(self.tile)
+            sums["kernel"][layer, tap] += dot(_rows(x[...]), read, 0, 0)
+
+        self._read(layer, dy.reshape(self.tile).astype(out.dtype), -1, add)
+
+    def _read(self, layer: Any, x_TxBxD: jax.Array, sign: int, use: Callable) -> None:
+        """Calls `use` with each tap that reads a frame, and what it reads: zeros beyond the window."""
+        self.padded[self.reach : self.reach + self.frames] = x_TxBxD
         for tap in range(self.ins["shifts"].shape[1]):
             shift = sign * self.ins["shifts"][lax.div(layer, 2), tap]
 
             @pl.when(jnp.abs(shift) < self.frames)
-            def _():
-                use(tap, _rows(padded[pl.ds(self.reach - shift, self.frames)]))
+            def read(tap: int = tap, shift: Any = shift) -> None:
+                use(tap, _rows(self.padded[pl.ds(self.reach - shift, self.frames)]))
 
-    def vector(self, layer: Any, which: int) -> jax.Array:
+    def _vector(self, layer: Any, which: int) -> jax.Array:
         """(1, D): 0 the bias, 1 the scale, 2 the offset."""
         return self.ins["vectors"][layer, which : which + 1]
 
-    def run_layer(self, layer: Any, x_TxBxD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        total = self.scratch["total"]
-        total[...] = jnp.broadcast_to(self.vector(layer, 0)[None], self.tile)
-
-        def add(tap, read):
-            total[...] += _dot(read, self.ins["kernel"][layer, tap], 1, 0).reshape(self.tile)
-
-        self.over_taps(x_TxBxD, layer, 1, add)
-        y = total[...].astype(x_TxBxD.dtype)
-        out = jnp.maximum(_standardise(_rows(y))[0] * self.vector(layer, 1) + self.vector(layer, 2), 0)
-        out = out.reshape(self.tile)
-        if "keys" in self.ins:
-            out = jnp.where(self.kept(layer), out * (1 / (1 - self.stack.rate)), 0)
-        return y, out.astype(y.dtype)
-
-    def kept(self, layer: Any) -> jax.Array:
-        """This tile of dropout's mask."""
-        frame, filter_ = (lax.broadcasted_iota(jnp.int32, (self.frames, 1, self.filters), a) for a in (0, 2))
-        place = ((layer * self.frames + frame) * self.filters + filter_).astype(jnp.uint32)
+    def _kept(self, layer: Any) -> jax.Array:
+        """Dropout's mask."""
+        frame, column = (lax.broadcasted_iota(jnp.int32, (self.frames, 1, self.filters), i) for i in (0, 2))
+        place = ((layer * self.frames + frame) * self.filters + column).astype(jnp.uint32)
         first_key, second_key = (self.ins["keys"][:, i : i + 1][None] for i in range(2))
-        return kept_at(place, first_key, second_key, self.stack.rate)
+        return kept_at(place, first_key, second_key, self.rate)
 
 
-def _forward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any], scratch) -> None:
-    windows, out = _Block(stack, ins, scratch), outs["out"]
-    out[...] = ins["x"][...]
-
-    def run_block(block: Any, nothing: None) -> None:
-        x = out[...]
-        y = windows.run_layer(2 * block, x)[1]
-        out[...] = out[...] + windows.run_layer(2 * block + 1, y)[1]
-
-    lax.fori_loop(0, len(stack.shifts_of_blocks), run_block, None)
-
-
-def _backward(stack: _Stack, ins: dict[str, Any], results: dict[str, Any], scratch) -> None:
-    windows, blocks = _Block(stack, ins, scratch), len(stack.shifts_of_blocks)
-    inputs, outs, ys, d, total = (scratch[n] for n in ("inputs", "outs", "ys", "d", "total"))
-
-    @pl.when(pl.program_id(0) == 0)
-    def _():
-        results["vectors"][...] = jnp.zeros_like(results["vectors"])
-        results["kernel"][...] = jnp.zeros_like(results["kernel"])
-
-    def run_block(block, nothing):
-        for i in range(2):
-            layer = 2 * block + i
-            ys[layer], outs[layer] = windows.run_layer(layer, outs[2 * block] if i else inputs[block])
-
-        @pl.when(block < blocks - 1)
-        def _():
-            inputs[block + 1] = inputs[block] + outs[2 * block + 1]
-
-    inputs[0] = ins["x"][...]
-    lax.fori_loop(0, blocks, run_block, None)
-
-    def layer_back(layer, dout, x):
-        scale = windows.vector(layer, 1)
-        standard, inverse = _standardise(_rows(ys[layer]))
-        gain = 1 / (1 - stack.rate) if "keys" in ins else 1.0
-        dz = jnp.where(_rows(outs[layer]).astype(jnp.float32) > 0, _rows(dout) * gain, 0)
-        dzx = dz * standard
-        dy = inverse * (dz * scale - _mean(dz * scale) - standard * _mean(dzx * scale))
-        for i, summed in enumerate((dy, dzx, dz)):
-            results["vectors"][layer, i : i + 1] += summed.sum(0, keepdims=True)
-        total[...] = jnp.zeros_like(total)
-
-        def add(tap, read):
-            total[...] += _dot(read, ins["kernel"][layer, tap], 1, 1).reshape(total.shape)
-            results["kernel"][layer, tap] += _dot(_rows(x[...]), read, 0, 0)
-
-        windows.over_taps(dy.reshape(total.shape).astype(ys.dtype), layer, -1, add)
-
-    def block_back(i, nothing):
-        block = blocks - 1 - i
-        layer_back(2 * block + 1, d[...], outs.at[2 * block])
-        layer_back(2 * block, total[...], inputs.at[block])
-        d[...] += total[...]
-
-    d[...] = ins["dout"][...].astype(jnp.float32)
-    lax.fori_loop(0, blocks, block_back, None)
-    results["dx"][...] = d[...].astype(results["dx"].dtype)
-
-
-def _rows(x):
+def _rows(x: jax.Array) -> jax.Array:
     return x.reshape(-1, x.shape[-1])
-
-
-def _dot(a: jax.Array, b: jax.Array, axis_a: int, axis_b: int) -> jax.Array:
-    return lax.dot_general(a, b, (((axis_a,), (axis_b,)), ((), ())), preferred_element_type=jnp.float32)
-
-
-def _mean(x: jax.Array) -> jax.Array:
-    return x.sum(1, keepdims=True) * (1 / x.shape[1])
-
-
-def _standardise(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Rows with mean 0 and variance 1, float32, and what they were multiplied with."""
-    y = y.astype(jnp.float32)
-    mean = _mean(y)
-    inverse = lax.rsqrt(jnp.maximum(_mean(y * y) - mean * mean, 0) + EPSILON)
-    return (y - mean) * inverse, inverse

@@ -23,7 +23,9 @@ from jax import lax
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
-from wt_jax.models.layers import EPSILON, kept_at
+from wt_jax import config
+from wt_jax.models.kernel_rows import differentiate_norm, dot, standardise
+from wt_jax.models.layers import kept_at
 
 _ROWS = 128  # of a program: in float32 a tile is 64 registers of each of 256 threads
 _FILTERS = (16, 32, 64, 128)  # Triton's arrays are powers of two, and more do not fit the registers
@@ -39,6 +41,16 @@ class _Stack(NamedTuple):
     interpret: bool
 
 
+def refusal(options: config.Model, frames: int) -> str:
+    """Why the kernel does not take such a model on windows of so many frames; "" where it does."""
+    if frames <= _ROWS and options.filters in _FILTERS:
+        return ""
+    return (
+        f"a GPU's takes data.window_frames up to {_ROWS} (this is {frames}) and model.filters of "
+        f"{', '.join(map(str, _FILTERS))} (this is {options.filters})"
+    )
+
+
 def residual_stack(
     x_TxBxD: jax.Array,
     weights: Any,
@@ -51,15 +63,10 @@ def residual_stack(
 
     `weights` has a kernel (K, D, D), bias, scale and offset (D,), float32, of each layer, two a block;
     `shifts_of_blocks` are those of `layers.tap_shifts`; `keys_2xB` None: no dropout, otherwise the masks are
-    those of `layers.kept`. Sums are float32. `interpret`: on any machine, slowly. Raises ValueError where T
-    is over 128, or D is not 16, 32, 64 or 128.
+    those of `layers.kept`. Sums are float32. `interpret`: on any machine, slowly. What it does not take:
+    `refusal`.
     """
-    frames, windows, filters = x_TxBxD.shape
-    if frames > _ROWS or filters not in _FILTERS:
-        raise ValueError(
-            f"model.kernel=pallas takes, on a GPU, data.window_frames up to {_ROWS} (this is {frames}) and "
-            f"model.filters of {', '.join(map(str, _FILTERS))} (this is {filters}): set model.kernel=xla"
-        )
+    frames, windows, _ = x_TxBxD.shape
     surplus = -windows % _windows_of(frames)  # these rows and their gradients are 0, and cut off
     if surplus:
         x_TxBxD = jnp.pad(x_TxBxD, ((0, 0), (0, surplus), (0, 0)))
@@ -176,7 +183,7 @@ class _Rows:
 
             def add(total: jax.Array, tap: int = tap, shift: jax.Array = shift) -> jax.Array:
                 read = self.load(ref, layer, shift=shift)
-                return total + _dot(read, self.ins["kernel"][layer, tap], 1, int(back))
+                return total + dot(read, self.ins["kernel"][layer, tap], 1, int(back))
 
             total = lax.cond(jnp.abs(shift) < self.frames, add, lambda total: total, total)
         return total
@@ -199,7 +206,7 @@ def _forward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
     def run_layer(layer: Any) -> jax.Array:
         y = (rows.convolve(inputs, layer) + rows.vector(layer, 0)).astype(inputs.dtype)
         rows.store(outs["ys"], y, layer)
-        out = jnp.maximum(_standardise(y)[0] * rows.vector(layer, 1) + rows.vector(layer, 2), 0)
+        out = jnp.maximum(standardise(y)[0] * rows.vector(layer, 1) + rows.vector(layer, 2), 0)
         if "keys" in ins:
             out = jnp.where(rows.kept(layer), out * (1 / (1 - stack.rate)), 0)
         return out.astype(inputs.dtype)
@@ -221,15 +228,14 @@ def _backward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
 
     def run_layer(layer: Any, dout: jax.Array) -> jax.Array:
         scale = rows.vector(layer, 1)
-        x, inverse = _standardise(rows.load(ins["ys"], layer))
+        x, inverse = standardise(rows.load(ins["ys"], layer))
         passed = x * scale + rows.vector(layer, 2) > 0
         if "keys" in ins:
             passed &= rows.kept(layer)
             dout *= 1 / (1 - stack.rate)
         dz = jnp.where(passed, dout, 0)
-        dzx = dz * x
-        dy = inverse * (dz * scale - _mean(dz * scale) - x * _mean(dzx * scale))
-        for i, summed in enumerate((dy, dzx, dz)):
+        dy = differentiate_norm(dz, x, inverse, scale)
+        for i, summed in enumerate((dy, dz * x, dz)):
             outs["sums"][layer, i, :] = summed.sum(0)
         rows.store(outs["dys"], dy, layer)
         return rows.convolve(outs["dys"], layer, back=True)
@@ -242,22 +248,6 @@ def _backward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> None:
 
     rows.store(outs["dx"], rows.load(ins["dout"]))
     lax.fori_loop(0, blocks, run_block, 0)
-
-
-def _dot(a: jax.Array, b: jax.Array, axis_a: int, axis_b: int) -> jax.Array:
-    return lax.dot_general(a, b, (((axis_a,), (axis_b,)), ((), ())), preferred_element_type=jnp.float32)
-
-
-def _mean(x: jax.Array) -> jax.Array:
-    return x.sum(1, keepdims=True) * (1 / x.shape[1])
-
-
-def _standardise(y: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Rows with mean 0 and variance 1, float32, and what they were multiplied with."""
-    y = y.astype(jnp.float32)
-    mean = _mean(y)
-    inverse = lax.rsqrt(jnp.maximum(_mean(y * y) - mean * mean, 0) + EPSILON)
-    return (y - mean) * inverse, inverse
 
 
 def _differentiate_kernels(stack: _Stack, inputs_NxTxBxD: jax.Array, dys_NxTxBxD: jax.Array) -> jax.Array:
@@ -289,6 +279,6 @@ def _differentiate_kernel(frames: int, shifts_ref: Any, x_ref: Any, dy_ref: Any,
         row, column = (lax.broadcasted_iota(jnp.int32, (_PART_ROWS, filters), axis) for axis in range(2))
         row += start + step * _PART_ROWS
         x = triton.load(x_ref.at[row - shift, column], mask=row < end, other=0)
-        return total + _dot(x, triton.load(dy_ref.at[row, column], mask=row < end, other=0), 0, 0)
+        return total + dot(x, triton.load(dy_ref.at[row, column], mask=row < end, other=0), 0, 0)
 
     out_ref[...] = lax.fori_loop(first, last, add, jnp.zeros((filters, filters), jnp.float32))

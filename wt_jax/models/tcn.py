@@ -4,6 +4,8 @@ Letters: B batch, T frames of a window, I inputs, C classes, D filters, H heads.
 axis (`models.layers`).
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +16,7 @@ from jax import lax
 from wt_jax import config
 from wt_jax.input_pipeline.features import n_inputs
 from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, surplus_rows, tap_shifts
+from wt_jax.models.stack_kernels import run_stack
 
 
 class DilatedConv(nn.Module):
@@ -136,6 +139,16 @@ class Head(nn.Module):
         return nn.Dense(self.outputs, name="logits")(x.astype(jnp.float32))
 
 
+def _by_layers(
+    blocks: Sequence[ResidualBlock], params: Sequence[Any], x_TxBxD: jax.Array, keys_2xB: jax.Array | None
+) -> jax.Array:
+    """The blocks with parameters from elsewhere."""
+    for block, own in zip(blocks, params, strict=True):
+        alone: Any = block.clone(parent=None, name=None)
+        x_TxBxD = alone.apply({"params": own}, x_TxBxD, keys_2xB)
+    return x_TxBxD
+
+
 class WorkoutModel(nn.Module):
     """Windows of poses -> which exercise, and for each frame whether a repetition starts."""
 
@@ -156,8 +169,13 @@ class WorkoutModel(nn.Module):
         real_TxBx1 = mask_BxT.T[..., None]
         x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
         x_TxBxD = jnp.where(real_TxBx1, x_TxBxD, 0)
-        for i in range(options.blocks):
-            x_TxBxD = ResidualBlock(options, i, name=f"block_{i}")(x_TxBxD, keys_2xB)
+        blocks = [ResidualBlock(options, i, name=f"block_{i}") for i in range(options.blocks)]
+        if options.kernel == "xla" or self.is_initializing():
+            for block in blocks:
+                x_TxBxD = block(x_TxBxD, keys_2xB)
+        else:
+            params = [self.variables["params"][f"block_{i}"] for i in range(options.blocks)]
+            x_TxBxD = run_stack(options, partial(_by_layers, blocks), params, x_TxBxD, keys_2xB)
         x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
         x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
         n_real_Bx1 = jnp.maximum(mask_BxT.sum(-1, keepdims=True), 1)
