@@ -73,7 +73,9 @@ def compile_inference(options: config.Config, devices: Sequence[jax.Device]) -> 
     )
     batch = {**pose, "mask_BxT": shape((share, frames), bool)}
     params = jax.tree.map(lambda x: shape(x.shape, x.dtype), _params(options))
-    return _compiled(jax.jit(batch_outputs(options)).lower(params, batch), devices[:1], share, 1)
+    return _compiled(
+        jax.jit(batch_outputs(options, devices[0].platform)).lower(params, batch), devices[:1], share, 1
+    )
 
 
 def _params(options: config.Config) -> Any:
