@@ -7,7 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AbstractDevice, AbstractMesh, use_abstract_mesh
+from jax.sharding import AbstractDevice, AbstractMesh, AxisType, use_abstract_mesh
 
 from wt_jax import config
 from wt_jax.compilation.program_cost import ProgramCost, program_cost
@@ -90,7 +90,8 @@ def _traced_for(devices: Sequence[jax.Device]) -> Iterator[None]:
         yield
         return
     device = AbstractDevice(devices[0].device_kind, devices[0].core_count, "gpu")  # type: ignore[attr-defined]
-    with use_abstract_mesh(AbstractMesh((len(devices),), (AXIS,), abstract_device=device)):
+    mesh = AbstractMesh((len(devices),), (AXIS,), (AxisType.Auto,), abstract_device=device)
+    with use_abstract_mesh(mesh):
         yield
 
 
