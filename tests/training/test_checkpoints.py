@@ -35,6 +35,7 @@ def state(tiny_config):
 def save(checkpoints, options, state, step, loss, batches=None, **meta):
     state = state.replace(step=state.step + np.int32(step))
     checkpoints.save(state, batches or counter(), make_meta(options, **ABOUT | meta), loss)
+    checkpoints.wait()
 
 
 def test_the_best_and_the_latest_are_kept(tmp_path, tiny_config, state):
