@@ -9,7 +9,6 @@ from typing import Any
 
 import grain
 import jax
-import numpy as np
 
 from wt_jax.counting.decoding import Counting
 from wt_jax.runtime import coordination
@@ -44,16 +43,16 @@ class Checkpoints(CheckpointReader):
     ) -> None:
         """Saves under the state's step; `segmentation_loss` is None in the middle of an epoch.
 
-        Returns once everything is copied to the host's memory: `state` may be donated then, `batches` drawn
-        from, `meta` changed. A checkpoint of the same step is left as it is: it holds the same state, and its
-        loss. Raises ValueError where the save before could not be written.
+        Returns once all is in the host's memory: `state` may be donated then, `batches` drawn from, `meta`
+        changed. A checkpoint of the same step is left as it is: it holds the same state, and its loss. Raises
+        ValueError where the save before could not be written.
         """
         if segmentation_loss is not None and not math.isfinite(segmentation_loss):
             raise AssertionError("a loss that is not finite has no place among the best")
         self.wait()
         self._is_saving = True
         if self._writer:
-            on_host = jax.tree.map(np.array, jax.device_get(state))  # a CPU's are no copies yet
+            on_host = jax.device_get(state)  # on a CPU a view, whose memory JAX then lets no step take
             position, meta = copy.deepcopy((batches.get_state(), meta))
             self._written = self._thread.submit(
                 self._writer.write, int(on_host.step), on_host, position, meta, segmentation_loss
@@ -93,8 +92,9 @@ class Checkpoints(CheckpointReader):
         self._thread.shutdown()
         if self._writer:
             self._writer.close()
-            if self._is_saving:
-                self._written.result()
+            if self._is_saving and (error := self._written.exception()):
+                self._is_saving = False
+                raise error
 
     def _at(self, step: int) -> StepFolder:
         self.wait()
