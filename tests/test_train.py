@@ -25,6 +25,22 @@ from wt_jax.training.setup import start_run
 
 pytestmark = pytest.mark.optimized
 
+# Trains, and is killed in that call of a method, while the loop goes on.
+KILLED_IN = """
+import importlib, os, signal, sys, time
+from wt_jax import train
+module, owner, name, call, *argv = sys.argv[1:]
+owner = getattr(importlib.import_module(module), owner)
+method, calls = getattr(owner, name), iter(range(int(call) - 1, -1, -1))
+def killed(*args):
+    if next(calls) == 0:
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return method(*args)
+setattr(owner, name, killed)
+train.main(argv)
+"""
+
 
 def start_process(argv: list[str], **environment: str) -> subprocess.Popen:
     return subprocess.Popen(
@@ -81,13 +97,23 @@ def test_two_epochs_and_two_more_equal_four(whole_run: Path, root: Path, tmp_pat
     assert_same_run(whole_run, tmp_path / "run")
 
 
-def test_kill_9_and_the_same_command_again(whole_run: Path, root: Path, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "steps"),
+    [
+        ("orbax.checkpoint StandardCheckpointHandler", "finalize", 2, [8]),  # the second is half there
+        ("wt_jax.training.step_folder StepFolder", "write_digest", 2, [8, 16]),  # there, and unchecked
+        ("wt_jax.training.step_folder StepFolder", "delete", 1, [8, 16]),  # there, with the first still
+    ],
+)
+def test_kill_9_while_a_checkpoint_is_written_and_the_same_command_again(
+    whole_run: Path, root: Path, tmp_path: Path, owner: str, name: str, call: int, steps: list[int]
+):
     argv = arguments(root, tmp_path / "run")
-    process = start_process(argv)
-    wait_for(process, "epoch   2/4")
-    process.kill()
-    process.wait()
-    assert start_process(argv).wait() == 0
+    command = [sys.executable, "-c", KILLED_IN, *owner.split(), name, str(call), *argv]
+    killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert CheckpointReader(tmp_path / "run").steps() == steps
+    assert train.main(argv) == 0
     assert_same_run(whole_run, tmp_path / "run")
 
 

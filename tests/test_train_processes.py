@@ -69,7 +69,7 @@ def test_two_processes_of_two_devices_equal_one(by_one_process, root, tmp_path):
     assert "4 x cpu of 2 processes" in out and "epoch   6/6" in out
     assert_close(tmp_path / "run", by_one_process["whole"])
     step = max((tmp_path / "run" / "checkpoints").iterdir(), key=lambda path: int(path.name))
-    assert len(list((step / "batches").glob("process_*-of-2.json"))) == 2
+    assert [path.name for path in (step / "batches").glob("*.json")] == ["process_0-of-1.json"]
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {
         "checkpoints", "tensorboard", "training_history.json", "training_history.npy", "training_curves.png",
@@ -108,7 +108,8 @@ def test_a_killed_process_ends_the_other_and_the_same_command_goes_on(
         processes.all[killed].kill()
         status, _, err = processes.end()[1 - killed]
     assert status == failure.LOST and GONE in err.splitlines()[-1] and "Traceback" not in err, err
-    assert 8 * (epochs_of_one + 1) <= CheckpointReader(tmp_path / "run").latest_step < 48
+    n_saved = epochs_of_one + killed  # process 0, which was writing the epoch of that line, may be gone
+    assert 8 * n_saved <= CheckpointReader(tmp_path / "run").latest_step < 48
     assert train(*[argv] * n_after) == [0] * n_after
     assert_close(tmp_path / "run", by_one_process["whole"])
 
