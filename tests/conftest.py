@@ -41,6 +41,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     )
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and what is registered is done
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # of processes that tests start
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
