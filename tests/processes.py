@@ -16,8 +16,9 @@ from unittest import mock
 from jax._src import compiler
 from wt_jax import train
 write = getattr(compiler, "_cache_write", None)
+first = SimpleNamespace(global_state=SimpleNamespace(process_id=0))
 def write_too(*args):
-    with mock.patch.object(compiler, "distributed", SimpleNamespace(global_state=SimpleNamespace(process_id=0))):
+    with mock.patch.object(compiler, "distributed", first):
         write(*args)
 if write:
     compiler._cache_write = write_too
