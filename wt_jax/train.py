@@ -152,16 +152,16 @@ def _epoch_line(run: TrainingRun, is_best: bool) -> str:
 
 def calibrate_best(run: TrainingRun) -> None:
     """Chooses how the served checkpoint's timelines are read, on validation, and keeps that in it."""
-    step = run.checkpoints.served_step
+    step, recordings = run.checkpoints.served_step, [each.load() for each in run.data.val_recordings]
     assert step is not None
+    if too_few := why_none(recordings):
+        print(f"warning: {too_few}")
+        return
     template = state_template(run.options, all_devices())
     params = run.checkpoints.restore(step, template).state.eval_params
-    recordings = [recording.load() for recording in run.data.val_recordings]
     timelines = make_timelines(run.options)(params, recordings)
     counting = calibrate(recordings, timelines)
-    if counting is None:
-        print(f"warning: {why_none(recordings)}")
-    elif coordination.is_first():
+    if counting is not None and coordination.is_first():
         doubt = fit_doubt(recordings, timelines, counting)
         run.checkpoints.save_counting(step, dataclasses.replace(counting, doubt=doubt))
 
