@@ -19,16 +19,10 @@ from wt_jax.skeleton import N_ANGLES
 
 pytest_plugins = ["virtual_screen"]
 _LONGEST = (
-    "test_train_processes",
-    "test_train",
-    "test_train_step",
-    "test_notebook",
-    "test_setup",
-    "test_api",
-    "test_campaign",
-    "test_predict_again",
-    "test_live",
-)
+    "test_train_processes", "test_train", "test_train_step", "test_streaming", "test_campaign",
+    "test_notebook", "test_tcn", "test_api", "test_predict", "test_extraction", "test_predict_again",
+    "test_setup", "test_sliding_window", "test_evaluate", "test_live",
+)  # fmt: skip
 jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(200_000, 50, 100)  # tracing makes objects by the million: looking through them took a tenth
 
@@ -41,6 +35,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:
     )
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # and what is registered is done
 jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # of processes that tests start
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
@@ -56,7 +51,8 @@ def pytest_xdist_auto_num_workers(config):
 
 def pytest_collection_modifyitems(items):
     """The files that take the longest come first: no worker begins one when the others are done."""
-    items.sort(key=lambda item: item.path.stem not in _LONGEST)
+    place = {stem: i for i, stem in enumerate(_LONGEST)}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
 
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture

@@ -9,8 +9,19 @@ import threading
 from training_runs import REPOSITORY
 
 # Slower machines than users have, where a process may get no time for a minute; and quicker storage.
+# JAX keeps what process 0 has compiled; on CPUs of their own others compile it again, in each of the tests.
 TRAIN = """
+from types import SimpleNamespace
+from unittest import mock
+from jax._src import compiler
 from wt_jax import train
+write = getattr(compiler, "_cache_write", None)
+first = SimpleNamespace(global_state=SimpleNamespace(process_id=0))
+def write_too(*args):
+    with mock.patch.object(compiler, "distributed", first):
+        write(*args)
+if write:
+    compiler._cache_write = write_too
 from wt_jax.runtime import cli, coordination, failure
 failure._HEARTBEAT_S, failure._JOIN_S, coordination._STORAGE_S = {heartbeat_s}, {join_s}, 1
 cli.run(train.main)

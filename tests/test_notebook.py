@@ -31,10 +31,11 @@ def written():
 
 @pytest.fixture(scope="module")
 def fresh(written):
-    """Run from its first cell to its last; for two short epochs."""
+    """Run from its first cell to its last; a smaller model, for two short epochs."""
     notebook = copy.deepcopy(written)
     (cell,) = (cell for cell in notebook.cells if cell.id == "train")
     for longer, shorter in (
+        ("blocks = 4", "blocks = 2"),
         ("epochs = 10", "epochs = 2"),
         ("windows_per_epoch = 4096", "windows_per_epoch = 512"),
     ):

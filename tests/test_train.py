@@ -23,7 +23,23 @@ from wt_jax.training.history import KEYS
 from wt_jax.training.metrics import Sums
 from wt_jax.training.setup import start_run
 
-pytestmark = pytest.mark.optimized
+optimized = pytest.mark.optimized  # all that is compared with the whole run, bit for bit
+
+# Trains, and is killed in that call of a method, while the loop goes on.
+KILLED_IN = """
+import importlib, os, signal, sys, time
+from wt_jax import train
+module, owner, name, call, *argv = sys.argv[1:]
+owner = getattr(importlib.import_module(module), owner)
+method, calls = getattr(owner, name), iter(range(int(call) - 1, -1, -1))
+def killed(*args):
+    if next(calls) == 0:
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return method(*args)
+setattr(owner, name, killed)
+train.main(argv)
+"""
 
 
 def start_process(argv: list[str], **environment: str) -> subprocess.Popen:
@@ -57,6 +73,7 @@ def whole_run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workdir
 
 
+@optimized
 def test_what_a_run_leaves(whole_run: Path, root: Path):
     history = read_history(whole_run)
     np.testing.assert_equal(history, np.load(whole_run / "training_history.npy", allow_pickle=True).item())
@@ -74,6 +91,7 @@ def test_what_a_run_leaves(whole_run: Path, root: Path):
     assert meta["frame_rate_hz"] == 30.0
 
 
+@optimized
 def test_two_epochs_and_two_more_equal_four(whole_run: Path, root: Path, tmp_path: Path, capsys):
     assert train.main(arguments(root, tmp_path / "run", **{"train.epochs": 2})) == 0
     assert train.main(arguments(root, tmp_path / "run")) == 0
@@ -81,19 +99,30 @@ def test_two_epochs_and_two_more_equal_four(whole_run: Path, root: Path, tmp_pat
     assert_same_run(whole_run, tmp_path / "run")
 
 
-def test_kill_9_and_the_same_command_again(whole_run: Path, root: Path, tmp_path: Path):
+@optimized
+@pytest.mark.parametrize(
+    ("owner", "name", "call", "steps"),
+    [
+        ("orbax.checkpoint StandardCheckpointHandler", "finalize", 2, [8]),  # the second is half there
+        ("wt_jax.training.step_folder StepFolder", "write_digest", 2, [8, 16]),  # there, and unchecked
+        ("wt_jax.training.step_folder StepFolder", "delete", 1, [8, 16]),  # there, with the first still
+    ],
+)
+def test_kill_9_while_a_checkpoint_is_written_and_the_same_command_again(
+    whole_run: Path, root: Path, tmp_path: Path, owner: str, name: str, call: int, steps: list[int]
+):
     argv = arguments(root, tmp_path / "run")
-    process = start_process(argv)
-    wait_for(process, "epoch   2/4")
-    process.kill()
-    process.wait()
-    assert start_process(argv).wait() == 0
+    command = [sys.executable, "-c", KILLED_IN, *owner.split(), name, str(call), *argv]
+    killed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert CheckpointReader(tmp_path / "run").steps() == steps
+    assert train.main(argv) == 0
     assert_same_run(whole_run, tmp_path / "run")
 
 
 def test_a_damaged_latest_is_got_over(root: Path, tmp_path: Path, capsys):
     """And comes to what it would have come to; also where no digest tells of the damage."""
-    spoilt = {"optimizer.learning_rate": 0.5}  # so that the best epoch is an early one
+    spoilt = {"optimizer.learning_rate": 20, "train.epochs": 3}  # by far: the best epoch is the second
     assert train.main(arguments(root, tmp_path / "whole", **spoilt)) == 0
     for has_digest in (True, False):
         workdir = Path(shutil.copytree(tmp_path / "whole", tmp_path / str(has_digest)))
@@ -115,7 +144,7 @@ def test_a_damaged_latest_is_got_over(root: Path, tmp_path: Path, capsys):
 
 @pytest.mark.parametrize(("sent", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_signal_saves_in_the_middle_of_an_epoch(
-    whole_run: Path, root: Path, tmp_path: Path, sent: signal.Signals, status: int
+    root: Path, tmp_path: Path, sent: signal.Signals, status: int
 ):
     long_epoch = {"train.windows_per_epoch": 1_000_000, "train.epochs": 1}
     argv = arguments(root, tmp_path / "run", **long_epoch)
@@ -130,6 +159,7 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
     assert checkpoints.best_step is None  # nothing was validated yet
 
 
+@optimized
 @pytest.mark.parametrize("n_dispatches", [3, 4, 5])  # within an epoch, at its end, after it
 def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, n_dispatches: int):
     """An epoch is 4 dispatches: stopped within one, at its last dispatch, and at the second of the next."""
@@ -152,6 +182,7 @@ def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: 
     assert_same_run(whole_run, tmp_path / "run")
 
 
+@optimized
 def test_another_config_is_refused(whole_run: Path, root: Path, tmp_path: Path):
     with pytest.raises(
         ValueError, match=r"overwrite=True.*differs in labels.width_frames \(was 4.0, is 5.0\)$"
@@ -172,6 +203,7 @@ def test_overwrite_starts_over(root: Path, tmp_path: Path, capsys):
     assert (tmp_path / "run" / "mine.txt").exists()
 
 
+@optimized
 def test_overwrite_deletes_nothing_when_the_data_is_bad(whole_run: Path):
     with pytest.raises(ValueError, match="no such folder"):
         train.main(arguments(Path("/nowhere"), whole_run, overwrite=True))
@@ -234,6 +266,7 @@ def test_a_checkpoint_that_cannot_be_written(root: Path, tmp_path: Path, monkeyp
         train.main(arguments(root, tmp_path / "run"))
 
 
+@optimized
 def test_a_finished_run_says_so(whole_run: Path, root: Path, capsys):
     assert train.main(arguments(root, whole_run)) == 0
     assert "\ndone after 4 epochs: serving the best, epoch " in capsys.readouterr().out
@@ -311,8 +344,7 @@ def test_classes_that_cannot_be_learned_are_named(root: Path, tmp_path: Path, ca
             ),
         )
     classes = "('push-ups', 'squats', 'lunges', 'no-exercise')"
-    short = {"train.epochs": 1, "train.windows_per_epoch": 16, "data.classes": classes}
-    train.main(arguments(unlabelled, tmp_path / "run", **short))
+    start_run(parse(arguments(unlabelled, tmp_path / "run", **{"data.classes": classes}))).checkpoints.close()
     out = capsys.readouterr().out
     assert "no repetition start of class squats in training" in out
     assert "no training window of class lunges" in out
@@ -326,6 +358,7 @@ def test_a_corpus_without_any_repetition_is_refused(tmp_path: Path):
         train.main(arguments(root, tmp_path / "run"))
 
 
+@optimized
 def test_evaluate_gives_the_last_validation(whole_run: Path, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     evaluate.main(["--checkpoint", str(whole_run), "--split", "val", "--output", "report.json"])

@@ -167,6 +167,9 @@ class Model(Section):
     dropout: float = option(0.25, in_range(0, 0.9), "after each convolution")
     dense_units: tuple[int, ...] = option((128, 64, 32), COUNTS, "hidden layers of each of the two heads")
     causal: bool = option(False, ANY, "a frame sees only earlier frames")
+    kernel: str = option(
+        "xla", one_of("xla", "pallas"), "pallas: on accelerators our own kernels, unmeasured", may_change=True
+    )
     compute_dtype: str = option(
         "float32", one_of("float32", "bfloat16"), "bfloat16 for GPUs and TPUs; weights are float32 either way"
     )  # fmt: skip

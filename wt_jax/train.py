@@ -102,7 +102,7 @@ def fit(run: TrainingRun, board: TensorBoard | None, stop: cli.Stop) -> None:
             progress.state = progress.state.replace(opt_state=opt_state)
         progress.state = reset_sums(progress.state)
         history.complete(checkpoint_seconds=run.save(loss))
-        _log.debug("step %d: %s; kept: best %d", progress.step, history.last(), run.checkpoints.best_step)
+        _log.debug("step %d: %s", progress.step, history.last())
         if board:
             history.save(run.workdir)
             board.write(len(history), history.last())
@@ -152,16 +152,16 @@ def _epoch_line(run: TrainingRun, is_best: bool) -> str:
 
 def calibrate_best(run: TrainingRun) -> None:
     """Chooses how the served checkpoint's timelines are read, on validation, and keeps that in it."""
-    step = run.checkpoints.served_step
+    step, recordings = run.checkpoints.served_step, [each.load() for each in run.data.val_recordings]
     assert step is not None
+    if too_few := why_none(recordings):
+        print(f"warning: {too_few}")
+        return
     template = state_template(run.options, all_devices())
     params = run.checkpoints.restore(step, template).state.eval_params
-    recordings = [recording.load() for recording in run.data.val_recordings]
     timelines = make_timelines(run.options)(params, recordings)
     counting = calibrate(recordings, timelines)
-    if counting is None:
-        print(f"warning: {why_none(recordings)}")
-    elif coordination.is_first():
+    if counting is not None and coordination.is_first():
         doubt = fit_doubt(recordings, timelines, counting)
         run.checkpoints.save_counting(step, dataclasses.replace(counting, doubt=doubt))
 
@@ -194,7 +194,11 @@ def train(options: config.Config, ends_process: bool = True) -> TrainingResult:
     """A run from its start, or from where it was, to its end or a signal (`cli.catch_stop`)."""
     try:
         run = start_run(options)
-        with open_board(run) as board, cli.catch_stop(ends_process) as stop:
+        with (
+            open_board(run) as board,
+            cli.catch_stop(ends_process) as stop,
+            contextlib.closing(run.checkpoints),  # whatever ends the run, and before a signal may
+        ):
             try:
                 fit(run, board, stop)
                 if run.is_over:
@@ -205,7 +209,6 @@ def train(options: config.Config, ends_process: bool = True) -> TrainingResult:
     except jax.errors.JaxRuntimeError as error:
         raise explain_out_of_memory(error, options) or error from error
     result = _result(run)
-    run.checkpoints.close()
     if result.stopped_by:
         name = result.stopped_by.name
         print(f"{name}: saved step {run.progress.step} in {run.workdir}; the same command goes on from there")

@@ -93,7 +93,8 @@ def _advice(options: config.Config, most: int | None) -> str:
     parts = 2 * max(options.train.accumulate, 1)
     smaller = f"--config.train.batch_size={most}" if most else "a smaller --config.train.batch_size"
     return (
-        f"does not fit: --config.train.accumulate={parts} gives the same result with less memory; or {smaller}"
+        f"does not fit: --config.train.accumulate={parts} gives the same result with less memory; "
+        f"or {smaller}"
         + ("" if options.model.compute_dtype == "bfloat16" else "; or --config.model.compute_dtype=bfloat16")
     )
 

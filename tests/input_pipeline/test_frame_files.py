@@ -52,6 +52,7 @@ def test_a_batch_is_the_same_to_the_bit(make_recording, tmp_path, small_files, o
         stretch_B = None if stretch is None else np.full(2, stretch, np.float32)
         own, places_KxB = files.cut(firsts_KxB)
         assert places_KxB.dtype == np.int32
+        np.testing.assert_array_equal(places_KxB < 0, firsts_KxB < 0)
         for k, device in itertools.product(range(3), range(n_devices)):
             at = slice(2 * device, 2 * device + 2)
             expected = cut(sequences, firsts_KxB[k, at], data.window_frames, data.window_step, stretch_B)

@@ -7,6 +7,7 @@ import pytest
 from jax.sharding import AbstractDevice, AbstractMesh, use_abstract_mesh
 
 from wt_jax import config
+from wt_jax.models import tcn
 from wt_jax.models.layers import tap_shifts
 from wt_jax.models.residual_kernel_gpu import residual_stack
 from wt_jax.models.tcn import ResidualBlock, draw_keys
@@ -118,3 +119,25 @@ def test_says_what_it_does_not_take(frames, filters):
         ValueError, match=rf"window_frames.*{frames}.*model.filters.*{filters}.*model.kernel=xla"
     ):
         residual_stack(jnp.zeros((frames, 4, filters)), [], None, (), 0.0)
+
+
+def test_a_model_for_a_gpu_has_its_stack_in_kernels(monkeypatch):
+    """The same parameters, and the same outputs, by `model.kernel`; elsewhere the option changes nothing."""
+    options = config.Config(model=config.Model(filters=16, blocks=2, dense_units=(8,), kernel="pallas"))
+    options = config.check(options)
+    called = []
+
+    def interpreted(*args):
+        called.append(1)
+        return residual_stack(*args, interpret=True)
+
+    monkeypatch.setitem(tcn._STACKS, "gpu", interpreted)
+    params = tcn.init_params(options)
+    angles = jax.random.uniform(jax.random.key(1), (3, 30, 25))
+    mask, keys_2xB = jnp.ones((3, 30), bool), draw_keys(jax.random.key(2), jnp.arange(3))
+    outputs = [
+        tcn.make_model(options, platform).apply({"params": params}, angles, mask, keys_2xB)
+        for platform in ("cpu", "gpu")
+    ]
+    assert called == [1]
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *outputs)

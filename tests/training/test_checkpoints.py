@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import shutil
+import threading
 from pathlib import Path
 
 import grain
@@ -16,6 +17,7 @@ from wt_jax import config
 from wt_jax.inference.restore import restore_model
 from wt_jax.training.checkpoint_meta import check_resumable, make_meta
 from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
+from wt_jax.training.checkpoint_writer import CheckpointWriter
 from wt_jax.training.checkpoints import Checkpoints, delete_run
 from wt_jax.training.step_folder import StepFolder
 from wt_jax.training.train_step import init_state, state_template
@@ -35,6 +37,7 @@ def state(tiny_config):
 def save(checkpoints, options, state, step, loss, batches=None, **meta):
     state = state.replace(step=state.step + np.int32(step))
     checkpoints.save(state, batches or counter(), make_meta(options, **ABOUT | meta), loss)
+    checkpoints.wait()
 
 
 def test_the_best_and_the_latest_are_kept(tmp_path, tiny_config, state):
@@ -67,6 +70,46 @@ def test_state_iterator_and_meta_come_back(tmp_path, tiny_config, state):
     assert meta["monitor"] == monitor
     assert config.unflatten(meta["config"]) == tiny_config
     checkpoints.close()
+
+
+def test_what_is_saved_is_of_that_moment_whatever_the_run_does_next(
+    tmp_path, tiny_config, state, monkeypatch
+):
+    """The step that comes next takes the state's memory, draws a batch and adds to the history."""
+    checkpoints, batches, begin = Checkpoints(tmp_path), counter(), threading.Event()
+    write = CheckpointWriter.write
+    monkeypatch.setattr(CheckpointWriter, "write", lambda *args: begin.wait(60) and write(*args))
+    next_step = jax.jit(lambda state: jax.tree.map(lambda x: x + 1, state), donate_argnums=0)
+    training, history = jax.tree.map(lambda x: x + 1, state), {"loss": [1.0]}
+    checkpoints.save(training, batches, make_meta(tiny_config, **ABOUT | {"history": history}), 0.5)
+    for _ in range(3):
+        training = next_step(training)
+    next(batches), history["loss"].append(0.5), begin.set()
+    assert checkpoints.steps() == [1]
+    saved = checkpoints.restore(1, state_template(tiny_config, DEVICES)).state
+    jax.tree.map(lambda x, y: np.testing.assert_array_equal(x, y + 1), saved, state)
+    assert StepFolder(tmp_path / "checkpoints" / "1").position() == {"next_index": 0}
+    assert checkpoints.meta(1)["history"] == {"loss": [1.0]}
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("asked", ["wait", "steps", "close", "save"])
+def test_a_write_that_failed_is_said_at_the_next_opportunity_and_once(
+    tmp_path, tiny_config, state, monkeypatch, asked
+):
+    checkpoints = Checkpoints(tmp_path)
+    save(checkpoints, tiny_config, state, 4, 0.5)
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("orbax.checkpoint.CheckpointManager.save", full)
+    again = state.replace(step=state.step + np.int32(6)), counter(), make_meta(tiny_config, **ABOUT)
+    checkpoints.save(*again)
+    with pytest.raises(ValueError, match=r"step 6 could not be written: No space .*before, step 4, is whole"):
+        getattr(checkpoints, asked)(*again if asked == "save" else ())
+    checkpoints.close()
+    assert checkpoints.steps() == [4]
 
 
 def test_the_same_step_is_not_saved_twice(tmp_path, tiny_config, state):

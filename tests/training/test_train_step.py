@@ -16,9 +16,8 @@ from step_runs import assert_close, make_dispatch, options_with, random_firsts, 
 from wt_jax.models.tcn import draw_keys, make_model
 from wt_jax.training import train_step
 
-pytestmark = pytest.mark.optimized
 
-
+@pytest.mark.optimized
 def test_a_step_is_what_the_formulas_say():
     """One step, written out again with plain sums and optax.adamw, and compiled as plainly as XLA can."""
     options = options_with(**{"train.steps_per_dispatch": 1})
@@ -161,9 +160,10 @@ from wt_jax.training import train_step
 from wt_jax.training.checkpoint_meta import make_meta
 from wt_jax.training.checkpoints import Checkpoints
 assert jax.device_count() == 2
-results = [run_steps(options_with(**{"train.accumulate": parts}), 2) for parts in (0, 4)]
+options = options_with(**{"train.accumulate": 4})
+result = two, _ = run_steps(options, 2)
 with tempfile.TemporaryDirectory() as folder:
-    options, (two, _), both, alone = options_with(), results[0], jax.devices(), jax.devices()[1:]
+    both, alone = jax.devices(), jax.devices()[1:]
     state = jax.device_put(two, train_step.replicated(both))
     batches = iter(grain.MapDataset.range(10).to_iter_dataset())
     checkpoints = Checkpoints(folder)
@@ -173,19 +173,19 @@ with tempfile.TemporaryDirectory() as folder:
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(restored), two)
     checkpoints.close()
 with open(sys.argv[1], "wb") as file:
-    pickle.dump(results, file)
+    pickle.dump(result, file)
 """
 
 
 def test_two_devices_equal_one_and_a_checkpoint_moves_between_them(tmp_path):
+    """In parts; with their whole share at once: tests/test_train_processes.py."""
     done = run_python(
-        TWO_DEVICES, tmp_path / "results", JAX_PLATFORMS="cpu", PYTHONPATH=os.pathsep.join(sys.path),
+        TWO_DEVICES, tmp_path / "result", JAX_PLATFORMS="cpu", PYTHONPATH=os.pathsep.join(sys.path),
         XLA_FLAGS="--xla_force_host_platform_device_count=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    by_two = pickle.loads((tmp_path / "results").read_bytes())
-    for parts, (two, losses_two) in zip((0, 4), by_two, strict=True):
-        one, losses_one = run_steps(options_with(**{"train.accumulate": parts}))
-        assert_close(losses_one, losses_two)
-        assert_close(one.params, two.params)
-        assert_close(one.sums, two.sums)
+    two, losses_two = pickle.loads((tmp_path / "result").read_bytes())
+    one, losses_one = run_steps(options_with(**{"train.accumulate": 4}))
+    assert_close(losses_one, losses_two)
+    assert_close(one.params, two.params)
+    assert_close(one.sums, two.sums)

@@ -1,11 +1,13 @@
 """The run's own programs, compiled for devices that are not here, from shapes alone."""
 
+import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import AbstractDevice, AbstractMesh, AxisType, use_abstract_mesh
 
 from wt_jax import config
 from wt_jax.compilation.program_cost import ProgramCost, program_cost
@@ -15,6 +17,7 @@ from wt_jax.input_pipeline.windows import make_sequences
 from wt_jax.models.batch_sizes import forward_batch
 from wt_jax.models.tcn import init_params
 from wt_jax.skeleton import N_ANGLES, N_LANDMARKS
+from wt_jax.training.placement import AXIS
 from wt_jax.training.train_step import eval_program, init_state, train_program
 
 
@@ -40,9 +43,10 @@ def compile_training(options: config.Config, devices: Sequence[jax.Device], n_fr
     steps, share = options.train.steps_per_dispatch, options.train.batch_size // len(devices)
     firsts = jax.ShapeDtypeStruct((len(devices), steps, share), np.int32)
     state = jax.eval_shape(lambda: init_state(options, jax.devices()[:1]))
-    lowered = train_program(options, devices).lower(
-        state, _sequences(options, n_frames, devices[0].platform), firsts
-    )
+    with _traced_for(devices):
+        lowered = train_program(options, devices).lower(
+            state, _sequences(options, n_frames, devices[0].platform), firsts
+        )
     return _compiled(lowered, devices, share, steps)
 
 
@@ -52,9 +56,10 @@ def compile_validation(
     """Eight batches of validation windows."""
     share = options.train.eval_batch_size // len(devices) or forward_batch(devices[0].platform)
     firsts = jax.ShapeDtypeStruct((len(devices), 8, share), np.int32)
-    lowered = eval_program(options, devices).lower(
-        _params(options), _sequences(options, n_frames, devices[0].platform), firsts
-    )
+    with _traced_for(devices):
+        lowered = eval_program(options, devices).lower(
+            _params(options), _sequences(options, n_frames, devices[0].platform), firsts
+        )
     return _compiled(lowered, devices, share, 8)
 
 
@@ -73,7 +78,21 @@ def compile_inference(options: config.Config, devices: Sequence[jax.Device]) -> 
     )
     batch = {**pose, "mask_BxT": shape((share, frames), bool)}
     params = jax.tree.map(lambda x: shape(x.shape, x.dtype), _params(options))
-    return _compiled(jax.jit(batch_outputs(options)).lower(params, batch), devices[:1], share, 1)
+    with _traced_for(devices[:1]):
+        lowered = jax.jit(batch_outputs(options, devices[0].platform)).lower(params, batch)
+    return _compiled(lowered, devices[:1], share, 1)
+
+
+@contextlib.contextmanager
+def _traced_for(devices: Sequence[jax.Device]) -> Iterator[None]:
+    """What is traced and lowered within is for these devices: JAX 0.12 asks that for kernels of a GPU."""
+    if devices[0].platform != "gpu":
+        yield
+        return
+    device = AbstractDevice(devices[0].device_kind, devices[0].core_count, "gpu")  # type: ignore[attr-defined]
+    mesh = AbstractMesh((len(devices),), (AXIS,), (AxisType.Auto,), abstract_device=device)
+    with use_abstract_mesh(mesh):
+        yield
 
 
 def _params(options: config.Config) -> Any:

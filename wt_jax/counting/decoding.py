@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+import scipy  # its parts are imported where they are first used: half a second before training starts
 
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.key_angle import align_starts, smooth_key_angle
@@ -104,11 +104,11 @@ def find_candidates(
         raise ValueError(
             "the repetition signal holds NaN or infinity: the checkpoint's parameters are damaged"
         )
-    from scipy.signal import find_peaks  # here: it imports scipy.stats, half a second before training starts
-
     smooth_F = np.where(valid_F, smooth(np.where(valid_F, signal_F, 0.0), counting.smoothing_frames), 0.0)
     padded = np.concatenate([[0.0], smooth_F, [0.0]])  # a start in the first or last frame is a peak too
-    peaks, _ = find_peaks(padded, height=LOWEST_HEIGHT, distance=max(1, counting.min_distance_frames))
+    peaks, _ = scipy.signal.find_peaks(
+        padded, height=LOWEST_HEIGHT, distance=max(1, counting.min_distance_frames)
+    )
     starts = (peaks - 1).astype(np.int32)
     return starts, smooth_F[starts].astype(np.float32)
 
@@ -128,7 +128,9 @@ def smooth(values_F: np.ndarray, sigma_frames: float) -> np.ndarray:
     values_F = np.asarray(values_F, np.float64)
     if sigma_frames <= 0 or not len(values_F):
         return values_F
-    return gaussian_filter1d(values_F, sigma_frames, axis=0, mode="constant", truncate=SMOOTHING_ENDS)
+    return scipy.ndimage.gaussian_filter1d(
+        values_F, sigma_frames, axis=0, mode="constant", truncate=SMOOTHING_ENDS
+    )
 
 
 def class_scores(timeline: Timeline, counting: Counting) -> np.ndarray:

@@ -5,7 +5,7 @@ exercise. Letters: F frames at 30 a second, J angles.
 """
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+import scipy  # its parts are imported where they are first used: half a second before training starts
 
 from wt_jax.skeleton import ANGLE_NAMES
 
@@ -43,7 +43,9 @@ def key_angle(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> n
 
 def smooth_key_angle(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> np.ndarray:
     """`key_angle` without its jitter."""
-    return gaussian_filter1d(key_angle(angles_FxJ, valid_F, class_name), _SMOOTHING_FRAMES, mode="nearest")
+    return scipy.ndimage.gaussian_filter1d(
+        key_angle(angles_FxJ, valid_F, class_name), _SMOOTHING_FRAMES, mode="nearest"
+    )
 
 
 def angle_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> np.ndarray:
@@ -55,9 +57,7 @@ def angle_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -
     """
     smooth_F = smooth_key_angle(angles_FxJ, valid_F, class_name)
     prominence = max(_LEAST_SWING, _SHARE_OF_SWING * _swing(smooth_F)) if smooth_F.size else 1.0
-    from scipy.signal import find_peaks  # here: it imports scipy.stats, half a second before training starts
-
-    valleys, _ = find_peaks(-smooth_F, prominence=prominence, distance=_MIN_DISTANCE_FRAMES)
+    valleys, _ = scipy.signal.find_peaks(-smooth_F, prominence=prominence, distance=_MIN_DISTANCE_FRAMES)
     starts = []
     for before, valley in zip([0, *valleys], valleys, strict=False):
         starts.append(before + _last_extended(smooth_F[before : valley + 1]))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 
 import numpy as np
-from scipy.ndimage import uniform_filter
+import scipy  # its parts are imported where they are first used
 
 from wt_jax.counting.decoding import (
     Counting,
@@ -66,7 +66,7 @@ def calibrate(recordings: Sequence[Recording], timelines: Sequence[Timeline]) ->
     both = list(zip(recordings, timelines, strict=True))
     counted = [(r, t, len(r.starts)) for r, t in both if r.starts is not None and _holds_repetitions(r)]
     rest = [timeline for recording, timeline in both if recording.class_name == NO_EXERCISE]
-    if len(counted) < FEWEST:
+    if why_none(recordings):
         return None
 
     @cache
@@ -137,12 +137,10 @@ def _fit_logistic(logits_N: np.ndarray, rights_N: np.ndarray) -> tuple[float, fl
 
 
 def why_none(recordings: Sequence[Recording]) -> str:
-    """What to say, and to do, where `calibrate` gives None of these recordings."""
+    """What to say, and to do, where `calibrate` gives None of these recordings; empty where it does not."""
     n = sum(map(_holds_repetitions, recordings))
-    return (
-        f"{n} validation recordings with repetitions, {FEWEST} are needed to choose thresholds by: the "
-        f"defaults are used; {REMEDY}"
-    )
+    words = f"{n} validation recordings with repetitions, {FEWEST} are needed to choose thresholds by: the "
+    return f"{words}defaults are used; {REMEDY}" if n < FEWEST else ""
 
 
 def _holds_repetitions(recording: Recording) -> bool:
@@ -159,7 +157,7 @@ def _least(start: Counting, grid: dict, errors: Callable[[Counting], list[np.nda
     means = np.array([sum(kind.mean() for kind in of) for of in found]).reshape(
         [len(v) for v in grid.values()]
     )
-    best = int(uniform_filter(means, 3, mode="nearest").argmin())
+    best = int(scipy.ndimage.uniform_filter(means, 3, mode="nearest").argmin())
     gains = [before - after for before, after in zip(errors(start), found[best], strict=True)]
     standard_error = math.sqrt(sum(gain.var() / max(len(gain) - 1, 1) for gain in gains))
     return settings[best] if sum(gain.mean() for gain in gains) > _MARGIN * standard_error else start

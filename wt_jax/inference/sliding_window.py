@@ -150,9 +150,9 @@ Outputs = tuple[jax.Array, jax.Array]  # probabilities_BxC, starts_BxT: of the w
 Infer = Callable[[Any, dict[str, np.ndarray]], Outputs]
 
 
-def batch_outputs(options: config.Config) -> Callable[[Any, dict[str, jax.Array]], Outputs]:
-    """Returns outputs(params, windows of `cut`), to be compiled."""
-    model = make_model(options)
+def batch_outputs(options: config.Config, platform: str) -> Callable[[Any, dict[str, jax.Array]], Outputs]:
+    """Returns outputs(params, windows of `cut`), to be compiled for devices of this platform."""
+    model = make_model(options, platform)
 
     def outputs(params: Any, batch: dict[str, jax.Array]) -> Outputs:
         inputs = make_inputs(options.data.inputs, batch)
@@ -168,7 +168,7 @@ def make_infer(options: config.Config, batch_sizes: Sequence[int]) -> Infer:
     Of as many windows as the greatest of `batch_sizes` at most; padded to the least that holds them, so
     that there are no more programs than sizes.
     """
-    outputs = jax.jit(batch_outputs(options))
+    outputs = jax.jit(batch_outputs(options, jax.default_backend()))
 
     def infer(params: Any, windows: dict[str, np.ndarray]) -> Outputs:
         n = len(windows["mask_BxT"])

@@ -15,8 +15,12 @@ from jax import lax
 
 from wt_jax import config
 from wt_jax.input_pipeline.features import n_inputs
+from wt_jax.models import residual_kernel_gpu
 from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, surplus_rows, tap_shifts
 from wt_jax.models.stack_kernels import run_stack
+
+# By the platform of the devices: the residual stack as a kernel of its own, where model.kernel is pallas.
+_STACKS = {"gpu": residual_kernel_gpu.residual_stack}
 
 
 class DilatedConv(nn.Module):
@@ -154,6 +158,7 @@ class WorkoutModel(nn.Module):
 
     options: config.Model
     n_classes: int
+    platform: str = "cpu"
 
     @nn.compact
     def __call__(
@@ -170,12 +175,22 @@ class WorkoutModel(nn.Module):
         x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
         x_TxBxD = jnp.where(real_TxBx1, x_TxBxD, 0)
         blocks = [ResidualBlock(options, i, name=f"block_{i}") for i in range(options.blocks)]
+<<<<<<< HEAD
         if options.kernel == "xla" or self.is_initializing():
             for block in blocks:
                 x_TxBxD = block(x_TxBxD, keys_2xB)
         else:
             params = [self.variables["params"][f"block_{i}"] for i in range(options.blocks)]
             x_TxBxD = run_stack(options, partial(_by_layers, blocks), params, x_TxBxD, keys_2xB)
+=======
+        if options.kernel == "pallas" and self.platform in _STACKS:
+            layers = _layers(self.variables["params"], options.blocks)
+            shifts = tuple(tap_shifts(options.kernel_size, b.dilation, options.causal) for b in blocks)
+            x_TxBxD = _STACKS[self.platform](x_TxBxD, layers, keys_2xB, shifts, options.dropout)
+        else:
+            for block in blocks:
+                x_TxBxD = block(x_TxBxD, keys_2xB)
+>>>>>>> main
         x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
         x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
         n_real_Bx1 = jnp.maximum(mask_BxT.sum(-1, keepdims=True), 1)
@@ -185,9 +200,18 @@ class WorkoutModel(nn.Module):
         return logits_BxC, logits_TxBx1[..., 0].T
 
 
-def make_model(options: config.Config) -> WorkoutModel:
-    """The module, without parameters."""
-    return WorkoutModel(options.model, len(options.data.classes))
+def _layers(params: Any, n_blocks: int) -> list[tuple[jax.Array, ...]]:
+    """Of each convolution of the residual blocks: kernel, bias, and its normalisation's scale and offset."""
+    return [
+        (conv["kernel"], conv["bias"], norm["scale"], norm["bias"])
+        for block in (params[f"block_{i}"] for i in range(n_blocks))
+        for conv, norm in ((block[f"conv_{j}"], block[f"norm_{j}"]) for j in range(2))
+    ]
+
+
+def make_model(options: config.Config, platform: str = "cpu") -> WorkoutModel:
+    """The module, without parameters, for devices of this platform; its results are those of any other."""
+    return WorkoutModel(options.model, len(options.data.classes), platform)
 
 
 def init_params(options: config.Config) -> Any:

@@ -23,9 +23,10 @@ def keep_freed() -> None:
 
 
 def use_compilation_cache() -> None:
-    """Keeps compiled steps between runs in ~/.cache/wt_jax, or in JAX_COMPILATION_CACHE_DIR."""
+    """Keeps compiled steps between runs in ~/.cache/wt_jax, or where and which JAX's variables say."""
     import jax  # here: labelling by hand comes through this file, and starts without it
 
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)

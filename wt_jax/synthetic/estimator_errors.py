@@ -5,7 +5,7 @@ lengths. Letters: F frames, L landmarks (33).
 """
 
 import numpy as np
-from scipy.signal import lfilter
+import scipy  # its parts are imported where they are first used
 
 from wt_jax.skeleton import DEPTH_FACTOR, MIRRORED
 from wt_jax.synthetic.bodies import Rng
@@ -52,7 +52,7 @@ def estimate(
     _exchange(rng, xy, z, t_F)
     lag_s = rng.uniform(0, 0.05)
     keep = np.exp(-1 / (fps * lag_s)) if lag_s > 0.005 else 0.0
-    xy = lfilter([1 - keep], [1, -keep], xy, axis=0, zi=keep * xy[:1])[0]
+    xy = scipy.signal.lfilter([1 - keep], [1, -keep], xy, axis=0, zi=keep * xy[:1])[0]
 
     limbs = _DEPTH_NOISE / DEPTH_FACTOR * np.exp(rng.normal(0, 0.5)) * _coloured(rng, t_F, fps, 5)[:, _LIMB]
     tilt = rng.normal(0, 0.15) + 0.1 * _coloured(rng, t_F, fps, 1)
@@ -75,7 +75,7 @@ def _coloured(rng: Rng, t_F: np.ndarray, fps: float, *size: int) -> np.ndarray:
     polynomial = np.convolve([1, -root], [1, -root])
     gain = np.sqrt((1 + root**2) / (1 - root**2) ** 3)  # of an AR(2) with a double root
     white = rng.standard_normal((len(t_F) + 30, *size), np.float32)
-    return lfilter([1 / gain], polynomial, white, axis=0)[30:]
+    return scipy.signal.lfilter([1 / gain], polynomial, white, axis=0)[30:]
 
 
 def _guessed(rng: Rng, points_FxLx2: np.ndarray, hidden_FxL: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d
+import scipy  # its parts are imported where they are first used
 
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.synthetic.activities import ACTIVITIES, Keyframes, route
@@ -161,7 +161,7 @@ def synthetic_motion(
             if (at_F == i).any()
         ]
     )
-    poses = gaussian_filter1d(poses, _ROUNDING_S * fps, axis=0, mode="nearest", truncate=2.5)
+    poses = scipy.ndimage.gaussian_filter1d(poses, _ROUNDING_S * fps, axis=0, mode="nearest", truncate=2.5)
     sway = np.zeros((17, 3))
     sway[[PELVIS, TRUNK, HEAD]] = [[0.003, 0.004, 0.002], [0.006, 0.01, 0.03], [0.08, 0.03, 0.12]]
     sway[ELBOWS], sway[KNEES], sway[GRIPS] = 0.08, 0.04, 0.08

@@ -1,47 +1,38 @@
-"""Checkpoints (Orbax): the best by validation segmentation loss, and the latest."""
+"""The checkpoints of a run, written beside its training: the best by validation, and the latest."""
 
-import contextlib
+import copy
 import math
 import shutil
-import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import grain
 import jax
-import numpy as np
-import orbax.checkpoint as ocp
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from wt_jax.counting.decoding import Counting
 from wt_jax.runtime import coordination
-from wt_jax.training.checkpoint_reader import CheckpointReader, best, one_line
-from wt_jax.training.step_folder import METRIC, DamagedError
-
-_DELETED = "deleted"
-_DAMAGED = "damaged"
+from wt_jax.training.checkpoint_reader import CheckpointReader
+from wt_jax.training.checkpoint_writer import CheckpointWriter
+from wt_jax.training.step_folder import DELETED, DamagedError, StepFolder
 
 
 class Checkpoints(CheckpointReader):
     """The checkpoints of the run that has the workdir's lock: the only one that writes and deletes there.
 
-    Opening them moves what is damaged to `checkpoints/damaged`, or with `strict` raises ValueError, as it
-    does where nothing whole would be left.
+    Process 0 writes them, one after another, in a thread of its own; whatever is asked here waits for that,
+    in every process. Opening them moves what is damaged to `checkpoints/damaged`, or with `strict` raises
+    ValueError, as it does where nothing whole would be left.
     """
 
     def __init__(self, workdir: Path | str, strict: bool = False):
         super().__init__(workdir)
         self._strict = strict
+        self._is_saving = False  # in the eyes of all processes, until they have waited for it together
+        self._written: Future[None] = Future()  # by this process
         coordination.first_then_others(self._set_damaged_aside)
-        self._manager = ocp.CheckpointManager(
-            self.folder,
-            options=ocp.CheckpointManagerOptions(
-                best_fn=_metric,
-                best_mode="min",
-                enable_async_checkpointing=False,
-                cleanup_tmp_directories=True,
-            ),
-        )
+        self._writer = CheckpointWriter(workdir) if coordination.is_first() else None
+        self._thread = ThreadPoolExecutor(1, "checkpoints")
 
     def save(
         self,
@@ -52,39 +43,36 @@ class Checkpoints(CheckpointReader):
     ) -> None:
         """Saves under the state's step; `segmentation_loss` is None in the middle of an epoch.
 
-        A checkpoint of the same step is left as it is: it holds the same state, and its loss.
+        Returns once all is in the host's memory: `state` may be donated then, `batches` drawn from, `meta`
+        changed. A checkpoint of the same step is left as it is: it holds the same state, and its loss. Raises
+        ValueError where the save before could not be written.
         """
-        step = int(state.step)
-        if step in self.steps():
-            return
         if segmentation_loss is not None and not math.isfinite(segmentation_loss):
             raise AssertionError("a loss that is not finite has no place among the best")
-        before = self.latest_step
-        try:
-            self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    state=ocp.args.StandardSave(_of_all_processes(state)),
-                    batches=grain.checkpoint.CheckpointSave(batches),
-                    meta=ocp.args.JsonSave(meta),
-                ),
-                metrics=None if segmentation_loss is None else {METRIC: segmentation_loss},
+        self.wait()
+        self._is_saving = True
+        if self._writer:
+            on_host = jax.device_get(state)  # on a CPU a view, whose memory JAX then lets no step take
+            position, meta = copy.deepcopy((batches.get_state(), meta))
+            self._written = self._thread.submit(
+                self._writer.write, int(on_host.step), on_host, position, meta, segmentation_loss
             )
-            if coordination.is_first():
-                self._at(step).write_digest(segmentation_loss)
-        except (OSError, ValueError) as error:  # a full disk, a folder taken away
-            self._delete(step)
-            kept = "none was saved before" if before is None else f"the one before, step {before}, is whole"
-            raise ValueError(
-                f"{self.folder}: the checkpoint of step {step} could not be written: {one_line(error)}; "
-                f"{kept}"
-            ) from error
-        if coordination.is_first():  # Orbax, which keeps all, would delete before there is a digest
-            losses, unreadable = self._read_losses()
-            for other, why in unreadable.items():  # it may be the best
-                self._move_aside(other, why)
-            for other in set(self.steps()) - {step, best(losses)}:
-                self._delete(other)
+
+    def wait(self) -> None:
+        """Until the last save is there, for every process: all must call this, or ask what does.
+
+        Raises ValueError where it could not be written.
+        """
+        if self._is_saving:
+            self._is_saving = False
+            if self._writer:
+                self._written.result()
+            coordination.exchange("")
+
+    def steps(self) -> list[int]:
+        """The steps of the checkpoints that are there once all is written, ascending."""
+        self.wait()
+        return super().steps()
 
     def save_counting(self, step: int, counting: Counting) -> None:
         """Keeps how the timelines of the checkpoint `step` are read."""
@@ -93,21 +81,27 @@ class Checkpoints(CheckpointReader):
     def set_aside(self, damaged: dict[int, DamagedError]) -> None:
         """Moves damaged steps to `checkpoints/damaged`, and says so; as strict as opening them."""
         coordination.first_then_others(lambda: self._move_damaged(damaged))
-        self._manager.reload()
+        if self._writer:
+            self._writer.reload()
 
     def close(self) -> None:
-        """Waits for what is being written and gives the folder back."""
-        self._manager.close()
+        """Waits for what this process is writing, and gives the folder back; another one may be gone.
 
-    def _delete(self, step: int) -> None:
-        """In one move, and then file by file: what is left of a step is never taken for one."""
-        with contextlib.suppress(OSError):
-            (self.folder / _DELETED).mkdir(exist_ok=True)
-            (self.folder / str(step)).rename(self.folder / _DELETED / str(step))
-        shutil.rmtree(self.folder / _DELETED, ignore_errors=True)
+        Raises ValueError where it could not be written and nobody has heard of that yet.
+        """
+        self._thread.shutdown()
+        if self._writer:
+            self._writer.close()
+            if self._is_saving and (error := self._written.exception()):
+                self._is_saving = False
+                raise error
+
+    def _at(self, step: int) -> StepFolder:
+        self.wait()
+        return super()._at(step)
 
     def _set_damaged_aside(self) -> None:
-        shutil.rmtree(self.folder / _DELETED, ignore_errors=True)
+        shutil.rmtree(self.folder / DELETED, ignore_errors=True)
         damaged = {}
         for step in self.steps():
             try:
@@ -136,36 +130,7 @@ class Checkpoints(CheckpointReader):
                 f"{why}; --config.strict_resume=False goes on from step {max(whole)}, the newest whole one"
             )
         for step in damaged.keys() & set(self.steps()):  # another process may have moved it
-            self._move_aside(step, damaged[step])
-
-    def _move_aside(self, step: int, why: DamagedError) -> None:
-        where = _free(self.folder / _DAMAGED / str(step))
-        where.parent.mkdir(exist_ok=True)
-        (self.folder / str(step)).rename(where)
-        print(f"warning: {why}: the checkpoint of step {step} is skipped, and moved to {where}")
-
-
-def _free(path: Path) -> Path:
-    """`path`, or the first of path-2, path-3, ... that is not there."""
-    names = (path.with_name(f"{path.name}-{i}") if i > 1 else path for i in range(1, sys.maxsize))
-    return next(name for name in names if not name.exists())
-
-
-def _of_all_processes(state: Any) -> Any:
-    """The arrays that every process holds whole, as one that Orbax writes once."""
-    if jax.process_count() == 1:
-        return state
-    everywhere = NamedSharding(Mesh(np.asarray(jax.devices()), ("data",)), PartitionSpec())
-    return jax.tree.map(
-        lambda x: jax.make_array_from_single_device_arrays(
-            x.shape, everywhere, [shard.data for shard in x.addressable_shards]
-        ),
-        state,
-    )
-
-
-def _metric(metrics: dict[str, float]) -> float:
-    return metrics[METRIC]
+            self._at(step).move_aside(damaged[step])
 
 
 def delete_run(workdir: Path) -> None:

@@ -118,7 +118,10 @@ class TrainingRun:
         return self.stopped_by is not None
 
     def save(self, segmentation_loss: float | None = None) -> float:
-        """Saves a checkpoint, with its validation loss at an epoch's end; returns the seconds that took."""
+        """Saves a checkpoint, with its validation loss at an epoch's end; returns the seconds that took.
+
+        Of the loop: for the rest of the write before, and a copy. That is written beside the next epoch.
+        """
         started_s, progress = time.perf_counter(), self.progress
         meta = make_meta(
             self.options,

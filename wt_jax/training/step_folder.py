@@ -1,7 +1,10 @@
 """The folder of one checkpoint, `checkpoints/<step>`: what it holds, and whether it is as it was written."""
 
+import contextlib
 import dataclasses
 import math
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from wt_jax.skeleton import FRAME_RATE_HZ
 
 METRIC = "val_segmentation_loss"
 UNCHECKED = "holds no digest (a run of an older wt_jax, or it was lost): taken unchecked"
+DELETED = "deleted"  # beside the steps, and no step: what is in it is never read again
+DAMAGED = "damaged"
 _DIGEST = "digest.json"
 _COUNTING = "counting.json"  # chosen after training; in the checkpoint's own folder: it goes where that goes
 
@@ -126,6 +131,21 @@ class StepFolder:
             )
         return counting
 
+    def delete(self) -> None:
+        """In one move, and then file by file: what is left of a step is never taken for one."""
+        deleted = self.path.parent / DELETED
+        with contextlib.suppress(OSError):
+            deleted.mkdir(exist_ok=True)
+            self.path.rename(deleted / self.path.name)
+        shutil.rmtree(deleted, ignore_errors=True)
+
+    def move_aside(self, why: DamagedError) -> None:
+        """To `damaged`, with a word."""
+        where = _free(self.path.parent / DAMAGED / self.path.name)
+        where.parent.mkdir(exist_ok=True)
+        self.path.rename(where)
+        print(f"warning: {why}: the checkpoint of step {self.step} is skipped, and moved to {where}")
+
     def _files(self) -> set[str]:
         """What Orbax has written."""
         try:
@@ -158,6 +178,12 @@ def counting_of(values: dict[str, Any]) -> Counting:
     """What `dataclasses.asdict` made `values` of. Raises ValueError or TypeError of another thing."""
     doubt = Doubt(**values.get("doubt", {}))  # none in what an older wt_jax wrote
     return Counting(**{**values, "doubt": doubt})
+
+
+def _free(path: Path) -> Path:
+    """`path`, or the first of path-2, path-3, ... that is not there."""
+    names = (path.with_name(f"{path.name}-{i}") if i > 1 else path for i in range(1, sys.maxsize))
+    return next(name for name in names if not name.exists())
 
 
 def _read(path: Path) -> Any:

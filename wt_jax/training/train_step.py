@@ -114,10 +114,10 @@ def check_devices(options: config.Config, n_devices: int) -> None:
 
 
 def _losses_and_sums(
-    options: config.Config, params: Any, batch: dict, dropout_keys: jax.Array | None
+    options: config.Config, platform: str, params: Any, batch: dict, dropout_keys: jax.Array | None
 ) -> tuple:
     """Summed class and frame losses of a batch, and its metric sums."""
-    model = make_model(options)
+    model = make_model(options, platform)
     logits: Any = model.apply({"params": params}, batch["inputs_BxTxI"], batch["mask_BxT"], dropout_keys)
     logits_BxC, logits_BxT = logits
     class_losses_B, frame_losses_BxT = losses(
@@ -158,9 +158,9 @@ def _over_devices(values: Any) -> Any:
 
 
 def _train_step(
-    options: config.Config, parts: int, sequences: dict, state: TrainState, firsts_B: jax.Array
+    options: config.Config, platform: str, sequences: dict, state: TrainState, firsts_B: jax.Array
 ) -> tuple[TrainState, jax.Array]:
-    """One optimizer step on this device's share of a batch, in so many parts; its loss."""
+    """One optimizer step on this device's share of a batch, in `n_parts`; its loss."""
     key = jax.random.fold_in(jax.random.key(options.seed), state.step)
     share = firsts_B.shape[0]
     samples_B = lax.axis_index(AXIS) * share + jnp.arange(share)
@@ -173,13 +173,14 @@ def _train_step(
 
     def part_loss(params: Any, part: dict) -> tuple[jax.Array, Sums]:
         dropout_keys = draw_keys(key, part["samples_B"]) if options.model.dropout > 0 else None
-        class_loss, frame_loss, sums = _losses_and_sums(options, params, part, dropout_keys)
+        class_loss, frame_loss, sums = _losses_and_sums(options, platform, params, part, dropout_keys)
         return total_loss(options.loss, class_loss * per_window, frame_loss * per_frame), sums
 
     def accumulate(carry: tuple, part: dict) -> tuple[tuple, None]:
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, part)
         return jax.tree.map(jnp.add, carry, (loss, sums, grads)), None
 
+    parts = n_parts(options, share, platform)
     if parts == 1:
         (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, batch)
     else:
@@ -211,11 +212,9 @@ Dispatch = Callable[[TrainState, dict, np.ndarray], tuple[TrainState, jax.Array]
 
 def train_program(options: config.Config, devices: Sequence[jax.Device], in_files: bool = False) -> Any:
     """The pmapped (state, sequences, firsts_DxKxB) -> (state, losses_K): K steps. `state` is donated."""
-    share = options.train.batch_size // len(devices)
-    parts = n_parts(options, share, devices[0].platform)
 
     def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
-        return lax.scan(partial(_train_step, options, parts, sequences), state, firsts_KxB)
+        return lax.scan(partial(_train_step, options, devices[0].platform, sequences), state, firsts_KxB)
 
     return _pmapped(steps, devices, in_files, donate_argnums=0)
 
@@ -236,7 +235,8 @@ def eval_program(options: config.Config, devices: Sequence[jax.Device], in_files
 
     def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
         def one(_: None, firsts_B: jax.Array) -> tuple[None, Sums]:
-            return None, _losses_and_sums(options, params, _batch(options, sequences, firsts_B), None)[2]
+            batch = _batch(options, sequences, firsts_B)
+            return None, _losses_and_sums(options, devices[0].platform, params, batch, None)[2]
 
         return _over_devices(lax.scan(one, None, firsts_NxB)[1])
 

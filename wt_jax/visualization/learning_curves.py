@@ -26,7 +26,8 @@ def draw_learning_curves(values: Mapping[str, Sequence[float]], title: str = "")
     from matplotlib.figure import Figure  # here: training imports this file, and draws at its end
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(15, 8), layout="constrained")
+    figure = Figure(figsize=(15, 8))
+    figure.subplots_adjust(0.05, 0.07, 0.985, 0.9, wspace=0.2, hspace=0.3)
     axes = figure.subplots(2, 3).ravel()
     epochs = np.arange(1, len(values["loss"]) + 1)
     for axis, (name, keys, unit) in zip(axes, _PANELS, strict=False):
