@@ -307,7 +307,7 @@ def test_out_of_memory_says_what_to_change(root: Path, tmp_path: Path, monkeypat
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")
 
-    monkeypatch.setattr("wt_jax.training.setup.make_train_dispatch", lambda *_: exhausted)
+    monkeypatch.setattr("wt_jax.training.setup.make_train_dispatch", lambda *_, **__: exhausted)
     with pytest.raises(ValueError, match=r"out of memory .*train.batch_size=8.*train.accumulate=2"):
         train.main(arguments(root, tmp_path / "run"))
 

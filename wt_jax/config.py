@@ -173,9 +173,6 @@ class Model(Section):
     compute_dtype: str = option(
         "float32", one_of("float32", "bfloat16"), "bfloat16 for GPUs and TPUs; weights are float32 either way"
     )  # fmt: skip
-    kernel: str = option(
-        "xla", one_of("xla", "pallas"), "pallas: blocks stay on a TPU's chip; unmeasured", may_change=True
-    )
 
 
 @dataclasses.dataclass(unsafe_hash=True)

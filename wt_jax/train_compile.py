@@ -20,6 +20,7 @@ from wt_jax.compilation.cost_report import (
     scaling_lines,
 )
 from wt_jax.compilation.targets import TARGETS, Target, find_target, target_devices
+from wt_jax.models.stack_kernels import check_kernel
 from wt_jax.runtime import cli, config_flags, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.training.train_step import check_devices
@@ -51,6 +52,7 @@ def main(arguments: Sequence[str]) -> int:
     jax_setup.use_compilation_cache()
     devices = target_devices(own.topology)
     check_devices(options, len(devices))
+    check_kernel(options, devices[0].platform)
     print(
         f"compiling for {len(devices)} x {target.kind}, batch {options.train.batch_size}, "
         f"{options.model.compute_dtype}; nothing is run, and no time below is a measurement"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wt_jax.config import flatten, unflatten
-from wt_jax.models import residual_kernel, stack_kernels
+from wt_jax.models import residual_kernel_tpu, stack_kernels
 from wt_jax.models.stack_kernels import check_kernel
 from wt_jax.models.tcn import draw_keys, init_params, make_model
 
@@ -32,48 +32,39 @@ def params(tiny_config):
     return init_params(tiny_config)
 
 
-def logits_and_gradients(options, params, batch):
-    def loss(params):
-        logits = make_model(options).apply({"params": params}, *batch)
-        return sum((x * x).sum() for x in logits), logits
-
-    return jax.jit(jax.grad(loss, has_aux=True))(params)
-
-
-def test_the_parameters_are_the_same(tiny_config, params):
-    jax.tree.map(np.testing.assert_array_equal, init_params(with_kernel(tiny_config)), params)
-
-
-def test_a_target_without_a_kernel_computes_by_xla(tiny_config, params, batch):
-    """The layers, bit for bit."""
-    ours, theirs = (logits_and_gradients(o, params, batch) for o in (with_kernel(tiny_config), tiny_config))
-    jax.tree.map(np.testing.assert_array_equal, ours, theirs)
-
-
 def test_a_target_with_a_kernel_computes_by_it(tiny_config, params, batch, monkeypatch):
+    """From the same parameters to the same logits and gradients."""
     calls = []
 
     def residual_stack(*args):
         calls.append(args)
-        return residual_kernel.residual_stack(*args, interpret=True)
+        return residual_kernel_tpu.residual_stack(*args, interpret=True)
 
-    kernel = types.SimpleNamespace(refusal=residual_kernel.refusal, residual_stack=residual_stack)
-    monkeypatch.setattr(stack_kernels, "_kernels", lambda: {"cpu": kernel})
-    ours, theirs = (logits_and_gradients(o, params, batch) for o in (with_kernel(tiny_config), tiny_config))
+    kernel = types.SimpleNamespace(refusal=residual_kernel_tpu.refusal, residual_stack=residual_stack)
+    monkeypatch.setattr(stack_kernels, "_kernel", lambda platform: kernel if platform == "tpu" else None)
+
+    def logits_and_gradients(platform):
+        model = make_model(with_kernel(tiny_config), platform)
+
+        def loss(params):
+            logits = model.apply({"params": params}, *batch)
+            return sum((x * x).sum() for x in logits), logits
+
+        return jax.jit(jax.grad(loss, has_aux=True))(params)
+
+    theirs = logits_and_gradients("cpu")
+    assert not calls
+    ours = logits_and_gradients("tpu")
     assert calls
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * np.abs(b).max()), ours, theirs
     )
 
 
-@pytest.mark.parametrize(("platform", "kernels"), [("tpu", "@tpu_custom_call"), ("cpu", None)])
-def test_the_target_decides(tiny_config, params, batch, platform, kernels):
-    """That which the program is lowered for; here there is a CPU alone."""
-    model = make_model(with_kernel(tiny_config))
-    text = (
-        jax.jit(model.apply).trace({"params": params}, *batch).lower(lowering_platforms=(platform,)).as_text()
-    )
-    assert text.count("custom_call @") == 0 if kernels is None else text.count(kernels) == 1
+def test_what_a_kernel_does_not_take_is_served_by_the_layers(tiny_config):
+    assert stack_kernels.stack_kernel(with_kernel(tiny_config).model, 30, "tpu")
+    assert stack_kernels.stack_kernel(with_kernel(tiny_config).model, 3000, "gpu") is None
+    assert stack_kernels.stack_kernel(tiny_config.model, 30, "tpu") is None
 
 
 def test_says_where_there_is_no_kernel(tiny_config):

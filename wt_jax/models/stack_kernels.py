@@ -1,7 +1,7 @@
-"""`model.kernel=pallas`: the residual stack by the target's own kernel, by XLA's layers where there is none.
+"""`model.kernel=pallas`: the residual stack by a kernel of the target's own, where there is one.
 
-Both have the same parameters and dropout masks, so that a checkpoint of one goes on, and is served, by the
-other.
+Parameters and dropout masks are those of XLA's layers, so that a checkpoint of one goes on, and is served, by
+the other.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,18 +9,21 @@ from types import ModuleType
 from typing import Any
 
 import jax
-from jax import lax
 
 from wt_jax import config
-from wt_jax.models.layers import tap_shifts
 
 
-def _kernels() -> dict[str, ModuleType]:
-    """By target, as `lax.platform_dependent` calls it."""
+def _kernel(platform: str) -> ModuleType | None:
     # Here, because Pallas takes half a second to import, and most runs do without.
-    from wt_jax.models import residual_kernel, residual_kernel_gpu
+    if platform == "tpu":
+        from wt_jax.models import residual_kernel_tpu
 
-    return {"tpu": residual_kernel, "cuda": residual_kernel_gpu}
+        return residual_kernel_tpu
+    if platform == "gpu":
+        from wt_jax.models import residual_kernel_gpu
+
+        return residual_kernel_gpu
+    return None
 
 
 def check_kernel(options: config.Config, platform: str) -> str:
@@ -30,7 +33,7 @@ def check_kernel(options: config.Config, platform: str) -> str:
     """
     if options.model.kernel == "xla":
         return ""
-    kernel = _kernels().get("cuda" if platform == "gpu" else platform)
+    kernel = _kernel(platform)
     if kernel is None:
         return f"model.kernel=pallas: there is no kernel for {platform}; computed by XLA's layers, as xla is"
     if refusal := kernel.refusal(options.model, options.data.window_frames):
@@ -38,41 +41,19 @@ def check_kernel(options: config.Config, platform: str) -> str:
     return ""
 
 
-def run_stack(
-    options: config.Model,
-    by_layers: Callable,
-    params: Sequence[Any],
-    x_TxBxD: jax.Array,
-    keys_2xB: jax.Array | None,
-) -> jax.Array:
-    """The residual blocks with these parameters, one each: (T, B, D).
+def stack_kernel(options: config.Model, frames: int, platform: str) -> Callable | None:
+    """The kernel that runs the stack on windows of so many frames; None where XLA's layers do.
 
-    `by_layers(params, x_TxBxD, keys_2xB)` is for targets without a kernel, and for models that it does not
-    take: whatever was trained elsewhere is served.
+    They also serve what a platform's kernel does not take, and was trained elsewhere.
     """
-    dilations = (options.dilations[i % len(options.dilations)] for i in range(options.blocks))
-    shifts = tuple(tap_shifts(options.kernel_size, dilation, options.causal) for dilation in dilations)
-
-    def by(kernel: ModuleType) -> Callable:
-        def run(params: Sequence[Any], x_TxBxD: jax.Array, keys_2xB: jax.Array | None) -> jax.Array:
-            return kernel.residual_stack(x_TxBxD, layer_weights(params), keys_2xB, shifts, options.dropout)
-
-        return run
-
-    kernels = _kernels().items()
-    taking = {target: by(kernel) for target, kernel in kernels if not kernel.refusal(options, len(x_TxBxD))}
-    return lax.platform_dependent(params, x_TxBxD, keys_2xB, default=by_layers, **taking)
+    kernel = _kernel(platform) if options.kernel == "pallas" else None
+    return None if kernel is None or kernel.refusal(options, frames) else kernel.residual_stack
 
 
-def layer_weights(params: Sequence[Any]) -> list[tuple[jax.Array, ...]]:
+def layer_weights(blocks: Sequence[Any]) -> list[tuple[jax.Array, ...]]:
     """Of each layer, two a block: kernel (K, D, D), bias, scale and offset (D,)."""
     return [
-        (
-            block[f"conv_{i}"]["kernel"],
-            block[f"conv_{i}"]["bias"],
-            block[f"norm_{i}"]["scale"],
-            block[f"norm_{i}"]["bias"],
-        )
-        for block in params
-        for i in range(2)
+        (conv["kernel"], conv["bias"], norm["scale"], norm["bias"])
+        for params in blocks
+        for conv, norm in ((params[f"conv_{i}"], params[f"norm_{i}"]) for i in range(2))
     ]

@@ -4,8 +4,6 @@ Letters: B batch, T frames of a window, I inputs, C classes, D filters, H heads.
 axis (`models.layers`).
 """
 
-from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import flax.linen as nn
@@ -15,12 +13,8 @@ from jax import lax
 
 from wt_jax import config
 from wt_jax.input_pipeline.features import n_inputs
-from wt_jax.models import residual_kernel_gpu
 from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, surplus_rows, tap_shifts
-from wt_jax.models.stack_kernels import run_stack
-
-# By the platform of the devices: the residual stack as a kernel of its own, where model.kernel is pallas.
-_STACKS = {"gpu": residual_kernel_gpu.residual_stack}
+from wt_jax.models.stack_kernels import layer_weights, stack_kernel
 
 
 class DilatedConv(nn.Module):
@@ -143,16 +137,6 @@ class Head(nn.Module):
         return nn.Dense(self.outputs, name="logits")(x.astype(jnp.float32))
 
 
-def _by_layers(
-    blocks: Sequence[ResidualBlock], params: Sequence[Any], x_TxBxD: jax.Array, keys_2xB: jax.Array | None
-) -> jax.Array:
-    """The blocks with parameters from elsewhere."""
-    for block, own in zip(blocks, params, strict=True):
-        alone: Any = block.clone(parent=None, name=None)
-        x_TxBxD = alone.apply({"params": own}, x_TxBxD, keys_2xB)
-    return x_TxBxD
-
-
 class WorkoutModel(nn.Module):
     """Windows of poses -> which exercise, and for each frame whether a repetition starts."""
 
@@ -175,22 +159,14 @@ class WorkoutModel(nn.Module):
         x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
         x_TxBxD = jnp.where(real_TxBx1, x_TxBxD, 0)
         blocks = [ResidualBlock(options, i, name=f"block_{i}") for i in range(options.blocks)]
-<<<<<<< HEAD
-        if options.kernel == "xla" or self.is_initializing():
+        run_kernel = stack_kernel(options, len(x_TxBxD), self.platform)
+        if run_kernel is None:
             for block in blocks:
                 x_TxBxD = block(x_TxBxD, keys_2xB)
         else:
-            params = [self.variables["params"][f"block_{i}"] for i in range(options.blocks)]
-            x_TxBxD = run_stack(options, partial(_by_layers, blocks), params, x_TxBxD, keys_2xB)
-=======
-        if options.kernel == "pallas" and self.platform in _STACKS:
-            layers = _layers(self.variables["params"], options.blocks)
+            weights = layer_weights([self.variables["params"][f"block_{i}"] for i in range(options.blocks)])
             shifts = tuple(tap_shifts(options.kernel_size, b.dilation, options.causal) for b in blocks)
-            x_TxBxD = _STACKS[self.platform](x_TxBxD, layers, keys_2xB, shifts, options.dropout)
-        else:
-            for block in blocks:
-                x_TxBxD = block(x_TxBxD, keys_2xB)
->>>>>>> main
+            x_TxBxD = run_kernel(x_TxBxD, weights, keys_2xB, shifts, options.dropout)
         x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
         x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
         n_real_Bx1 = jnp.maximum(mask_BxT.sum(-1, keepdims=True), 1)
@@ -198,15 +174,6 @@ class WorkoutModel(nn.Module):
         logits_BxC = Head(options, self.n_classes, name="classification")(mean_BxD.astype(dtype))
         logits_TxBx1 = Head(options, 1, name="segmentation")(x_TxBxD)
         return logits_BxC, logits_TxBx1[..., 0].T
-
-
-def _layers(params: Any, n_blocks: int) -> list[tuple[jax.Array, ...]]:
-    """Of each convolution of the residual blocks: kernel, bias, and its normalisation's scale and offset."""
-    return [
-        (conv["kernel"], conv["bias"], norm["scale"], norm["bias"])
-        for block in (params[f"block_{i}"] for i in range(n_blocks))
-        for conv, norm in ((block[f"conv_{j}"], block[f"norm_{j}"]) for j in range(2))
-    ]
 
 
 def make_model(options: config.Config, platform: str = "cpu") -> WorkoutModel:

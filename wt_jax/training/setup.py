@@ -18,6 +18,7 @@ from wt_jax.data.recordings import AnyRecording
 from wt_jax.input_pipeline.balanced_sampler import make_train_batches
 from wt_jax.input_pipeline.frame_files import FrameFiles
 from wt_jax.input_pipeline.window_runs import Runs
+from wt_jax.models.stack_kernels import check_kernel
 from wt_jax.models.summary import summary
 from wt_jax.options import all_options
 from wt_jax.runtime import cli, coordination
@@ -141,6 +142,8 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
     """
     devices = all_devices()
     check_devices(options, len(devices))
+    if no_kernel := check_kernel(options, devices[0].platform):
+        print(no_kernel)
     workdir = Path(options.workdir)
     coordination.check_shared(workdir)
     wanted = options.data

@@ -21,8 +21,8 @@ from residual_stacks import (
 )
 
 from wt_jax import config
-from wt_jax.models import residual_kernel
-from wt_jax.models.residual_kernel import refusal, residual_stack
+from wt_jax.models import residual_kernel_tpu
+from wt_jax.models.residual_kernel_tpu import refusal, residual_stack
 from wt_jax.models.tcn import draw_keys
 
 by_mosaic = by_kernel(residual_stack)
@@ -49,7 +49,6 @@ def test_bfloat16_is_as_near_to_float32_as_the_layers_are():
     """Errors beside what they are of: 0.3 % in the outputs, 2 to 5 % in the gradients, where a ReLU turns."""
     keys_2xB = draw_keys(jax.random.key(3), jnp.arange(40))
     ours, theirs = errors_in_bfloat16((by_mosaic, by_xla), 30, 40, keys_2xB, blocks=1, dilations=(4,))
-    print(np.round(ours, 4), np.round(theirs, 4))
     assert ours[0] < 0.005 and theirs[0] < 0.005  # the outputs
     assert sum(ours) < 1.5 * sum(theirs)
 
@@ -72,7 +71,7 @@ import jax, json, numpy as np
 from wt_jax.compilation.program_cost import program_cost
 from wt_jax.compilation.targets import target_devices
 from wt_jax.models.layers import tap_shifts
-from wt_jax.models.residual_kernel import residual_stack
+from wt_jax.models.residual_kernel_tpu import residual_stack
 
 where = jax.sharding.SingleDeviceSharding(target_devices("v5e")[0])
 shape = lambda *dims, dtype=np.float32: jax.ShapeDtypeStruct(dims, dtype, sharding=where)
@@ -115,7 +114,7 @@ def test_a_program_takes_what_leaves_least_over(monkeypatch):
         return x_TxBxD
 
     taken, weights = [], [(jnp.zeros((3, 8, 8)), *[jnp.zeros(8)] * 3)] * 2
-    monkeypatch.setattr(residual_kernel, "_run", run)
+    monkeypatch.setattr(residual_kernel_tpu, "_run", run)
     for windows in (1, 32, 33, 48, 4096):
         out = residual_stack(jnp.zeros((30, windows, 8)), weights, None, ((1, 0, -1),), 0.0)
         assert out.shape == (30, windows, 8)
