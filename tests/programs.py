@@ -4,6 +4,10 @@ import os
 import subprocess
 import sys
 
+# Compiles in a third of the time: emitters of loops that XLA used before those of fusions.
+PLAIN_XLA = {"xla_cpu_use_fusion_emitters": False}
+PLAIN_XLA_FLAGS = " ".join(f"--{name}={value}".lower() for name, value in PLAIN_XLA.items())
+
 
 def run_python(program, *arguments, **changes):
     env = {**os.environ, **changes}
