@@ -9,6 +9,8 @@ import tempfile
 import jax
 import numpy as np
 import pytest
+from jax._src import compiler
+from programs import PLAIN_XLA, PLAIN_XLA_FLAGS
 
 from wt_jax import config
 from wt_jax.counting.decoding import Repetition
@@ -38,6 +40,17 @@ jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"  # of processes that tests start
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
+_compile_options = compiler.get_compile_options
+
+
+def _plain_where_not_optimized(*args, env_options_overrides=None, **kwargs):
+    plain = PLAIN_XLA if os.environ.get("JAX_DISABLE_MOST_OPTIMIZATIONS") == "1" else {}
+    return _compile_options(*args, env_options_overrides=plain | (env_options_overrides or {}), **kwargs)
+
+
+compiler.get_compile_options = _plain_where_not_optimized
+_compile_options(1, 1)  # reads XLA_FLAGS: what is set below is for other processes
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started deaf to it
 
 
@@ -57,10 +70,11 @@ def pytest_collection_modifyitems(items):
 
 @pytest.hookimpl(tryfirst=True)  # before any fixture
 def pytest_runtest_setup(item):
-    """Optimizing is half of what the tests take: XLA and LLVM do it for tests marked `optimized` alone."""
+    """Compiling is most of what tests take: XLA and LLVM take pains for tests marked `optimized` alone."""
     is_optimized = item.get_closest_marker("optimized") is not None
     jax.config.update("jax_disable_most_optimizations", not is_optimized)
     os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"] = str(int(not is_optimized))  # of processes that it starts
+    os.environ["XLA_FLAGS"] = "" if is_optimized else PLAIN_XLA_FLAGS
 
 
 @pytest.fixture(scope="session")

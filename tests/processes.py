@@ -39,7 +39,7 @@ class Processes:
             "SLURM_JOB_ID": "1", "SLURM_STEP_NODELIST": "localhost", "SLURM_NTASKS": "9",
             "SLURM_STEP_NUM_TASKS": str(n), "JAX_COORDINATOR_PORT": str(port),
         }  # fmt: skip
-        given = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "", **(by_slurm if slurm else by_hand)}
+        given = {**os.environ, "JAX_PLATFORMS": "cpu", **(by_slurm if slurm else by_hand)}
         which = ("SLURM_PROCID", "SLURM_LOCALID") if slurm else ("JAX_PROCESS_ID",)
         self.all = [
             subprocess.Popen(

@@ -6,6 +6,7 @@ import dataclasses
 import grain
 import jax
 import numpy as np
+from programs import PLAIN_XLA
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
@@ -22,7 +23,8 @@ EVERYTHING = Counting(
     doubt=Doubt(class_offset=9.0),
 )  # fmt: skip
 
-PLAINLY = {"xla_backend_optimization_level": "0"}  # compiler_options of what optimized programs must equal
+# compiler_options of what optimized programs must equal
+PLAINLY = PLAIN_XLA | {"xla_backend_optimization_level": "0"}
 
 
 def tiny(inputs=("angles",), window_frames=30, window_step=1, **data):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from processes import Processes
+from programs import PLAIN_XLA_FLAGS
 from training_runs import REPOSITORY, arguments, assert_close, write_root
 
 from wt_jax.data.recordings import load_recording, save_recording
@@ -37,7 +38,7 @@ def argv_of(root, workdir, **overrides):
 
 
 N_STEPS = 6 * 20  # of batches of 8
-SHORT = {"train.windows_per_epoch": 64}
+SHORT = {"train.windows_per_epoch": 64, "train.epochs": 3}
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def by_one_process(root, tmp_path_factory):
     argvs = [argv_of(root, workdirs[name], **overrides[name]) for name in overrides]
     done = subprocess.run(
         [sys.executable, "-c", TRAIN_EACH, *map(repr, argvs)], cwd=REPOSITORY, check=True,
-        capture_output=True, text=True, env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+        capture_output=True, text=True, env={**os.environ, "JAX_PLATFORMS": "cpu"},
     )  # fmt: skip
     assert done.stdout.count("serving the best") == 3
     return workdirs
@@ -57,12 +58,12 @@ def by_one_process(root, tmp_path_factory):
 def test_two_processes_of_two_devices_equal_one(by_one_process, root, tmp_path):
     """From files, each its own share. Of one device each: where a killed process is told of."""
     argv = argv_of(root, tmp_path / "run", **SHORT, **{"data.resident": "false"})
-    flags = "--xla_force_host_platform_device_count=2"
+    flags = f"{PLAIN_XLA_FLAGS} --xla_force_host_platform_device_count=2"
     with Processes(argv, argv, XLA_FLAGS=flags) as processes:
         (status, out, err), other = processes.end()
     assert status == 0, err
     assert other[:2] == (0, "")  # only process 0 prints
-    assert "4 x cpu of 2 processes" in out and "epoch   6/6" in out
+    assert "4 x cpu of 2 processes" in out and "epoch   3/3" in out
     assert_close(tmp_path / "run", by_one_process["short"])
     step = max((tmp_path / "run" / "checkpoints").iterdir(), key=lambda path: int(path.name))
     assert [path.name for path in (step / "batches").glob("*.json")] == ["process_0-of-1.json"]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from programs import run_python
+from programs import PLAIN_XLA_FLAGS, run_python
 from runs import PLAINLY, compilations
 from step_runs import assert_close, make_dispatch, options_with, random_firsts, random_sequences, run_steps
 
@@ -181,7 +181,7 @@ def test_two_devices_equal_one_and_a_checkpoint_moves_between_them(tmp_path):
     """In parts; with their whole share at once: tests/test_train_processes.py."""
     done = run_python(
         TWO_DEVICES, tmp_path / "result", JAX_PLATFORMS="cpu", PYTHONPATH=os.pathsep.join(sys.path),
-        XLA_FLAGS="--xla_force_host_platform_device_count=2",
+        XLA_FLAGS=f"{PLAIN_XLA_FLAGS} --xla_force_host_platform_device_count=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     two, losses_two = pickle.loads((tmp_path / "result").read_bytes())
