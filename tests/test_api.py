@@ -58,8 +58,8 @@ def then_stop(monkeypatch, n_dispatches, *signals):
 
     make, n_done = setup.make_train_dispatch, 0
 
-    def make_stopping(*args):
-        dispatch = make(*args)
+    def make_stopping(*args, **named):
+        dispatch = make(*args, **named)
 
         def stopping(*state):
             nonlocal n_done
