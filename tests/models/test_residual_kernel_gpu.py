@@ -121,17 +121,17 @@ def test_says_what_it_does_not_take(frames, filters):
         residual_stack(jnp.zeros((frames, 4, filters)), [], None, (), 0.0)
 
 
-def test_a_model_for_a_gpu_has_its_stack_in_kernels(monkeypatch):
+def test_a_model_for_a_gpu_has_its_layers_in_kernels(monkeypatch):
     """The same parameters, and the same outputs, by `model.kernel`; elsewhere the option changes nothing."""
     options = config.Config(model=config.Model(filters=16, blocks=2, dense_units=(8,), kernel="pallas"))
     options = config.check(options)
     called = []
 
-    def interpreted(*args):
-        called.append(1)
-        return residual_stack(*args, interpret=True)
+    def interpreted(kernel):
+        return lambda *args: called.append(kernel) or kernel(*args, interpret=True)
 
-    monkeypatch.setitem(tcn._STACKS, "gpu", interpreted)
+    kernels = tcn._KERNELS["gpu"]
+    monkeypatch.setitem(tcn._KERNELS, "gpu", tuple(map(interpreted, kernels)))
     params = tcn.init_params(options)
     angles = jax.random.uniform(jax.random.key(1), (3, 30, 25))
     mask, keys_2xB = jnp.ones((3, 30), bool), draw_keys(jax.random.key(2), jnp.arange(3))
@@ -139,5 +139,5 @@ def test_a_model_for_a_gpu_has_its_stack_in_kernels(monkeypatch):
         tcn.make_model(options, platform).apply({"params": params}, angles, mask, keys_2xB)
         for platform in ("cpu", "gpu")
     ]
-    assert called == [1]
+    assert called == list(kernels)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), *outputs)

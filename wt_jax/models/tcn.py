@@ -13,11 +13,12 @@ from jax import lax
 
 from wt_jax import config
 from wt_jax.input_pipeline.features import n_inputs
-from wt_jax.models import residual_kernel_gpu
+from wt_jax.models import attention_kernel_gpu, residual_kernel_gpu
 from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, surplus_rows, tap_shifts
 
-# By the platform of the devices: the residual stack as a kernel of its own, where model.kernel is pallas.
-_STACKS = {"gpu": residual_kernel_gpu.residual_stack}
+# By the platform of the devices: the residual stack, and attention with its normalisation, as kernels of
+# their own, where model.kernel is pallas.
+_KERNELS = {"gpu": (residual_kernel_gpu.residual_stack, attention_kernel_gpu.attend_and_normalise)}
 
 
 class DilatedConv(nn.Module):
@@ -162,15 +163,20 @@ class WorkoutModel(nn.Module):
         x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
         x_TxBxD = jnp.where(real_TxBx1, x_TxBxD, 0)
         blocks = [ResidualBlock(options, i, name=f"block_{i}") for i in range(options.blocks)]
-        if options.kernel == "pallas" and self.platform in _STACKS:
-            layers = _layers(self.variables["params"], options.blocks)
+        if options.kernel == "pallas" and self.platform in _KERNELS:
+            residual_stack, attend_and_normalise = _KERNELS[self.platform]
+            params = self.variables["params"]
             shifts = tuple(tap_shifts(options.kernel_size, b.dilation, options.causal) for b in blocks)
-            x_TxBxD = _STACKS[self.platform](x_TxBxD, layers, keys_2xB, shifts, options.dropout)
+            layers = _layers(params, options.blocks)
+            x_TxBxD = residual_stack(x_TxBxD, layers, keys_2xB, shifts, options.dropout)
+            x_TxBxD = attend_and_normalise(
+                x_TxBxD, mask_BxT, params["attention"], params["norm"], options.causal
+            )
         else:
             for block in blocks:
                 x_TxBxD = block(x_TxBxD, keys_2xB)
-        x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
-        x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
+            x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
+            x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
         n_real_Bx1 = jnp.maximum(mask_BxT.sum(-1, keepdims=True), 1)
         mean_BxD = jnp.where(real_TxBx1, x_TxBxD, 0).astype(jnp.float32).sum(0) / n_real_Bx1
         logits_BxC = Head(options, self.n_classes, name="classification")(mean_BxD.astype(dtype))
