@@ -1,7 +1,7 @@
 """The default experiment: the model, losses and sampling that the project stands on.
 
 Command: python -m wt_jax.train --config experiments/main.py
-Time: 117 epochs, 6 minutes on two CPU cores
+Time: 117 epochs, 7 minutes on two CPU cores
 Score: validation segmentation loss 0.1784 (synthetic default; epoch 97 is served)
 Every number that the published recipe names is as it names it (experiments/plain.py is that recipe alone),
 one aside: the 30 frames of a window are 10 a second, so that it holds a whole repetition.

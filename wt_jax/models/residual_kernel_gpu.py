@@ -26,9 +26,8 @@ from jax.experimental.pallas import triton
 from wt_jax import config
 from wt_jax.models.kernel_rows import differentiate_norm, dot, standardise
 from wt_jax.models.layers import kept_at
+from wt_jax.models.window_tiles import FILTERS, MOST_ROWS, Tile, call, windows_of
 
-_ROWS = 128  # of a program: in float32 a tile is 64 registers of each of 256 threads
-_FILTERS = (16, 32, 64, 128)  # Triton's arrays are powers of two, and more do not fit the registers
 _PARTS = 8  # of a gradient: 3 taps of 16 layers are then 384 programs for an H200's 132 processors
 _PART_ROWS = 64  # that one of these multiplies at once
 
@@ -42,12 +41,12 @@ class _Stack(NamedTuple):
 
 
 def refusal(options: config.Model, frames: int) -> str:
-    """Why the kernel does not take such a model on windows of so many frames; "" where it does."""
-    if frames <= _ROWS and options.filters in _FILTERS:
+    """Why the kernels do not take such a model on windows of so many frames; "" where they do."""
+    if frames <= MOST_ROWS and options.filters in FILTERS:
         return ""
     return (
-        f"a GPU's takes data.window_frames up to {_ROWS} (this is {frames}) and model.filters of "
-        f"{', '.join(map(str, _FILTERS))} (this is {options.filters})"
+        f"a GPU's takes data.window_frames up to {MOST_ROWS} (this is {frames}) and model.filters of "
+        f"{', '.join(map(str, FILTERS))} (this is {options.filters})"
     )
 
 
@@ -67,18 +66,13 @@ def residual_stack(
     `refusal`.
     """
     frames, windows, _ = x_TxBxD.shape
-    surplus = -windows % _windows_of(frames)  # these rows and their gradients are 0, and cut off
+    surplus = -windows % windows_of(MOST_ROWS, frames)  # these rows and their gradients are 0, and cut off
     if surplus:
         x_TxBxD = jnp.pad(x_TxBxD, ((0, 0), (0, surplus), (0, 0)))
         keys_2xB = None if keys_2xB is None else jnp.pad(keys_2xB, ((0, 0), (0, surplus)))
     kernel_NxKxDxD, *vectors = (jnp.stack(layers) for layers in zip(*weights, strict=True))
     stack = _Stack(shifts_of_blocks, rate, interpret)
     return _run(stack, x_TxBxD, kernel_NxKxDxD, jnp.stack(vectors, 1), keys_2xB)[:, :windows]
-
-
-def _windows_of(frames: int) -> int:
-    """Windows of a program."""
-    return _ROWS // pl.next_power_of_2(frames)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -101,7 +95,7 @@ def _run_forward(
 
 def _run_backward(stack: _Stack, saved: tuple, dout_TxBxD: jax.Array) -> tuple:
     inputs_NxTxBxD, ys_NxTxBxD, kernel_NxKxDxD, vectors_Nx3xD, keys_2xB = saved
-    programs = dout_TxBxD.shape[1] // _windows_of(len(dout_TxBxD))
+    programs = dout_TxBxD.shape[1] // windows_of(MOST_ROWS, len(dout_TxBxD))
     sums = jax.ShapeDtypeStruct((programs, *vectors_Nx3xD.shape), jnp.float32)
     outs = {"dys": ys_NxTxBxD, "dx": dout_TxBxD, "sums": sums}
     ins = {"dout": dout_TxBxD, "ys": ys_NxTxBxD, "kernel": kernel_NxKxDxD}
@@ -115,69 +109,33 @@ _run.defvjp(_run_forward, _run_backward)
 
 
 def _call(kernel: Any, stack: _Stack, ins: dict[str, Any], outs: dict[str, Any]) -> dict[str, jax.Array]:
-    """One program for a few windows: it sees those of each array, and the weights whole."""
-    ins = {name: array for name, array in ins.items() if array is not None}
+    """One program for a few windows."""
+    like = outs["out" if "out" in outs else "dx"]
     ins["shifts"] = jnp.asarray(stack.shifts_of_blocks, jnp.int32)
-    rows = outs["out" if "out" in outs else "dx"]
-    windows = _windows_of(len(rows))
-
-    def spec(name: str, shape: tuple[int, ...]) -> pl.BlockSpec:
-        if name in ("shifts", "kernel", "vectors"):
-            return pl.BlockSpec(shape, lambda b: (0,) * len(shape))
-        if name == "sums":
-            return pl.BlockSpec((None, *shape[1:]), lambda b: (b, 0, 0, 0))
-        axis = len(shape) - (1 if name == "keys" else 2)
-        block = (*shape[:axis], windows, *shape[axis + 1 :])
-        return pl.BlockSpec(block, lambda b: tuple(b if i == axis else 0 for i in range(len(shape))))
-
-    return pl.pallas_call(
-        partial(kernel, stack),
-        grid=(rows.shape[1] // windows,),
-        in_specs=[{name: spec(name, array.shape) for name, array in ins.items()}],
-        out_specs={name: spec(name, array.shape) for name, array in outs.items()},
-        out_shape={name: jax.ShapeDtypeStruct(array.shape, array.dtype) for name, array in outs.items()},
-        compiler_params=triton.CompilerParams(num_warps=8, num_stages=1),
-        interpret=stack.interpret,
-    )(ins)
+    whole = ("shifts", "kernel", "vectors")
+    return call(partial(kernel, stack), MOST_ROWS, like, ins, outs, whole, stack.interpret)
 
 
-class _Rows:
-    """The rows of a program, and its way to them."""
+class _Rows(Tile):
+    """The rows of a program, what it reads beside them, and the barriers between its threads."""
 
     def __init__(self, stack: _Stack, ins: dict[str, Any], like: Any) -> None:
-        self.stack, self.ins, (self.frames, windows, self.filters) = stack, ins, like.shape
-        row = lax.iota(jnp.int32, _ROWS)
-        self.frame, self.window = lax.div(row, windows), lax.rem(row, windows)
-        self.real = self.frame < self.frames
-
-    def load(self, ref: Any, *layer: Any, shift: Any = 0) -> jax.Array:
-        """(R, D): the rows `shift` frames before, zeros where there are none."""
-        frame = self.frame - shift
-        mask = self._spread(self.real & (frame >= 0) & (frame < self.frames))
-        return triton.load(ref.at[self._places(*layer, frame)], mask=mask, other=0)
+        super().__init__(MOST_ROWS, like.shape)
+        self.stack, self.ins = stack, ins
 
     def store(self, ref: Any, rows: jax.Array, *layer: Any) -> None:
         """After all threads have loaded what they do before, and before what they load after."""
-        places = self._places(*layer, self.frame)
         self._wait()
-        triton.store(ref.at[places], rows.astype(ref.dtype), mask=self._spread(self.real))
+        super().store(ref, rows, *layer)
         self._wait()
 
     def _wait(self) -> None:
         if not self.stack.interpret:  # which has one thread
             triton.debug_barrier()
 
-    def _places(self, *layer_and_frame: Any) -> tuple[Any, ...]:
-        *layer, frame = layer_and_frame
-        column = lax.broadcasted_iota(jnp.int32, (_ROWS, self.filters), 1)
-        return *layer, self._spread(frame), self._spread(self.window), column
-
-    def _spread(self, rows: jax.Array) -> jax.Array:
-        return jnp.broadcast_to(rows[:, None], (_ROWS, self.filters))
-
     def convolve(self, ref: Any, layer: Any, back: bool = False) -> jax.Array:
         """Float32 (R, D): what the taps of this layer read in it, times their kernels; or the way back."""
-        total = jnp.zeros((_ROWS, self.filters), jnp.float32)
+        total = jnp.zeros((MOST_ROWS, self.columns), jnp.float32)
         for tap in range(self.ins["shifts"].shape[1]):
             shift = self.ins["shifts"][lax.div(layer, 2), tap] * (-1 if back else 1)
 
@@ -194,8 +152,8 @@ class _Rows:
 
     def kept(self, layer: Any) -> jax.Array:
         """This tile of dropout's mask."""
-        filters = lax.iota(jnp.int32, self.filters)[None]
-        place = ((layer * self.frames + self.frame) * self.filters)[:, None] + filters
+        filters = lax.iota(jnp.int32, self.columns)[None]
+        place = ((layer * self.frames + self.frame) * self.columns)[:, None] + filters
         first_key, second_key = (self.ins["keys"][i, self.window][:, None] for i in range(2))
         return kept_at(place.astype(jnp.uint32), first_key, second_key, self.stack.rate)
 

@@ -1,4 +1,4 @@
-"""`model.kernel=pallas`: the residual stack by a kernel of the target's own, where there is one.
+"""`model.kernel=pallas`: the residual stack by kernels of the target's own, on a GPU attention as well.
 
 Parameters and dropout masks are those of XLA's layers, so that a checkpoint of one goes on, and is served, by
 the other.
@@ -48,6 +48,15 @@ def stack_kernel(options: config.Model, frames: int, platform: str) -> Callable 
     """
     kernel = _kernel(platform) if options.kernel == "pallas" else None
     return None if kernel is None or kernel.refusal(options, frames) else kernel.residual_stack
+
+
+def attention_kernel(options: config.Model, frames: int, platform: str) -> Callable | None:
+    """The kernels of LayerNorm(x + attention(x)), where a GPU runs its stack by kernels; None elsewhere."""
+    if platform != "gpu" or stack_kernel(options, frames, platform) is None:
+        return None
+    from wt_jax.models.attention_kernel_gpu import attend_and_normalise
+
+    return attend_and_normalise
 
 
 def layer_weights(blocks: Sequence[Any]) -> list[tuple[jax.Array, ...]]:

@@ -14,7 +14,7 @@ from jax import lax
 from wt_jax import config
 from wt_jax.input_pipeline.features import n_inputs
 from wt_jax.models.layers import EPSILON, convolve, matmul, norm_relu_dropout, surplus_rows, tap_shifts
-from wt_jax.models.stack_kernels import layer_weights, stack_kernel
+from wt_jax.models.stack_kernels import attention_kernel, layer_weights, stack_kernel
 
 
 class DilatedConv(nn.Module):
@@ -159,16 +159,19 @@ class WorkoutModel(nn.Module):
         x_TxBxD = nn.Dense(options.filters, dtype=dtype, name="projection")(inputs_BxTxI.transpose(1, 0, 2))
         x_TxBxD = jnp.where(real_TxBx1, x_TxBxD, 0)
         blocks = [ResidualBlock(options, i, name=f"block_{i}") for i in range(options.blocks)]
-        run_kernel = stack_kernel(options, len(x_TxBxD), self.platform)
-        if run_kernel is None:
-            for block in blocks:
-                x_TxBxD = block(x_TxBxD, keys_2xB)
-        else:
+        if run_stack := stack_kernel(options, len(x_TxBxD), self.platform):
             weights = layer_weights([self.variables["params"][f"block_{i}"] for i in range(options.blocks)])
             shifts = tuple(tap_shifts(options.kernel_size, b.dilation, options.causal) for b in blocks)
-            x_TxBxD = run_kernel(x_TxBxD, weights, keys_2xB, shifts, options.dropout)
-        x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
-        x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
+            x_TxBxD = run_stack(x_TxBxD, weights, keys_2xB, shifts, options.dropout)
+        else:
+            for block in blocks:
+                x_TxBxD = block(x_TxBxD, keys_2xB)
+        if attend_and_normalise := attention_kernel(options, len(x_TxBxD), self.platform):
+            attention, norm = (self.variables["params"][name] for name in ("attention", "norm"))
+            x_TxBxD = attend_and_normalise(x_TxBxD, mask_BxT, attention, norm, options.causal)
+        else:
+            x_TxBxD += SelfAttention(options, name="attention")(x_TxBxD, mask_BxT)
+            x_TxBxD = nn.LayerNorm(epsilon=EPSILON, dtype=dtype, name="norm")(x_TxBxD)
         n_real_Bx1 = jnp.maximum(mask_BxT.sum(-1, keepdims=True), 1)
         mean_BxD = jnp.where(real_TxBx1, x_TxBxD, 0).astype(jnp.float32).sum(0) / n_real_Bx1
         logits_BxC = Head(options, self.n_classes, name="classification")(mean_BxD.astype(dtype))
