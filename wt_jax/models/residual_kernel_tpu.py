@@ -86,8 +86,9 @@ def _most_windows(frames: int, kernel_shape: tuple[int, ...], dtype: jnp.dtype) 
     """Windows of a program that its memory has room for; 0 where the least do not fit."""
     layers, _, filters, _ = kernel_shape
     row = frames * -(-filters // _LANES) * _LANES
-    # x, dout and dx, each twice, as one is moved while one is used; what a layer leaves; the padded tile.
-    tiles = 3 * 2 + (2.5 * layers) + 3
+    # x, dout and dx, each twice, as one is moved while one is used; what a layer leaves; the last block's
+    # output; the padded tile.
+    tiles = 3 * 2 + (2.5 * layers) + 1 + 3
     of_a_window = row * (tiles * dtype.itemsize + 10 * 4)  # ten tiles in float32, of which Mosaic keeps eight
     of_a_window += layers * frames * _LANES * 4  # a number a row takes a row of them
     weights = int(np.prod(kernel_shape)) // filters * (row // frames) * (dtype.itemsize + 4)
