@@ -14,7 +14,7 @@ def dot(a: jax.Array, b: jax.Array, axis_a: int, axis_b: int) -> jax.Array:
 
 def mean(x_RxD: jax.Array) -> jax.Array:
     """Of each row: (R, 1)."""
-    return x_RxD.sum(1, keepdims=True) * (1 / x_RxD.shape[1])
+    return x_RxD.sum(-1, keepdims=True) * (1 / x_RxD.shape[-1])
 
 
 def standardise(y_RxD: jax.Array) -> tuple[jax.Array, jax.Array]:

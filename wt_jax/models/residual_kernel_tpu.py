@@ -12,7 +12,7 @@ same tile some frames on. Layers are the turns of a loop, so that the code is th
 Letters: T frames, B windows, D filters, K taps, N layers (two a block).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ _MEMORY_BYTES = 48 * 2**20  # of the vector memory, of which v5e and v6e have 12
 _WINDOWS = 32  # of a program: with more, Mosaic takes longer to compile and main memory sees no less
 _LEAST_WINDOWS = 16  # of which a bfloat16 tile has 16 rows
 _LANES = 128
+_PIECE_ROWS = 192  # of what is between products: with all rows at once, values go to memory and back
 
 
 class _Stack(NamedTuple):
@@ -85,9 +86,11 @@ def _most_windows(frames: int, kernel_shape: tuple[int, ...], dtype: jnp.dtype) 
     """Windows of a program that its memory has room for; 0 where the least do not fit."""
     layers, _, filters, _ = kernel_shape
     row = frames * -(-filters // _LANES) * _LANES
-    # x, dout and dx, each twice, as one is moved while one is used; what a layer leaves; the padded tile.
-    tiles = 3 * 2 + (2.5 * layers) + 3
+    # x, dout and dx, each twice, as one is moved while one is used; what a layer leaves; the last block's
+    # output; the padded tile.
+    tiles = 3 * 2 + (2.5 * layers) + 1 + 3
     of_a_window = row * (tiles * dtype.itemsize + 10 * 4)  # ten tiles in float32, of which Mosaic keeps eight
+    of_a_window += layers * frames * _LANES * 4  # a number a row takes a row of them
     weights = int(np.prod(kernel_shape)) // filters * (row // frames) * (dtype.itemsize + 4)
     fitting = max(int((_MEMORY_BYTES - weights) / of_a_window), 0)
     return min(_WINDOWS, fitting) // _LEAST_WINDOWS * _LEAST_WINDOWS
@@ -141,8 +144,9 @@ def _call(kernel: Callable, stack: _Stack, ins: dict[str, Any], outs: dict[str, 
     }
     if kernel is _backward:
         scratch |= {
-            "inputs": tpu.VMEM((layers // 2, *tile), dtype),  # of blocks
-            "ys": tpu.VMEM((layers, *tile), dtype),  # of convolutions, which the normalisations read
+            "inputs": tpu.VMEM((layers // 2 + 1, *tile), dtype),  # of blocks
+            "standards": tpu.VMEM((layers, *tile), dtype),  # of normalisations, before scale and offset
+            "inverses": tpu.VMEM((layers, *tile[:2], 1), jnp.float32),  # that made them
             "outs": tpu.VMEM((layers, *tile), dtype),  # of dropouts
             "dout": tpu.VMEM(tile, jnp.float32),
         }
@@ -169,16 +173,18 @@ def _forward(stack: _Stack, ins: dict[str, Any], outs: dict[str, Any], scratch: 
     layers, x = _Layers(stack, ins, scratch), outs["out"]
 
     def run_block(block: Any, nothing: None) -> None:
-        middle = layers.run(2 * block, x[...])[1]
-        x[...] += layers.run(2 * block + 1, middle)[1]
+        for piece, _, _, out in layers.run(2 * block):
+            layers.read[piece] = out
+        for piece, _, _, out in layers.run(2 * block + 1):
+            layers.read[piece] = x[piece] = x[piece] + out
 
-    x[...] = ins["x"][...]
+    layers.read[...] = x[...] = ins["x"][...]
     lax.fori_loop(0, len(stack.shifts_of_blocks), run_block, None)
 
 
 def _backward(stack: _Stack, ins: dict[str, Any], sums: dict[str, Any], scratch: dict[str, Any]) -> None:
     layers, blocks = _Layers(stack, ins, scratch), len(stack.shifts_of_blocks)
-    inputs, ys, outs, dout, total = (scratch[name] for name in ("inputs", "ys", "outs", "dout", "total"))
+    inputs, outs, dout, total = (scratch[name] for name in ("inputs", "outs", "dout", "total"))
 
     @pl.when(pl.program_id(0) == 0)
     def begin() -> None:
@@ -186,22 +192,22 @@ def _backward(stack: _Stack, ins: dict[str, Any], sums: dict[str, Any], scratch:
             sums[name][...] = jnp.zeros_like(sums[name])
 
     def run_block(block: Any, nothing: None) -> None:
-        first, second = 2 * block, 2 * block + 1
-        ys[first], outs[first] = layers.run(first, inputs[block])
-        ys[second], outs[second] = layers.run(second, outs[first])
-
-        @pl.when(block < blocks - 1)
-        def go_on() -> None:
-            inputs[block + 1] = inputs[block] + outs[second]
+        for i, layer in enumerate((2 * block, 2 * block + 1)):
+            for piece, standard, inverse, out in layers.run(layer):
+                scratch["standards"][layer, piece] = standard.astype(out.dtype)
+                scratch["inverses"][layer, piece] = inverse
+                outs[layer, piece] = out
+                if i:
+                    inputs[block + 1, piece] = out = inputs[block, piece] + out
+                layers.read[piece] = out
 
     def differentiate_block(i: Any, nothing: None) -> None:
         block = blocks - 1 - i
-        first, second = 2 * block, 2 * block + 1
-        layers.differentiate(second, outs.at[first], ys[second], outs[second], dout[...], sums)
-        layers.differentiate(first, inputs.at[block], ys[first], outs[first], total[...], sums)
+        layers.differentiate(2 * block + 1, outs.at[2 * block], dout, sums)
+        layers.differentiate(2 * block, inputs.at[block], total, sums)
         dout[...] += total[...]
 
-    inputs[0] = ins["x"][...]
+    layers.read[...] = inputs[0] = ins["x"][...]
     lax.fori_loop(0, blocks, run_block, None)
     dout[...] = ins["dout"][...].astype(jnp.float32)
     lax.fori_loop(0, blocks, differentiate_block, None)
@@ -212,66 +218,76 @@ class _Layers:
     """The layers, on the windows of a program."""
 
     def __init__(self, stack: _Stack, ins: dict[str, Any], scratch: dict[str, Any]) -> None:
-        self.ins, self.rate, self.tile = ins, stack.rate, ins["x"].shape
-        self.frames, _, self.filters = self.tile
-        self.padded, self.total, self.reach = scratch["padded"], scratch["total"], _reach(stack, self.frames)
-        edge = jnp.zeros((self.reach, *self.tile[1:]), self.padded.dtype)
-        self.padded[: self.reach] = self.padded[self.reach + self.frames :] = edge
+        self.ins, self.stack, self.scratch, self.tile = ins, stack, scratch, ins["x"].shape
+        self.frames, windows, self.filters = self.tile
+        self.padded, self.total, reach = scratch["padded"], scratch["total"], _reach(stack, self.frames)
+        self.reach, self.read = reach, self.padded.at[reach : reach + self.frames]
+        edge = jnp.zeros((reach, *self.tile[1:]), self.padded.dtype)
+        self.padded[:reach] = self.padded[reach + self.frames :] = edge
+        self.gain = 1 / (1 - stack.rate) if "keys" in ins else 1.0
+        step = max(_PIECE_ROWS // windows, 1)
+        self.pieces = [slice(i, min(i + step, self.frames)) for i in range(0, self.frames, step)]
 
-    def run(self, layer: Any, x_TxBxD: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The convolution, and what normalisation, ReLU and dropout make of it."""
-        self.total[...] = jnp.broadcast_to(self._vector(layer, 0)[None], self.tile)
+    def run(self, layer: Any) -> Iterator[tuple[slice, jax.Array, jax.Array, jax.Array]]:
+        """Of `read`, piece by piece: normalised, what it was multiplied with, after ReLU and dropout."""
 
-        def add(tap: int, read: jax.Array) -> None:
-            self.total[...] += dot(read, self.ins["kernel"][layer, tap], 1, 0).reshape(self.tile)
+        def convolve(tap: int, rows: jax.Array) -> jax.Array:
+            return dot(rows, self.ins["kernel"][layer, tap], 1, 0)
 
-        self._read(layer, x_TxBxD, 1, add)
-        y = self.total[...].astype(x_TxBxD.dtype)
-        out = jnp.maximum(standardise(_rows(y))[0] * self._vector(layer, 1) + self._vector(layer, 2), 0)
-        out = out.reshape(self.tile)
-        if "keys" in self.ins:
-            out = jnp.where(self._kept(layer), out * (1 / (1 - self.rate)), 0)
-        return y, out.astype(y.dtype)
+        self._sum_taps(layer, 1, convolve, self._vector(layer, 0))
+        scale, offset = (self._vector(layer, which)[None] * self.gain for which in (1, 2))
+        for piece in self.pieces:
+            standard, inverse = standardise(self.total[piece])
+            out = jnp.maximum(standard * scale + offset, 0)
+            if "keys" in self.ins:
+                out = jnp.where(self._kept(layer, piece), out, 0)
+            yield piece, standard, inverse, out.astype(self.padded.dtype)
 
-    def differentiate(
-        self, layer: Any, x: Any, y: jax.Array, out: jax.Array, dout: jax.Array, sums: dict[str, Any]
-    ) -> None:
+    def differentiate(self, layer: Any, x: Any, dout: Any, sums: dict[str, Any]) -> None:
         """The gradient of the layer's input `x` becomes `total`, those of its weights come to `sums`."""
-        scale, (standard, inverse) = self._vector(layer, 1), standardise(_rows(y))
-        gain = 1 / (1 - self.rate) if "keys" in self.ins else 1.0
-        # Through what ReLU or dropout made 0, nothing comes back: the mask is not needed again.
-        dz = jnp.where(_rows(out).astype(jnp.float32) > 0, _rows(dout) * gain, 0)
-        dy = differentiate_norm(dz, standard, inverse, scale)
-        for i, summed in enumerate((dy, dz * standard, dz)):
-            sums["vectors"][layer, i : i + 1] += summed.sum(0, keepdims=True)
-        self.total[...] = jnp.zeros_like(self.total)
+        scale, vectors = self._vector(layer, 1)[None] * self.gain, [jnp.zeros((1, self.filters))] * 3
+        for piece in self.pieces:
+            standard = self.scratch["standards"][layer, piece].astype(jnp.float32)
+            # Through what ReLU or dropout made 0, nothing comes back: the mask is not needed again.
+            passed = self.scratch["outs"][layer, piece].astype(jnp.float32) > 0
+            dz = jnp.where(passed, dout[piece], 0)  # but for dropout's gain
+            dy = differentiate_norm(dz, standard, self.scratch["inverses"][layer, piece], scale)
+            parts = dy, dz * standard * self.gain, dz * self.gain
+            vectors = [v + _rows(p).sum(0, keepdims=True) for v, p in zip(vectors, parts, strict=True)]
+            self.read[piece] = dy.astype(self.padded.dtype)
+        sums["vectors"][layer] += jnp.concatenate(vectors)
 
-        def add(tap: int, read: jax.Array) -> None:
-            self.total[...] += dot(read, self.ins["kernel"][layer, tap], 1, 1).reshape(self.tile)
-            sums["kernel"][layer, tap] += dot(_rows(x[...]), read, 0, 0)
+        def convolve_back(tap: int, dy: jax.Array) -> jax.Array:
+            sums["kernel"][layer, tap] += dot(_rows(x[...]), dy, 0, 0)
+            return dot(dy, self.ins["kernel"][layer, tap], 1, 1)
 
-        self._read(layer, dy.reshape(self.tile).astype(out.dtype), -1, add)
+        self._sum_taps(layer, -1, convolve_back, jnp.zeros((1, self.filters)))
 
-    def _read(self, layer: Any, x_TxBxD: jax.Array, sign: int, use: Callable) -> None:
-        """Calls `use` with each tap that reads a frame, and what it reads: zeros beyond the window."""
-        self.padded[self.reach : self.reach + self.frames] = x_TxBxD
+    def _sum_taps(self, layer: Any, sign: int, product: Callable, first: jax.Array) -> None:
+        """`total`: `first`, and the products of each tap and what it reads in `read`, zeros beyond it."""
+        still = self.stack.shifts_of_blocks[0].index(0)  # this tap reads every frame in its place
+        self.total[...] = (product(still, _rows(self.read[...])) + first).reshape(self.tile)
         for tap in range(self.ins["shifts"].shape[1]):
+            if tap == still:
+                continue
             shift = sign * self.ins["shifts"][lax.div(layer, 2), tap]
 
             @pl.when(jnp.abs(shift) < self.frames)
-            def read(tap: int = tap, shift: Any = shift) -> None:
-                use(tap, _rows(self.padded[pl.ds(self.reach - shift, self.frames)]))
+            def add(tap: int = tap, shift: Any = shift) -> None:
+                rows = _rows(self.padded[pl.ds(self.reach - shift, self.frames)])
+                self.total[...] += product(tap, rows).reshape(self.tile)
 
     def _vector(self, layer: Any, which: int) -> jax.Array:
         """(1, D): 0 the bias, 1 the scale, 2 the offset."""
         return self.ins["vectors"][layer, which : which + 1]
 
-    def _kept(self, layer: Any) -> jax.Array:
-        """Dropout's mask."""
-        frame, column = (lax.broadcasted_iota(jnp.int32, (self.frames, 1, self.filters), i) for i in (0, 2))
-        place = ((layer * self.frames + frame) * self.filters + column).astype(jnp.uint32)
+    def _kept(self, layer: Any, piece: slice) -> jax.Array:
+        """Dropout's mask of these frames."""
+        shape = piece.stop - piece.start, 1, self.filters
+        frame, column = (lax.broadcasted_iota(jnp.int32, shape, axis) for axis in (0, 2))
+        place = (layer * self.frames + piece.start + frame) * self.filters + column
         first_key, second_key = (self.ins["keys"][:, i : i + 1][None] for i in range(2))
-        return kept_at(place, first_key, second_key, self.rate)
+        return kept_at(place.astype(jnp.uint32), first_key, second_key, self.stack.rate)
 
 
 def _rows(x: jax.Array) -> jax.Array:
