@@ -69,6 +69,17 @@ def test_what_does_not_fit_is_said_with_what_helps(capsys, monkeypatch):
     assert "some 600 windows a chip would fit" in said
 
 
+def test_a_program_that_its_compiler_cannot_print(capsys, monkeypatch):
+    """The bound is then by XLA's own count of bytes."""
+    unread = CompiledProgram(100, ProgramCost(3.35e9), 3.35e9, 10, 10, 10, is_read=False)
+    monkeypatch.setattr(train_compile, "compile_training", lambda *_: unread)
+    assert train_compile.main(SMALL) == 0
+    said = capsys.readouterr().out
+    assert re.search(r"main memory, MB a window +- +[\d.]+", said)
+    assert "windows/s a chip, at best " in said and re.search(r"at best +100,000 ", said)
+    assert "cannot print the program" in said
+
+
 def test_a_compiler_that_runs_out_of_memory(capsys, monkeypatch):
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm")

@@ -31,6 +31,7 @@ class CompiledProgram:
     kept_bytes: int  # arguments and results: state, data, indices
     working_bytes: int  # what it allocates beside
     code_bytes: int
+    is_read: bool = True  # False: `cost` is XLA's count of bytes and nothing else
 
     @property
     def memory_bytes(self) -> int:
@@ -110,13 +111,18 @@ def _compiled(lowered: Any, devices: Sequence[jax.Device], windows: int, batches
     # Autotuning runs kernels, and there is nothing to run them on.
     choices = None if devices[0].platform in ("cpu", "tpu") else {"xla_gpu_autotune_level": "0"}
     program = lowered.compile(compiler_options=choices)
-    counts = program.cost_analysis() or {}
+    counted_bytes = (program.cost_analysis() or {}).get("bytes accessed", 0.0)  # of a loop's body once
     memory = program.memory_analysis()
+    try:
+        cost, is_read = program_cost(program.as_text()) * (1 / batches), True
+    except jax.errors.JaxRuntimeError:  # libtpu 0.0.52 cannot print some of its programs for a v6e
+        cost, is_read = ProgramCost(counted_bytes), False
     return CompiledProgram(
         windows=windows,
-        cost=program_cost(program.as_text()) * (1 / batches),
-        counted_bytes=counts.get("bytes accessed", 0.0),
+        cost=cost,
+        counted_bytes=counted_bytes,
         kept_bytes=memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes,
         working_bytes=memory.temp_size_in_bytes,
         code_bytes=memory.generated_code_size_in_bytes,
+        is_read=is_read,
     )

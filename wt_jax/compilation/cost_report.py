@@ -33,12 +33,14 @@ def program_lines(
         "arithmetic, MFLOP a window": lambda name, p: (
             f"{flops * (_FORWARD_AND_BACKWARD if name == 'training' else 1) / 1e6:.1f}"
         ),
-        "main memory, MB a window": lambda name, p: f"{p.cost.main_memory_bytes / p.windows / 1e6:.2f}",
+        "main memory, MB a window": lambda name, p: (
+            f"{p.cost.main_memory_bytes / p.windows / 1e6:.2f}" if p.is_read else "-"
+        ),
         "as XLA counts, MB a window": lambda name, p: (
             f"{p.counted_bytes / p.windows / 1e6:.2f}" if p.counted_bytes else "-"
         ),
-        kernels: lambda name, p: f"{p.cost.kernels:,.0f}",
-        "collectives": lambda name, p: f"{p.cost.collectives:,.0f}",
+        kernels: lambda name, p: f"{p.cost.kernels:,.0f}" if p.is_read else "-",
+        "collectives": lambda name, p: f"{p.cost.collectives:,.0f}" if p.is_read else "-",
         "least time of arithmetic, ms": lambda name, p: f"{1e3 * bounds[name].arithmetic_s:.3f}",
         "least time of memory, ms": lambda name, p: f"{1e3 * bounds[name].memory_s:.3f}",
         "least time of launches, ms": lambda name, p: (
@@ -50,6 +52,8 @@ def program_lines(
     yield f"{'one batch on one chip':<34}" + "".join(f"{name:>14}" for name in programs)
     for title, cell in rows.items():
         yield f"{title:<34}" + "".join(f"{cell(name, program):>14}" for name, program in programs.items())
+    if not all(program.is_read for program in programs.values()):
+        yield "-: this compiler cannot print the program; memory's time is by XLA's count, on-chip memory in it"
 
 
 def memory_lines(
