@@ -53,7 +53,7 @@ def program_lines(
     for title, cell in rows.items():
         yield f"{title:<34}" + "".join(f"{cell(name, program):>14}" for name, program in programs.items())
     if not all(program.is_read for program in programs.values()):
-        yield "-: its compiler cannot print the program; memory's time is by XLA's count, on-chip memory in it"
+        yield "-: its compiler cannot print the program; memory's time is by XLA's own count"
 
 
 def memory_lines(
