@@ -16,6 +16,7 @@ from wt_jax.input_pipeline.features import needs_points
 from wt_jax.input_pipeline.windows import make_sequences
 from wt_jax.models.batch_sizes import forward_batch
 from wt_jax.models.tcn import init_params
+from wt_jax.runtime.native_output import quiet
 from wt_jax.skeleton import N_ANGLES, N_LANDMARKS
 from wt_jax.training.placement import AXIS
 from wt_jax.training.train_step import eval_program, init_state, train_program
@@ -114,7 +115,9 @@ def _compiled(lowered: Any, devices: Sequence[jax.Device], windows: int, batches
     counted_bytes = (program.cost_analysis() or {}).get("bytes accessed", 0.0)  # of a loop's body once
     memory = program.memory_analysis()
     try:
-        cost, is_read = program_cost(program.as_text()) * (1 / batches), True
+        with quiet():
+            text = program.as_text()
+        cost, is_read = program_cost(text) * (1 / batches), True
     except jax.errors.JaxRuntimeError:  # libtpu 0.0.52 cannot print some of its programs for a v6e
         cost, is_read = ProgramCost(counted_bytes), False
     return CompiledProgram(

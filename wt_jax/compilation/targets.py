@@ -15,6 +15,8 @@ from collections.abc import Sequence
 import jax
 from jax.experimental import topologies
 
+from wt_jax.runtime.native_output import quiet
+
 
 @dataclasses.dataclass(frozen=True)
 class Target:
@@ -109,7 +111,9 @@ def target_devices(topology: str) -> Sequence[jax.Device]:
             ).devices  # fmt: skip
         os.environ.update(TPU_SKIP_MDS_QUERY="1", TPU_WORKER_HOSTNAMES="localhost")
         shape = shape or ("2x2x1" if target.name in ("v4", "v5p") else "2x2")
-        return topologies.get_topology_desc(platform="tpu", topology_name=f"{target.name}:{shape}").devices
+        with quiet():
+            name = f"{target.name}:{shape}"
+            return topologies.get_topology_desc(platform="tpu", topology_name=name).devices
     except (jax.errors.JaxRuntimeError, ValueError, NotImplementedError) as error:
         said = " ".join(str(error).split())[:300]
         raise ValueError(f"--topology {topology}: {said}") from error
