@@ -65,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
     programs = {"training": training, "validation": validation, "inference": inference}
     print("\n".join(program_lines(options, target, {k: v for k, v in programs.items() if v})))
     print("\n".join(memory_lines(options, target, training, n_frames)))
+    if None in programs.values():
+        return _DOES_NOT_FIT
     if training.memory_bytes > target.memory_bytes:
         print(_advice(options, largest_batch(target, training) * len(devices)))
         return _DOES_NOT_FIT

@@ -24,7 +24,7 @@ def test_the_figures_are_within_reason():
     ("topology", "words"),
     [
         ("v5", "no such target; did you mean v5"),
-        ("cerebras", "no such target; known are v4, v5e"),
+        ("cerebras", "no such target; known are v5e"),
         ("h100:2x2", "the shape is written like h100:8, for eight"),
         ("v5e:8", "the shape is written like v5e:2x2, for four"),
     ],

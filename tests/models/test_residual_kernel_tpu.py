@@ -62,7 +62,7 @@ def test_mosaic_takes_the_kernels():
     def loss(params, x_TxBxD, keys_2xB):
         return stack(blocks, params, x_TxBxD.astype(jnp.bfloat16), keys_2xB).sum()
 
-    traced = jax.jit(jax.grad(loss)).trace(params, x_TxBxD, np.zeros((2, 16), np.uint32))
+    traced = jax.jit(jax.value_and_grad(loss)).trace(params, x_TxBxD, np.zeros((2, 16), np.uint32))
     assert traced.lower(lowering_platforms=("tpu",)).as_text().count("@tpu_custom_call") == 2
 
 

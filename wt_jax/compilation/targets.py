@@ -1,6 +1,6 @@
 """Accelerators that programs are compiled for without having one: their public figures, and their devices.
 
-Sources: cloud.google.com/tpu/docs (v4, v5e, v5p, v6e: peak per chip, HBM, interchip bandwidth) and NVIDIA's
+Sources: cloud.google.com/tpu/docs (v5e, v5p, v6e: peak per chip, HBM, interchip bandwidth) and NVIDIA's
 data sheets of A100 80GB SXM, H100 SXM, H200 SXM and B200 (dense rates, not those with sparsity). On a TPU a
 float32 product is made of one bfloat16 pass, on an NVIDIA GPU of TF32, as JAX does unless told otherwise.
 """
@@ -51,10 +51,9 @@ _GB, _GIB = 1e9, 2**30
 TARGETS = {
     target.name: target
     for target in (
-        Target("v4", "TPU v4", 275e12, 275e12, 32 * _GIB, 1228 * _GB, 300 * _GB),
-        Target("v5e", "TPU v5e", 197e12, 197e12, 16 * _GIB, 819 * _GB, 200 * _GB),
-        Target("v5p", "TPU v5p", 459e12, 459e12, 95 * _GIB, 2765 * _GB, 600 * _GB),
-        Target("v6e", "TPU v6e", 918e12, 918e12, 32 * _GIB, 1640 * _GB, 400 * _GB),
+        Target("v5e", "TPU v5e", 197e12, 197e12, 16 * _GIB, 819 * _GB, 400 * _GB),
+        Target("v5p", "TPU v5p", 459e12, 459e12, 95 * _GIB, 2765 * _GB, 1200 * _GB),
+        Target("v6e", "TPU v6e", 918e12, 918e12, 32 * _GIB, 1640 * _GB, 800 * _GB),
         Target(
             "a100", "NVIDIA A100 80GB SXM", 312e12, 156e12, 80 * _GB, 2039 * _GB, 600 * _GB,
             108, (8, 0), 40 * 2**20, 164 * 2**10, 1.41, _LAUNCH_S,
@@ -110,7 +109,7 @@ def target_devices(topology: str) -> Sequence[jax.Device]:
                 topology=f"1x1x{shape or 1}",
             ).devices  # fmt: skip
         os.environ.update(TPU_SKIP_MDS_QUERY="1", TPU_WORKER_HOSTNAMES="localhost")
-        shape = shape or ("2x2x1" if target.name in ("v4", "v5p") else "2x2")
+        shape = shape or ("2x2x1" if target.name == "v5p" else "2x2")
         with quiet():
             name = f"{target.name}:{shape}"
             return topologies.get_topology_desc(platform="tpu", topology_name=name).devices
@@ -122,7 +121,7 @@ def target_devices(topology: str) -> Sequence[jax.Device]:
 def _gpu_config(target: Target) -> str:
     """XLA's description of a GPU (a GpuTargetConfigProto), as text."""
     major, minor = target.capability
-    per_core = {"100": 64, "90": 128, "80": 64}[f"{major}{minor}"]
+    per_core = {"100": 128, "90": 128, "80": 64}[f"{major}{minor}"]
     threads = 2048
     return f"""
 gpu_device_info {{
