@@ -1,4 +1,4 @@
-"""What a checkpoint costs: seconds of a save and of a restore, and what of them is the digest.
+"""What a checkpoint costs: a save, what of it the training waits for, the digest, a restore.
 
     python benchmarks/checkpoint.py --config experiments/main.py --rounds 20
 
@@ -53,12 +53,14 @@ def main() -> None:
         checkpoints, reader = Checkpoints(workdir), CheckpointReader(workdir)
         for i in range(args.rounds):
             step = (i + 1) * options.train.steps_per_dispatch
-            with timed("save"):
-                checkpoints.save(
-                    state.replace(step=np.int32(step)), batches, make_meta(options, **ABOUT), 1 / step
-                )
+            with timed("save, until it is written"):
+                with timed("save, until the training goes on"):
+                    checkpoints.save(
+                        state.replace(step=np.int32(step)), batches, make_meta(options, **ABOUT), 1 / step
+                    )
+                checkpoints.wait()
             folder = StepFolder(reader.folder / str(step))
-            with timed("of it the digest"):
+            with timed("save, of it the digest"):
                 folder.write_digest(1 / step)
             with timed("check of the digest"):
                 reader.check(step)
