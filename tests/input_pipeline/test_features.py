@@ -4,7 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from wt_jax.config import INPUTS, Augment, Config, Data
+from wt_jax.config import Augment, Config, Data
+from wt_jax.data_config import INPUTS
 from wt_jax.input_pipeline.features import (
     FEATURES,
     lengths,
