@@ -30,7 +30,7 @@ def get_config() -> Config:
             synthetic=0.5,
             synthetic_people=60,
         ),
-        labels=Labels(kernel="gaussian", width_frames=4.0, rest=False, others=True, propose=True),
+        labels=Labels(kernel="gaussian", width_frames=4.0, rest=False, propose=True),
         augment=Augment(mirror=True, speed=0.35, yaw_deg=40.0, pitch_deg=20.0, roll_deg=10.0, jitter=0.03),
         model=Model(
             filters=128,

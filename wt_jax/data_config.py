@@ -116,10 +116,6 @@ class Labels(Section):
     rest: bool = option(
         True, ANY, "no-exercise counts in the segmentation loss, as frames where nothing starts"
     )
-    others: bool = option(
-        False, ANY, "what else repeats is taught to start as well, where it is known: synthetic people's and "
-        "motion capture's no-exercise; so that whatever repeats is counted",
-    )  # fmt: skip
     propose: bool = option(False, ANY, "take unknown starts of training recordings from the key angle")
 
 

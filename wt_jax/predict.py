@@ -9,7 +9,7 @@ import numpy as np
 
 from wt_jax.counting.decoding import UNKNOWN
 from wt_jax.counting.naming import Candidate, Undecided
-from wt_jax.counting.prediction import NOT_TAUGHT, Prediction
+from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.input_files import find_input_files, is_video, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.pretrained import PRETRAINED
@@ -143,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--any",
         action="store_true",
-        help="count whatever repeats, an exercise that the checkpoint was never taught as well",
+        help="count whatever repeats in each video, an exercise that nobody was taught as well",
     )
     parser.add_argument("--no_video", action="store_true", help="write no annotated videos")
     parser.add_argument(
@@ -164,8 +164,6 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError("--no_video: is for --output: without it nothing is written")
     jax_setup.use_compilation_cache()
     predictor = Predictor.restore(options.checkpoint)
-    if options.any and not predictor.counts_others:
-        raise ValueError(f"--any: --checkpoint {options.checkpoint}: {NOT_TAUGHT}")
     model = pose_model(options.pose_model) if any(map(is_video, sources)) else None
     poses = Poses(model, None if options.no_cache or model is None else LandmarkCache())
     for path, reason in failed.items():

@@ -44,11 +44,9 @@ def test_the_middle_of_a_window_counts_most():
 
 def test_merge_by_hand():
     """Two windows of two frames, three apart: 0..5 and 3..8."""
-    merge = Merge(
-        config.Config(data=config.Data(classes=("a", "no-exercise"), window_frames=2, window_step=3))
-    )
+    merge = Merge(2, 2, 3)
     merge.add(np.array([0, 3]), np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.0, 0.6], [1.0, 1.0]]))
-    merged = merge.timeline(Frames(np.zeros((9, 25)), None, np.ones(9, bool)))
+    merged = merge.timeline(("a", "no-exercise"), Frames(np.zeros((9, 25)), None, np.ones(9, bool)))
     weights = window_weights(6)
     np.testing.assert_allclose(merged.signal_F[:3], [0.0, 0.2, 0.4], atol=1e-6)
     np.testing.assert_allclose(merged.signal_F[6:], 1.0)
@@ -117,16 +115,16 @@ def test_a_model_of_landmarks_says_that_it_needs_them(options):
         cut(config.unflatten(flat), pose(30), np.zeros(1, int))
 
 
-def test_windows_added_together_or_one_by_one_are_the_same_sums(options):
+def test_windows_added_together_or_one_by_one_are_the_same_sums():
     """To the last bit: what a stream adds one by one is what predict adds in batches. Also before frame 0."""
     rng = np.random.default_rng(0)
     firsts_N = np.array([-9, -6, -3, 0, 3, 6, 7])
     probabilities_NxC, starts_NxT = rng.random((7, 3), np.float32), rng.random((7, 8), np.float32)
-    together, one_by_one, positions = Merge(options), Merge(options), np.arange(8) * 3
+    together, one_by_one, positions = Merge(3, 8, 3), Merge(3, 8, 3), np.arange(8) * 3
     together.add(firsts_N, probabilities_NxC, starts_NxT)
     for i in range(7):
         one_by_one.add(firsts_N[i : i + 1], probabilities_NxC[i : i + 1], starts_NxT[i : i + 1])
-    a, b = (merge.timeline(pose(31)) for merge in (together, one_by_one))
+    a, b = (merge.timeline(CLASSES, pose(31)) for merge in (together, one_by_one))
     np.testing.assert_array_equal(a.signal_F, b.signal_F)
     np.testing.assert_array_equal(a.probabilities_FxC, b.probabilities_FxC)
     signal_F, weight_F = np.zeros(31), np.zeros(31)

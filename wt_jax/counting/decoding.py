@@ -11,12 +11,12 @@ import scipy  # its parts are imported where they are first used: half a second 
 
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.key_angle import align_starts, smooth_key_angle
+from wt_jax.counting.principal_motion import LEAST_LIKENESS, likeness, motion_starts
 from wt_jax.skeleton import NO_EXERCISE
 
 LOWEST_HEIGHT = 0.01  # of a candidate: precision-recall curves see them down to here
 SMOOTHING_ENDS = 3.0  # standard deviations from its middle: what bounds the delay of a stream
 UNKNOWN = "repeating, exercise unknown"  # what repeats in no-exercise is called
-FEWEST_UNKNOWN = 3  # times that something is done for it to be said to repeat: twice is chance
 _RANGES = {
     "peak_height": (0, 1), "relative_height": (0, 1), "min_distance_frames": (0, 3600),
     "smoothing_frames": (0, 300), "class_threshold": (0, 1), "class_smoothing_frames": (0, 3600),
@@ -56,7 +56,6 @@ class Timeline:
     `probabilities_FxC` float32, rows sum to 1; `signal_F` float32 in [0, 1], the probability that a
     repetition starts; both 0 where `valid_F` is False (nobody seen). With the `angles_FxJ` of the recording,
     starts are moved to where the limb begins to bend; None leaves them where the signal is highest.
-    `counts_others`: the model was taught whatever repeats (labels.others), not the classes' starts alone.
     """
 
     classes: tuple[str, ...]
@@ -64,7 +63,6 @@ class Timeline:
     signal_F: np.ndarray
     valid_F: np.ndarray
     angles_FxJ: np.ndarray | None = None
-    counts_others: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,20 +210,22 @@ def count_repetitions(
     return repetitions
 
 
-def count_unknown(timeline: Timeline, counting: Counting, segments: Sequence[Segment]) -> list[Repetition]:
-    """The starts in the segments of no-exercise where something repeats, `FEWEST_UNKNOWN` times at least.
+def count_unknown(timeline: Timeline, segments: Sequence[Segment]) -> list[Repetition]:
+    """What repeats in segments of no-exercise: by its `principal_motion`, no model has been taught it.
 
-    [] where the model was not taught to (`counts_others`).
+    Its confidence is how alike the repetitions are. [] of a timeline without angles.
     """
-    if not timeline.counts_others:
-        return []
-    starts, heights = find_starts(timeline.signal_F, timeline.valid_F, counting)
     repetitions: list[Repetition] = []
+    if timeline.angles_FxJ is None:
+        return repetitions
     for segment in segments:
-        own = (starts >= segment.first) & (starts <= segment.last)
-        if segment.class_name == NO_EXERCISE and own.sum() >= FEWEST_UNKNOWN:
-            both = zip(starts[own], heights[own], strict=True)
-            repetitions += [Repetition(int(frame), float(height), UNKNOWN) for frame, height in both]
+        if segment.class_name == NO_EXERCISE:
+            at = slice(segment.first, segment.last + 1)
+            pose = timeline.angles_FxJ[at], timeline.valid_F[at]
+            starts = motion_starts(*pose)
+            alike = likeness(*pose, starts)
+            if alike >= LEAST_LIKENESS:
+                repetitions += [Repetition(segment.first + int(start), alike, UNKNOWN) for start in starts]
     return repetitions
 
 

@@ -22,9 +22,9 @@ from wt_jax.counting.decoding import (
 )
 from wt_jax.counting.key_angle import smooth_key_angle
 from wt_jax.counting.naming import Naming, Undecided, name_exercise, seen_by_class
+from wt_jax.counting.principal_motion import motion_starts
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
-NOT_TAUGHT = "it counts its own exercises alone: train one with labels.others=True, as experiments/main.py"
 SCHEMA_VERSION = 2  # one more whenever a key of the document changes its meaning or goes
 
 
@@ -98,18 +98,19 @@ class Prediction:
 
     @property
     def unknown_repetitions(self) -> list[TimedRepetition]:
-        """Of something that repeats and is none of the exercises, in order; of a model that counts such."""
+        """Of something that repeats and is none of the exercises, in order."""
         return [TimedRepetition(UNKNOWN, self.seconds(r.frame), r.confidence) for r in self.found_unknown]
 
     @cached_property
     def any_starts_s(self) -> np.ndarray:
-        """Starts of whatever repeats, in seconds, float64, whichever exercise it may be.
+        """Starts of whatever is repeated in the whole video, in seconds, float64: by its `principal_motion`.
 
-        Raises ValueError for a model that was taught the starts of its own exercises alone.
+        [] of a timeline without angles.
         """
-        if not self.timeline.counts_others:
-            raise ValueError(NOT_TAUGHT)
-        return self.starts_as(NO_EXERCISE)
+        timeline = self.timeline
+        if timeline.angles_FxJ is None:
+            return np.zeros(0)
+        return self.first_s + motion_starts(timeline.angles_FxJ, timeline.valid_F) / FRAME_RATE_HZ
 
     @property
     def counts(self) -> dict[str, int]:
@@ -201,7 +202,7 @@ class Prediction:
             "segments": _rounded(self.segments),
             "repetitions": _rounded(self.repetitions),
             "unknown_repetitions": _rounded(self.unknown_repetitions),
-            "any": self._any_document(),
+            "any": {"count": len(self.any_starts_s), "starts_s": self.any_starts_s.round(3).tolist()},
         }
         if source is None or model is None:
             return found
@@ -213,17 +214,12 @@ class Prediction:
             **found,
         }
 
-    def _any_document(self) -> dict[str, Any] | None:
-        if not self.timeline.counts_others:
-            return None
-        return {"count": len(self.any_starts_s), "starts_s": self.any_starts_s.round(3).tolist()}
-
 
 def read_timeline(timeline: Timeline, counting: Counting, first_s: float) -> Prediction:
     """Finds segments and repetitions in a timeline whose first frame is at `first_s`."""
     segments = find_segments(timeline, counting)
     repetitions = count_repetitions(timeline, counting, segments)
-    unknown = count_unknown(timeline, counting, segments)
+    unknown = count_unknown(timeline, segments)
     return Prediction(timeline, counting, first_s, tuple(segments), tuple(repetitions), tuple(unknown))
 
 

@@ -45,8 +45,6 @@ class Recording:
     the person or source video, `split` one of train, val, test; `digest` stands for the files it is made of.
     `points_FxLx3` are the landmarks behind the angles, float16 (`joint_angles.point_sequence`); None where
     only angles are known. `source` is the data set that it is from ("repcount"), "" where nobody said.
-    In no-exercise that was made, `other_starts` are those of whatever repeats there, where the mask
-    `others_known_F` is True; None where nobody knows.
     """
 
     name: str  # "push-ups/video-1"
@@ -61,8 +59,6 @@ class Recording:
     digest: str
     points_FxLx3: np.ndarray | None = None
     source: str = ""
-    other_starts: np.ndarray | None = None
-    others_known_F: np.ndarray | None = None
 
     def __post_init__(self):
         """Raises ValueError, beginning with the name, where the fields do not fit together."""
@@ -211,12 +207,8 @@ def _read(archive: Npz, max_minutes: float) -> Recording:
         if arrays[key].dtype != dtype:
             raise ValueError(f"{key} of type {arrays[key].dtype} in place of {np.dtype(dtype)}")
     return Recording(
-        name=text["name"],
+        **text,
         class_name=text["name"].split("/")[0],
-        group=text["group"],
-        split=text["split"],
-        digest=text["digest"],
-        source=text["source"],
         angles_FxJ=arrays["angles"],
         valid_F=arrays["valid"],
         class_known_F=arrays["class_known"],

@@ -13,7 +13,7 @@ from wt_jax.data.splits import SPLITS
 from wt_jax.pose.joint_angles import pose_sequence, to_frame
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class
 from wt_jax.synthetic.bodies import Body
-from wt_jax.synthetic.joint_tracks import knee_bend_starts, leaving_starts, load_track
+from wt_jax.synthetic.joint_tracks import knee_bend_starts, load_track
 from wt_jax.synthetic.mocap import KNOWN_AS, film_track
 from wt_jax.synthetic.motion import REPERTOIRE, SyntheticMotion, synthetic_motion
 
@@ -77,7 +77,7 @@ def mocap_recordings(
             continue
         track = load_track(path)
         if class_name == NO_EXERCISE:
-            track = leaving_starts(track)
+            track = replace(track, starts=track.starts[:0])
         elif not track.starts.size:
             raise ValueError(
                 f"{path}: no starts, in a folder of {class_name}: write the frames where repetitions start, "
@@ -89,11 +89,7 @@ def mocap_recordings(
         for view in range(views):
             rng = np.random.default_rng([seed, view, zlib.crc32(place.as_posix().encode())])
             name, person = f"{class_name}/{'-'.join(place.parts)}-view{view}", f"mocap-{track.person}"
-            film = film_track(rng, track)
-            if class_name == NO_EXERCISE:
-                known_F = np.full_like(film.others_known_F, bool(track.starts.size))
-                film = replace(film, starts=film.starts[:0], other_starts=film.starts, others_known_F=known_F)
-            recordings.append(to_recording(film, name, person, "train", MOCAP))
+            recordings.append(to_recording(film_track(rng, track), name, person, "train", MOCAP))
     return recordings
 
 
@@ -103,22 +99,17 @@ def to_recording(motion: SyntheticMotion, name: str, group: str, split: str, sou
     times_s = np.arange(len(landmarks)) / fps
     angles_FxJ, points_FxLx3, valid_F = pose_sequence(landmarks, times_s, motion.width_px, motion.height_px)
     nearest = np.rint(np.arange(len(angles_FxJ)) / FRAME_RATE_HZ * fps).astype(int)
-    nearest = np.minimum(nearest, len(landmarks) - 1)
-    class_name = name.split("/")[0]
-    is_rest = class_name == NO_EXERCISE
     return Recording(
         name=name,
-        class_name=class_name,
+        class_name=name.split("/")[0],
         group=group,
         split=split,
         angles_FxJ=angles_FxJ,
         valid_F=valid_F,
-        class_known_F=motion.class_known_F[nearest],
+        class_known_F=motion.class_known_F[np.minimum(nearest, len(landmarks) - 1)],
         starts=to_frame(motion.starts, times_s),
         source_fps=fps,
         digest=hashlib.sha256(landmarks.tobytes()).hexdigest(),
         points_FxLx3=points_FxLx3,
         source=source,
-        other_starts=to_frame(motion.other_starts, times_s) if is_rest else None,
-        others_known_F=motion.others_known_F[nearest] if is_rest else None,
     )

@@ -69,11 +69,6 @@ class Predictor:
         """In the order of the network's outputs."""
         return self.options.data.classes
 
-    @property
-    def counts_others(self) -> bool:
-        """Whether it was taught to count whatever repeats (labels.others)."""
-        return self.options.labels.others
-
     @cached_property
     def infer_one(self) -> Infer:
         """`sliding_window.make_infer` for one window at a time, as a stream has them."""

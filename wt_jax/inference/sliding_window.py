@@ -75,14 +75,15 @@ def window_weights(span_frames: int) -> np.ndarray:
 class Merge:
     """The weighted mean of overlapping windows, as they are added."""
 
-    def __init__(self, options: config.Config):
-        span, self._window_step = options.data.span_frames, options.data.window_step
+    def __init__(self, n_classes: int, window_frames: int, window_step: int):
+        span = window_frames * window_step
         self._weights_S = window_weights(span)
-        self._classes, self._counts_others = options.data.classes, options.labels.others
-        self._below_S = np.arange(span) // self._window_step  # the window's frame at or before each one
-        self._past_S = np.arange(span) % self._window_step
+        self._n_classes = n_classes
+        self._below_S = np.arange(span) // window_step  # the window's frame at or before each of the span
+        self._past_S = np.arange(span) % window_step
+        self._window_step = window_step
         self._signal_F, self._weight_F = np.zeros(0), np.zeros(0)
-        self._classes_FxC = np.zeros((0, len(self._classes)))
+        self._classes_FxC = np.zeros((0, n_classes))
 
     def add(self, firsts_N: np.ndarray, probabilities_NxC: np.ndarray, starts_NxT: np.ndarray) -> None:
         """The outputs of windows; between a window's frames the repetition signal is interpolated.
@@ -100,8 +101,7 @@ class Merge:
         frames, weights = frames_NxS[windows, places], self._weights_S[places]
         np.add.at(self._signal_F, frames, weights * signal_NxS[windows, places])
         np.add.at(self._weight_F, frames, weights)
-        n_classes = len(self._classes)
-        cells = frames[:, None] * n_classes + np.arange(n_classes)
+        cells = frames[:, None] * self._n_classes + np.arange(self._n_classes)
         values = weights[:, None] * probabilities_NxC[windows]
         np.add.at(self._classes_FxC.reshape(-1), cells.ravel(), values.ravel())  # NumPy is fast in 1-D alone
 
@@ -112,18 +112,17 @@ class Merge:
             self._signal_F, self._weight_F = (np.pad(x, (0, more)) for x in (self._signal_F, self._weight_F))
             self._classes_FxC = np.pad(self._classes_FxC, ((0, more), (0, 0)))
 
-    def timeline(self, pose: Pose, first: int = 0) -> Timeline:
+    def timeline(self, classes: tuple[str, ...], pose: Pose, first: int = 0) -> Timeline:
         """Of frames first..first+F-1, which `pose` is; some window must have seen each."""
         valid_F = pose.valid_F
         at = slice(first, first + len(valid_F))
         weight_F = np.where(valid_F, self._weight_F[at], np.inf)
         return Timeline(
-            self._classes,
+            classes,
             (self._classes_FxC[at] / weight_F[:, None]).astype(np.float32),
             (self._signal_F[at] / weight_F).astype(np.float32),
             valid_F,
             pose.angles_FxJ,
-            self._counts_others,
         )
 
 
@@ -208,12 +207,12 @@ def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], li
         firsts = [window_firsts(len(pose.valid_F), data.span_frames, data.overhang_frames) for pose in poses]
         firsts_N = np.concatenate([np.zeros(0, int), *firsts])
         owners_N = np.repeat(np.arange(len(poses)), [len(of) for of in firsts])
-        merges = [Merge(options) for _ in poses]
+        merges = [Merge(len(data.classes), data.window_frames, data.window_step) for _ in poses]
         for at, probabilities_BxC, starts_BxT in outputs(params, poses, firsts_N, owners_N):
             for i in np.unique(owners_N[at]):
                 own_B = owners_N[at] == i
                 merges[i].add(firsts_N[at][own_B], probabilities_BxC[own_B], starts_BxT[own_B])
-        return [merge.timeline(pose) for merge, pose in zip(merges, poses, strict=True)]
+        return [merge.timeline(data.classes, pose) for merge, pose in zip(merges, poses, strict=True)]
 
     return timelines
 

@@ -83,7 +83,7 @@ class Stream:
         self._valid = _Rows(np.zeros(0, bool))
         self._points: np.ndarray = np.zeros((0, N_LANDMARKS, 3), np.float16)
         self._points_first = 0  # the frame of its first row: older ones are in no window to come
-        self._merge = Merge(predictor.options)
+        self._merge = self._new_merge()
         self._span, self._stride = data.span_frames, stride_frames(data.span_frames)
         self._overhang = data.overhang_frames
         self._next = -self._overhang  # first frame of the next window
@@ -124,7 +124,7 @@ class Stream:
             if first > self._next - self._stride:  # the others are done
                 self._merge.add(*self._infer(int(first), n_frames))
         pose = Frames(self._angles[:], None, self._valid[:])
-        timeline = self._merge.timeline(pose)
+        timeline = self._merge.timeline(self._predictor.classes, pose)
         return read_timeline(timeline, self._predictor.counting, self._first_s)
 
     def _add(self, angles_NxJ: np.ndarray, points_NxLx3: np.ndarray, valid_N: np.ndarray) -> None:
@@ -150,15 +150,19 @@ class Stream:
 
     def _beginning(self) -> Merge:
         """Before there are frames for a whole window: one that goes on beyond them, as of a short video."""
-        merge = Merge(self._predictor.options)
+        merge = self._new_merge()
         merge.add(*self._infer(0, len(self._valid)))
         return merge
+
+    def _new_merge(self) -> Merge:
+        data = self._predictor.options.data
+        return Merge(len(data.classes), data.window_frames, data.window_step)
 
     def _say(self, merge: Merge, n_frames: int) -> None:
         """Brings `state` up to the first `n_frames`, all of which `merge` has seen."""
         first = self._tally.first
         pose = Frames(self._angles[first:n_frames], None, self._valid[first:n_frames])
-        timeline = merge.timeline(pose, first)
+        timeline = merge.timeline(self._predictor.classes, pose, first)
         self.state = self._tally.count(timeline)
 
 
@@ -185,7 +189,7 @@ class _Tally:
         counted = [name for name, is_tall in zip(names_all, tall, strict=True) if is_tall]
         seen = {segment.class_name for segment in segments} | set(counted)
         counts = {name: counted.count(name) for name in self._classes if name in seen and name != NO_EXERCISE}
-        unknown = count_unknown(timeline, self._counting, segments[-1:])
+        unknown = len(count_unknown(timeline, segments[-1:]))
         seen_now = dict(self._old_seen)
         add_seen(seen_now, seen_by_class(timeline, segments))
         undecided = name_exercise(self._classes, seen_now, self._counting.doubt).undecided
@@ -199,7 +203,7 @@ class _Tally:
             add_seen(self._old_seen, seen_by_class(timeline, segments, past))
             self._old_until, self.first = until, until - _CONTEXT_FRAMES
         now = segments[-1].class_name if segments else NO_EXERCISE
-        return State(now, counts, len(unknown), undecided)
+        return State(now, counts, unknown, undecided)
 
 
 def warm_up(predictor: Predictor) -> None:

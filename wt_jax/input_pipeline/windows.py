@@ -15,7 +15,7 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.data.labels import soft_targets
-from wt_jax.data.recordings import REBUILD, AnyRecording, Recording
+from wt_jax.data.recordings import REBUILD, AnyRecording
 from wt_jax.input_pipeline.features import needs_points
 from wt_jax.skeleton import N_ANGLES, N_LANDMARKS, NO_EXERCISE
 
@@ -103,21 +103,12 @@ def make_sequences(
             recording.class_known_F, classes.index(recording.class_name), UNKNOWN
         )
         sequences.real_F[at] = recording.valid_F
-        starts, known_F = _taught(recording, labels)
-        if starts is not None:
-            sequences.counted_F[at] = recording.valid_F & known_F
+        if recording.starts is not None and (labels.rest or recording.class_name != NO_EXERCISE):
+            sequences.counted_F[at] = recording.valid_F
             sequences.targets_F[at] = soft_targets(
-                starts, len(recording.valid_F), labels.kernel, labels.width_frames
+                recording.starts, len(recording.valid_F), labels.kernel, labels.width_frames
             )
     return sequences
-
-
-def _taught(recording: Recording, labels: config.Labels) -> tuple[np.ndarray | None, np.ndarray]:
-    """The starts that the repetition head is taught, None for none, and the frames where it is taught."""
-    if labels.others and recording.other_starts is not None and recording.others_known_F is not None:
-        return recording.other_starts, recording.others_known_F
-    is_taught = labels.rest or recording.class_name != NO_EXERCISE
-    return recording.starts if is_taught else None, recording.valid_F
 
 
 def _spans(recordings: Sequence[AnyRecording], gap_frames: int) -> list[slice]:

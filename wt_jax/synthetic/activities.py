@@ -251,5 +251,3 @@ ACTIVITIES = {
     _stand_about: 3.0, _gestures: 1.0, _side_bends: 1.0, _bends: 1.0, _sit_down: 1.0, _walk: 2.0,
     _turn_about: 1.5, _dance: 1.0, _stretch: 1.0, _get_up: 1.0,
 }  # fmt: skip
-# Of these some is done again and again, and nobody would agree on what a repetition is.
-REPEATED = {_gestures, _side_bends, _bends, _sit_down, _walk, _dance}

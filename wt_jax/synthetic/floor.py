@@ -18,10 +18,11 @@ from wt_jax.synthetic.bodies import (
     unit,
 )
 from wt_jax.synthetic.exercises import EXERCISES, squat_poses
-from wt_jax.synthetic.movement import MakeMovement, Movement, in_turn
+from wt_jax.synthetic.movement import MakeMovement, Movement
 from wt_jax.synthetic.postures import (
     hands_at,
     hands_down,
+    in_turn,
     lie,
     prone,
     raised,
@@ -69,7 +70,7 @@ def _leg_raise(rng: Rng, body: Body) -> Movement:
         one[KNEES] = [0.5, 0, 1]
 
     poses = way(pose, change, 3)
-    return in_turn(poses, (0.5, 1.5)) if rng.random() < 0.4 else Movement(poses, _USUAL_S)
+    return Movement(in_turn(poses), (1.0, 3.0), True) if rng.random() < 0.4 else Movement(poses, _USUAL_S)
 
 
 def _bridge(rng: Rng, body: Body) -> Movement:
@@ -138,7 +139,7 @@ def _mountain_climber(rng: Rng, body: Body) -> Movement:
         one[KNEES] = [0.5 * share, 0, -1]
 
     poses = way(pose, change, 3)
-    return in_turn(poses, (0.3, 1.0))
+    return Movement(in_turn(poses), (0.6, 2.0), is_loop=True)
 
 
 def _burpee(rng: Rng, body: Body) -> Movement:
@@ -199,7 +200,7 @@ def _run(rng: Rng, body: Body) -> Movement:
 
     poses = way(pose, change, 3)
     poses[:, WRISTS] = poses[::-1, WRISTS] if kind < 0.6 else poses[:1, WRISTS]
-    return in_turn(poses, (0.25, 1.0))
+    return Movement(in_turn(poses), (0.5, 2.0), is_loop=True)
 
 
 def _pommel(rng: Rng, body: Body) -> Movement:

@@ -4,11 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wt_jax.synthetic.anything import anything
 from wt_jax.synthetic.bodies import ANKLES, FEET, HEAD, PELVIS, PLACES, SIDES, TRUNK, WRISTS, Body, Rng
 from wt_jax.synthetic.exercises import squat_poses
-from wt_jax.synthetic.movement import MakeMovement, Movement, in_turn
-from wt_jax.synthetic.postures import hands_at, lie, mirror, raised, sit, stand, step_apart, way
+from wt_jax.synthetic.movement import MakeMovement, Movement
+from wt_jax.synthetic.postures import hands_at, in_turn, lie, mirror, raised, sit, stand, step_apart, way
 
 _USUAL_S = (0.9, 4.0)  # of a repetition
 _OUT, _BACK, _DOWN = SIDES * 1.0, SIDES * 0.3 + [-1, 0, -0.2], SIDES * 0.4 + [-0.2, 0, -1]  # elbows
@@ -68,7 +67,7 @@ def _biceps_curl(rng: Rng, body: Body) -> Movement:
         pose, _curled(body, tuple(rng.uniform([-0.2, 0], [0.6, 0.6])), (0.1, rng.uniform(2.0, 2.6))), 4
     )
     if rng.random() < 0.4:
-        return in_turn(poses, (1.0, 2.5))
+        return Movement(in_turn(poses), (2.0, 5.0), is_loop=True)
     return Movement(poses, _USUAL_S)
 
 
@@ -87,7 +86,7 @@ def _raise(rng: Rng, body: Body) -> Movement:
         ),
         4,
     )
-    return in_turn(poses, (1.0, 2.5)) if rng.random() < 0.2 else Movement(poses, _USUAL_S)
+    return Movement(in_turn(poses), (2.0, 5.0), True) if rng.random() < 0.2 else Movement(poses, _USUAL_S)
 
 
 def _upright_row(rng: Rng, body: Body) -> Movement:
@@ -119,7 +118,11 @@ def _row(rng: Rng, body: Body) -> Movement:
         far = SIDES * 0.1 + [0.9 * body.arm, 0, -0.15]
     near = SIDES * (body.shoulder + rng.uniform(0, 0.15)) + [0.15, 0, -rng.uniform(0.2, 0.4)]
     poses = _between(body, pose, far, near, _BACK)
-    return in_turn(_with_middle(poses), (1.0, 2.5)) if rng.random() < 0.2 else Movement(poses, _USUAL_S)
+    return (
+        Movement(in_turn(_with_middle(poses)), (2.0, 5.0), True)
+        if rng.random() < 0.2
+        else Movement(poses, _USUAL_S)
+    )
 
 
 def _with_middle(poses: np.ndarray) -> np.ndarray:
@@ -208,7 +211,7 @@ def _lunge(rng: Rng, body: Body) -> Movement:
         for pose in (up, down):
             hands_at(body, pose, SIDES * 0.1 + [0.2, 0, -0.2], _DOWN)
     if kind < 0.6:
-        return Movement(np.stack([up, down, up, mirror(down)]), (1.0, 3.0), is_loop=True, starts=(0, 2))
+        return Movement(np.stack([up, down, up, mirror(down)]), (2.0, 6.0), is_loop=True)
     split = down.copy()
     split[PELVIS, 2] = body.sole + 0.93 * body.leg
     split[WRISTS, 2] += split[PELVIS, 2] - down[PELVIS, 2]
@@ -242,7 +245,7 @@ def _punch(rng: Rng, body: Body) -> Movement:
     guard = SIDES * 0.1 + [0.22, 0, rng.uniform(-0.05, 0.1)]
     hit = SIDES * 0.04 + [0.9 * body.arm, 0, rng.uniform(-0.1, 0.15)]
     poses = _between(body, pose, guard, hit, _DOWN)
-    return in_turn(_with_middle(poses), (0.4, 1.0))
+    return Movement(in_turn(_with_middle(poses)), (0.8, 2.0), is_loop=True)
 
 
 def _arm_circles(rng: Rng, body: Body) -> Movement:
@@ -254,6 +257,18 @@ def _arm_circles(rng: Rng, body: Body) -> Movement:
         hands = raised(body, centre + size * np.cos(turn), wide + 0.6 * size * np.sin(turn), 0.95)
         hands_at(body, one, hands, _BACK)
     return Movement(poses, (0.7, 3.0), is_loop=True)
+
+
+def _any(rng: Rng, body: Body) -> Movement:
+    """Something that nobody has a name for: the hands and the body between two places that they can reach."""
+    poses = np.stack([_base(rng, body)] * 2)
+    for pose in poses:
+        pose[TRUNK] += rng.normal(0, [0.25, 0.12, 0.3])
+        hands = rng.uniform([-0.1, -0.15, -0.5], [0.6, 0.4, 0.6], (2, 3))
+        hands_at(body, pose, SIDES * (body.shoulder + hands[:, 1:2]) + hands * [1, 0, 1], _BACK)
+    if rng.random() < 0.5:
+        poses[:, PELVIS] = poses[0, PELVIS]
+    return Movement(poses, (0.6, 4.0))
 
 
 # Name -> movement, and how often it is drawn, beside the others.
@@ -274,5 +289,5 @@ GYM: dict[str, tuple[MakeMovement, float]] = {
     "calf-raises": (_calf_raise, 0.5),
     "boxing": (_punch, 1.0),
     "arm-circles": (_arm_circles, 1.0),
-    "anything": (anything, 9.0),
+    "anything": (_any, 1.5),
 }

@@ -43,8 +43,7 @@ def film_track(rng: Rng, track: JointTrack) -> SyntheticMotion:
     landmarks = film(rng, points, t_F, width_px, height_px)
     starts = np.rint((track.starts / FRAME_RATE_HZ - first_s) / pace * fps).astype(np.int32)
     starts = starts[(starts >= 0) & (starts < len(t_F))]
-    known_F = np.ones(len(t_F), bool)
-    return SyntheticMotion(landmarks, points, fps, width_px, height_px, starts, known_F, starts[:0], ~known_F)
+    return SyntheticMotion(landmarks, points, fps, width_px, height_px, starts, np.ones(len(t_F), bool))
 
 
 def landmarks_of(joints_FxKx3: np.ndarray, pronation: float = 0.0) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 import scipy  # its parts are imported where they are first used
 
 from wt_jax.skeleton import NO_EXERCISE
-from wt_jax.synthetic.activities import ACTIVITIES, REPEATED, Keyframes, route
+from wt_jax.synthetic.activities import ACTIVITIES, Keyframes, route
 from wt_jax.synthetic.bodies import ELBOWS, GRIPS, HEAD, KNEES, PELVIS, TRUNK, Body, Rng
 from wt_jax.synthetic.camera import choose_frames, drift, film
 from wt_jax.synthetic.exercises import EXERCISES
@@ -31,8 +31,6 @@ class SyntheticMotion:
     `landmarks_FxLx4`: x, y in shares of the image, z in units of x (hips at 0, nearer is smaller),
     visibility; NaN where the person is lost. `points_FxLx3`: the true skeleton, metres. `starts`: frames
     where a repetition leaves the extended position. `class_known_F` is False before, between and after sets.
-    `other_starts`: frames where a repetition starts of a movement that is not the class's, where
-    `others_known_F`, (F,), is True; elsewhere something may repeat, and nobody says where.
     """
 
     landmarks_FxLx4: np.ndarray
@@ -42,50 +40,43 @@ class SyntheticMotion:
     height_px: int
     starts: np.ndarray
     class_known_F: np.ndarray
-    other_starts: np.ndarray
-    others_known_F: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class _Part:
-    """Some seconds of a motion: `play` gives the poses (F, 17, 3) at times from 0 to `seconds`.
-
-    `is_set`: of the class that is filmed. `is_told`: nothing repeats in it but what starts at `starts_s`.
-    """
+    """Some seconds of a motion: `play` gives the poses (F, 17, 3) at times from 0 to `seconds`."""
 
     seconds: float
     play: Callable[[np.ndarray], np.ndarray]
     is_set: bool = False
-    is_told: bool = True
     starts_s: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     def pose(self, time_s: float) -> np.ndarray:
         return self.play(np.array([time_s]))[0]
 
 
-def _of_keyframes(keyframes: Keyframes, *, is_told: bool = True) -> _Part:
+def _of_keyframes(keyframes: Keyframes) -> _Part:
     keyframes = [*keyframes, (0.1, keyframes[-1][1])]
     times_s, poses = (
         np.cumsum([max(s, 1e-3) for s, _ in keyframes]),
         np.stack([pose for _, pose in keyframes]),
     )
     times_s -= times_s[0]
-    return _Part(float(times_s[-1]), lambda t_F: ease(times_s, poses, t_F), is_told=is_told)
+    return _Part(float(times_s[-1]), lambda t_F: ease(times_s, poses, t_F))
 
 
-def _of_set(rng: Rng, movement: Movement, seconds: float, *, is_set: bool = True) -> _Part:
+def _of_set(rng: Rng, movement: Movement, seconds: float, *, counts: bool) -> _Part:
     times_s, phases, starts_s = repeat(rng, movement, seconds)
-    return _Part(
-        float(times_s[-1]), lambda t_F: movement.at(ease(times_s, phases, t_F)), is_set, starts_s=starts_s
-    )
+    starts_s = starts_s if counts else starts_s[:0]
+    return _Part(float(times_s[-1]), lambda t_F: movement.at(ease(times_s, phases, t_F)), counts, starts_s)
 
 
 def _exercise(rng: Rng, body: Body, class_name: str) -> list[_Part]:
     """One set or two, with how people get there, rest, and leave."""
     movement, n_sets = REPERTOIRE[class_name][0](rng, body), 1 + (rng.random() < 0.3)
-    parts = [_of_set(rng, movement, rng.uniform(6, 16) / n_sets)]
+    parts = [_of_set(rng, movement, rng.uniform(6, 16) / n_sets, counts=True)]
     for _ in range(n_sets - 1):
-        parts += [_rest(rng, body, parts[-1]), _of_set(rng, movement, rng.uniform(3, 8))]
+        parts += [_rest(rng, body, parts[-1]), _of_set(rng, movement, rng.uniform(3, 8), counts=True)]
     if rng.random() < 0.35:
         parts.insert(0, _activity(rng, body, rng.uniform(1, 4)))
     if rng.random() < 0.35:
@@ -106,7 +97,7 @@ def _rest(rng: Rng, body: Body, after: _Part) -> _Part:
 def _activity(rng: Rng, body: Body, seconds: float) -> _Part:
     shares = np.array([*ACTIVITIES.values()])
     act = [*ACTIVITIES][rng.choice(len(shares), p=shares / shares.sum())]
-    return _of_keyframes(act(rng, body, seconds), is_told=act not in REPEATED)
+    return _of_keyframes(act(rng, body, seconds))
 
 
 def _no_exercise(rng: Rng, body: Body, classes: Collection[str]) -> list[_Part]:
@@ -119,7 +110,7 @@ def _no_exercise(rng: Rng, body: Body, classes: Collection[str]) -> list[_Part]:
         kind = rng.random()
         if kind < 0.55:
             movement = others[rng.choice(len(others), p=shares / shares.sum())][0](rng, body)
-            parts.append(_of_set(rng, movement, rng.choice([rng.uniform(4, 9), _SECONDS - 4]), is_set=False))
+            parts.append(_of_set(rng, movement, rng.choice([rng.uniform(4, 9), _SECONDS - 4]), counts=False))
         elif kind < 0.87:
             parts.append(_activity(rng, body, rng.uniform(3, 9)))
         else:
@@ -178,24 +169,11 @@ def synthetic_motion(
     landmarks = film(rng, points, t_F, width_px, height_px)
 
     is_set = np.array([part.is_set for part in parts])
-    is_told = np.array([part.is_told for part in parts])
-
-    def starts(of_sets: bool) -> np.ndarray:
-        own = [first + p.starts_s for first, p in zip(firsts_s, parts, strict=False) if p.is_set == of_sets]
-        frames = np.rint((np.concatenate([np.zeros(0), *own]) - begin_s) * fps).astype(np.int32)
-        return frames[(frames >= 0) & (frames < len(t_F) - 0.3 * fps)]
-
-    return SyntheticMotion(
-        landmarks_FxLx4=landmarks,
-        points_FxLx3=points,
-        fps=fps,
-        width_px=width_px,
-        height_px=height_px,
-        starts=starts(of_sets=True),
-        class_known_F=np.ones(len(t_F), bool) if class_name == NO_EXERCISE else is_set[at_F],
-        other_starts=starts(of_sets=False),
-        others_known_F=is_told[at_F],
-    )
+    starts_s = np.concatenate([first + part.starts_s for first, part in zip(firsts_s, parts, strict=False)])
+    starts = np.rint((starts_s - begin_s) * fps).astype(np.int32)
+    known_F = np.ones(len(t_F), bool) if class_name == NO_EXERCISE else is_set[at_F]
+    inside = (starts >= 0) & (starts < len(t_F) - 0.3 * fps)
+    return SyntheticMotion(landmarks, points, fps, width_px, height_px, starts[inside], known_F)
 
 
 def _cut(rng: Rng, parts: list[_Part], firsts_s: np.ndarray) -> tuple[float, float]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wt_jax.synthetic.bodies import ANKLES, ELBOWS, FEET, GRIPS, KNEES, THUMBS, WRISTS, Body, Rng
+from wt_jax.synthetic.bodies import Body, Rng
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,18 +36,6 @@ class Movement:
 
 
 MakeMovement = Callable[[Rng, Body], Movement]
-
-
-def in_turn(poses: np.ndarray, period_s: tuple[float, float]) -> Movement:
-    """The movement of both sides, (n, 17, 3), done by the left and then by the right: a repetition each.
-
-    The side that waits does so as it is in the first pose.
-    """
-    left, right, still = poses.copy(), poses.copy(), poses[0]
-    for i in (ANKLES, FEET, KNEES, WRISTS, ELBOWS, GRIPS, THUMBS):
-        left[:, i.start + 1], right[:, i.start] = still[i.start + 1], still[i.start]
-    both = np.concatenate([left, left[-2:0:-1], right, right[-2:0:-1]])
-    return Movement(both, period_s, is_loop=True, starts=(0, len(both) // 2))
 
 
 def repeat(rng: Rng, movement: Movement, seconds: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -129,6 +129,17 @@ def way(pose: np.ndarray, change: Callable[[np.ndarray, float], None], n_poses: 
     return poses
 
 
+def in_turn(poses: np.ndarray) -> np.ndarray:
+    """The movement of both sides, done by the left and then by the right: (4 (n - 1), ...), to be repeated.
+
+    The side that waits does so as it is in the first pose.
+    """
+    left, right, still = poses.copy(), poses.copy(), poses[0]
+    for i in (ANKLES, FEET, KNEES, WRISTS, ELBOWS, GRIPS, THUMBS):
+        left[:, i.start + 1], right[:, i.start] = still[i.start + 1], still[i.start]
+    return np.concatenate([left, left[-2:0:-1], right, right[-2:0:-1]])
+
+
 def mirror(pose: np.ndarray) -> np.ndarray:
     """Left and right change places."""
     mirrored = pose.copy()
