@@ -23,6 +23,7 @@ from wt_jax.compilation.targets import TARGETS, Target, find_target, target_devi
 from wt_jax.models.stack_kernels import check_kernel
 from wt_jax.runtime import cli, config_flags, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
+from wt_jax.training.freezing import check_freezing
 from wt_jax.training.train_step import check_devices
 
 _ABOUT = (
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str]) -> int:
     devices = target_devices(own.topology)
     check_devices(options, len(devices))
     check_kernel(options, devices[0].platform)
+    check_freezing(options)
     print(
         f"compiling for {len(devices)} x {target.kind}, batch {options.train.batch_size}, "
         f"{options.model.compute_dtype}; nothing is run, and no time below is a measurement"
