@@ -10,7 +10,7 @@ from predicting import names, predict_command
 from runs import ANGLES, POINTS, save_run, walking
 
 from wt_jax import predict
-from wt_jax.pose import estimator, extraction
+from wt_jax.pose import estimator, extraction, poses
 from wt_jax.pose.landmarks import Landmarks, save_landmarks
 from wt_jax.video.reader import Video
 
@@ -75,7 +75,7 @@ def test_another_checkpoint_finds_the_poses_again(command, tmp_path, monkeypatch
         pytest.fail("poses are searched again")
 
     monkeypatch.setattr(extraction, "PoseEstimator", searching)
-    monkeypatch.setattr(predict, "PoseEstimator", searching)
+    monkeypatch.setattr(poses, "PoseEstimator", searching)
     assert command(*clips, "--no_video", output=tmp_path / "again") == 0
     folder = tmp_path / "cache" / "wt_jax" / "landmarks"
     lines = capsys.readouterr().err.splitlines()

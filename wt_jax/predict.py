@@ -1,7 +1,6 @@
 """Which exercises, and how many repetitions: python -m wt_jax.predict VIDEO [VIDEO ...]."""
 
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,69 +9,23 @@ import numpy as np
 from wt_jax.counting.decoding import UNKNOWN
 from wt_jax.counting.naming import Candidate, Undecided
 from wt_jax.counting.prediction import Prediction
-from wt_jax.inference.input_files import find_input_files, is_video, name_results
+from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.results import about_landmarks, write_results
-from wt_jax.pose.estimator import PoseEstimator
-from wt_jax.pose.extraction import extract_with_remark, find_provenance
 from wt_jax.pose.joint_angles import MAX_GAP_S
 from wt_jax.pose.landmark_cache import LandmarkCache
-from wt_jax.pose.landmarks import Landmarks, load_landmarks
+from wt_jax.pose.landmarks import Landmarks, is_video
 from wt_jax.pose.model_file import pose_model
+from wt_jax.pose.poses import Poses, WrongModelError
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.files import is_writable
-from wt_jax.runtime.printable import printable
-from wt_jax.runtime.progress import Progress
+from wt_jax.runtime.printable import printable, tell
 
 _LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
 _log = logging.getLogger("wt_jax.predict")
-
-
-class Poses:
-    """Landmarks of videos and landmark files: read, taken from the cache, or found, and then kept there."""
-
-    def __init__(self, model: Path | None, cache: LandmarkCache | None):
-        self._model, self._cache = model, cache
-        self._is_model_checked = False
-
-    def look_at(self, source: Path) -> tuple[Landmarks, str]:
-        """Landmarks of a video or a landmark file, and what is odd about it.
-
-        Raises ValueError for one that cannot be used, and WrongModelError.
-        """
-        if not is_video(source):
-            return load_landmarks(source), ""
-        assert self._model is not None
-        provenance = find_provenance(source, self._model)
-        if self._cache and (known := self._cache.load(provenance)):
-            _say(f"poses of {source} taken from {self._cache.path(provenance)}")
-            return known
-        self._check_model()
-        with Progress(f"finding poses in {source.name}", "frames") as bar:
-            landmarks, remark = extract_with_remark(source, self._model, bar.update, provenance)
-        if self._cache:
-            try:
-                self._cache.save(provenance, landmarks, remark)
-            except OSError as error:
-                _say(f"note: poses of {source} not kept for another time: {error}")
-        return landmarks, remark
-
-    def _check_model(self) -> None:
-        """A wrong file is one error, not one for each video; none where no pose is to be found."""
-        if not self._is_model_checked:
-            assert self._model is not None
-            try:
-                PoseEstimator(self._model).close()
-            except ValueError as error:
-                raise WrongModelError(str(error)) from error
-            self._is_model_checked = True
-
-
-class WrongModelError(ValueError):
-    """No pose of any video can be found with this model."""
 
 
 def _why_little_is_said(landmarks: Landmarks) -> str:
@@ -167,7 +120,7 @@ def main(arguments: Sequence[str]) -> int:
     model = pose_model(options.pose_model) if any(map(is_video, sources)) else None
     poses = Poses(model, None if options.no_cache or model is None else LandmarkCache())
     for path, reason in failed.items():
-        _say(f"error: {path}: {reason}")
+        tell(f"error: {path}: {reason}")
     longest = sorted(predictor.classes, key=len)[-2:]
     widths = (
         min(_NAME_WIDTH, max(map(len, ["video", *map(printable, names.values())]))),
@@ -191,25 +144,20 @@ def main(arguments: Sequence[str]) -> int:
             _log.debug("%s", source, exc_info=True)
             reason = " ".join(str(error).removeprefix(f"{source}: ").split()) or type(error).__name__
             failed[source] = reason
-            _say(f"error: {source}: {reason}")
+            tell(f"error: {source}: {reason}")
             continue
         if options.any:
             print(any_row(printable(name), prediction, widths), flush=True)
         else:
             print("\n".join(rows(printable(name), prediction, widths)), flush=True)
         if remark:
-            _say(f"note: {source}: {remark}")
+            tell(f"note: {source}: {remark}")
     n_done = sum(source not in failed for source in names)
     where = f"results in {options.output}" if options.output else "nothing written (--output OUT)"
     print(printable(f"{n_done} of {n_done + len(failed)} done, {where}"))
     if failed:
-        _say(f"error: {len(failed)} could not be done, see above")
+        tell(f"error: {len(failed)} could not be done, see above")
     return cli.USER_ERROR if failed else 0
-
-
-def _say(line: str) -> None:
-    """To standard error, for results go to the other; names of files do nothing to the terminal."""
-    print(printable(line), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ _LEFT, _RIGHT = ([ANGLE_NAMES.index(f"{limb}_{side}") for limb in _LIMBS] for si
 _SMOOTHING_FRAMES = 3.0  # standard deviation of the Gaussian over the angles
 _SLOW_FRAMES = 90.0  # ... over what is taken off them: how somebody sits, stands, turns
 _SHARE_OF_SWING = 0.5  # of the recording's own swing that a repetition has to reach
+_LEAST_SHARE = 0.1  # ... where it is known how many there are
 _LEAST_SWING = 0.08  # half turns: less is nobody's exercise
 _MIN_DISTANCE_FRAMES = 12  # between two turning points
 _POINTS = 16  # of a cycle, to compare it with others
@@ -38,19 +39,23 @@ def principal_motion(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> np.ndarray:
     return along_F if np.median(along_F) >= (low + high) / 2 else -along_F
 
 
-def motion_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> np.ndarray:
+def motion_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, count: int | None = None) -> np.ndarray:
     """Where repetitions of whatever is done start: int32, sorted, at 30 frames a second.
 
     A repetition is a valley of the principal motion; it starts at the last frame before at which the position
-    that somebody comes from is still held. [] where nobody is seen, or nothing moves.
+    that somebody comes from is still held. [] where nobody is seen, or nothing moves. Where somebody has
+    counted them, the deepest `count` valleys are taken, or fewer where there are no more.
     """
     along_F = principal_motion(angles_FxJ, valid_F)
     swing = float(np.ptp(np.percentile(along_F, [5, 95]))) if along_F.size else 0.0
     if swing < _LEAST_SWING:
         return np.zeros(0, np.int32)
-    valleys, _ = scipy.signal.find_peaks(
-        -along_F, prominence=_SHARE_OF_SWING * swing, distance=_MIN_DISTANCE_FRAMES
+    share = _SHARE_OF_SWING if count is None else _LEAST_SHARE
+    valleys, found = scipy.signal.find_peaks(
+        -along_F, prominence=share * swing, distance=_MIN_DISTANCE_FRAMES
     )
+    if count is not None:
+        valleys = np.sort(valleys[np.argsort(-found["prominences"], kind="stable")[:count]])
     starts = [
         before + last_extended(along_F[before : valley + 1])
         for before, valley in zip([0, *valleys], valleys, strict=False)

@@ -227,16 +227,29 @@ def _load_or_build(
 def _build_recording(
     name: str, files: RecordingFiles, spans: list[Span] | None, digest: str, landmarks: Landmarks
 ) -> Recording:
-    times_s = landmarks.times_s
-    class_name = name.split("/")[0]
-    starts = read_starts(files.labels, len(times_s)) if files.labels else None
-    if class_name == NO_EXERCISE:
+    starts = read_starts(files.labels, len(landmarks.times_s)) if files.labels else None
+    if name.split("/")[0] == NO_EXERCISE:
         if starts is not None and starts.size:
             n = starts.size
             raise ValueError(
                 f"{files.labels}: {n} repetitions in {NO_EXERCISE}: label them 0, or move the video"
             )
         starts = np.zeros(0, np.int32)
+    return make_recording(name, landmarks, starts, digest, spans)
+
+
+def make_recording(
+    name: str,
+    landmarks: Landmarks,
+    starts: np.ndarray | None,
+    digest: str,
+    spans: list[Span] | None = None,
+) -> Recording:
+    """A recording in no group or split of the landmarks of one video; `starts` are frames of that video.
+
+    Raises ValueError for one that is shorter than a window, or shows nobody as a whole.
+    """
+    times_s = landmarks.times_s
     angles_FxJ, points_FxLx3, valid_F = pose_sequence(
         landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
     )
@@ -248,7 +261,7 @@ def _build_recording(
         raise ValueError("no frame with all 25 angles: is the whole person in the picture?")
     return Recording(
         name=name,
-        class_name=class_name,
+        class_name=name.split("/")[0],
         group="",
         split="",
         angles_FxJ=angles_FxJ,

@@ -4,16 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from wt_jax.pose.landmarks import is_video
 from wt_jax.runtime.inputs import why_no_file
 from wt_jax.runtime.npz import Unreadable, open_npz
 from wt_jax.video.formats import VIDEO_SUFFIXES
-
-LANDMARKS_SUFFIX = ".npz"
-
-
-def is_video(file: Path) -> bool:
-    """Whatever is no landmark file is tried as a video."""
-    return file.suffix.lower() != LANDMARKS_SUFFIX
 
 
 def find_input_files(given: Sequence[Path], output: Path | None) -> tuple[list[Path], dict[Path, str]]:
@@ -48,7 +42,7 @@ def _is_offered(file: Path, folder: Path, output: Path | None) -> bool:
 
 
 def _holds_landmarks(file: Path) -> bool:
-    if file.suffix.lower() != LANDMARKS_SUFFIX:
+    if is_video(file):
         return False
     try:
         with open_npz(file) as archive:

@@ -81,7 +81,7 @@ def make_sequences(
     Landmarks in place of angles if `points`; `gap_frames` that are not real before, between and after, for
     windows that reach over a recording's ends. Raises ValueError for a recording without landmarks.
     """
-    spans = _spans(recordings, gap_frames)
+    spans = spans_of(recordings, gap_frames)
     n_frames = (spans[-1].stop if spans else 0) + gap_frames
     sequences = Sequences(
         angles_FxJ=None if points else np.zeros((n_frames, N_ANGLES), np.float32),
@@ -111,7 +111,8 @@ def make_sequences(
     return sequences
 
 
-def _spans(recordings: Sequence[AnyRecording], gap_frames: int) -> list[slice]:
+def spans_of(recordings: Sequence[AnyRecording], gap_frames: int) -> list[slice]:
+    """Where each lies among the frames of `make_sequences`."""
     ends = np.cumsum([0, *(len(r) + gap_frames for r in recordings)])
     return [slice(int(a) + gap_frames, int(b)) for a, b in itertools.pairwise(ends)]
 
@@ -135,7 +136,7 @@ def cut_windows(
     is_made = np.array([recording.is_made for recording in recordings], bool)
     numbers: dict[str, int] = {}
     starts_F = np.zeros(len(sequences.real_F), bool)
-    for i, (recording, at) in enumerate(zip(recordings, _spans(recordings, gap_frames), strict=True)):
+    for i, (recording, at) in enumerate(zip(recordings, spans_of(recordings, gap_frames), strict=True)):
         low, high = sorted((0, len(recording) - span_frames))
         low, high = low - overhang_frames, high + overhang_frames
         if max(-low, high + span_frames - len(recording)) > gap_frames:

@@ -26,6 +26,11 @@ _LATEST_S = 1e12  # of a frame: beyond it float64 tells none from the next
 _LONG_FPS = 60.0  # of the longest recordings; cameras of more frames a second film for less long
 
 
+def is_video(file: Path) -> bool:
+    """Whatever is no landmark file is tried as a video."""
+    return file.suffix.lower() != ".npz"
+
+
 @dataclass(frozen=True, eq=False)
 class Landmarks:
     """MediaPipe's 33 landmarks over the frames of one video.

@@ -1,6 +1,7 @@
 """Text of others (names of files, what a library says) as a terminal may be given it."""
 
 import re
+import sys
 from typing import Any
 
 # What a terminal acts on, and what turns the direction of a line or ends it; half of a pair of UTF-16, which
@@ -37,3 +38,8 @@ class Screen:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def tell(line: str) -> None:
+    """To standard error, for results go to the other; names of files do nothing to the terminal."""
+    print(printable(line), file=sys.stderr, flush=True)

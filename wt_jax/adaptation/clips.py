@@ -1,0 +1,117 @@
+"""Clips of one exercise: a folder of videos or landmark files, and what is known of their repetitions."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from wt_jax.counting.principal_motion import motion_starts
+from wt_jax.data.builder import make_recording
+from wt_jax.data.csv_tables import parse_whole_number, read_table
+from wt_jax.data.labels import read_starts
+from wt_jax.data.recordings import Recording
+from wt_jax.data.splits import assign_splits
+from wt_jax.inference.input_files import find_input_files, name_results
+from wt_jax.pose.joint_angles import pose_sequence
+from wt_jax.pose.landmarks import Landmarks
+
+LABELLED, COUNTED, PROPOSED = "labels", "counts.csv", "proposed"  # where the starts are from
+COUNTS = "counts.csv"
+
+
+@dataclass(frozen=True)
+class Clip:
+    """`recording` is of the exercise, with known starts; `origin` says who knows them."""
+
+    path: Path
+    recording: Recording
+    origin: str
+
+
+def read_clips(
+    folder: Path, class_name: str, look_at: Callable[[Path], Landmarks]
+) -> tuple[list[Clip], dict[Path, str]]:
+    """The clips of a folder, in groups by person or source video, and what is wrong with the others.
+
+    Starts are those of a label file (`label_file`); else as many as `counts.csv` (`file,count`) says, else as
+    many as there seem to be: by what repeats. Raises ValueError, with the line, for a wrong counts.csv.
+    """
+    sources, failed = find_input_files([folder], None)
+    names = name_results(sources)
+    counts = _read_counts(folder, names)
+    clips: list[Clip] = []
+    for path, name in names.items():
+        try:
+            landmarks = look_at(path)
+            starts, origin = _find_starts(path, class_name, landmarks, counts.get(name))
+            digest = hashlib.sha256(landmarks.landmarks_FxLx4.tobytes() + repr(starts.tolist()).encode())
+            recording = make_recording(f"{class_name}/{name}", landmarks, starts, digest.hexdigest())
+        except (ValueError, OSError) as error:
+            failed[path] = str(error).removeprefix(f"{path}: ")
+            continue
+        clips.append(Clip(path, recording, origin))
+    grouped = assign_splits([clip.recording for clip in clips], {})
+    return [
+        replace(clip, recording=replace(one.load(), split="train"))
+        for clip, one in zip(clips, grouped, strict=True)
+    ], failed
+
+
+def label_file(path: Path, class_name: str) -> Path | None:
+    """Where `wt_jax.label` and people put the labels of a clip: beside it, or in labels/<class>/ of its root."""
+    roots = [path.parent, path.parent.parent, path.parent.parent.parent]
+    places = [
+        path.with_suffix(".csv"),
+        *(root / "labels" / class_name / f"{path.stem}.csv" for root in roots),
+    ]
+    return next((place for place in places if place.is_file()), None)
+
+
+def folds_of(clips: Sequence[Clip], most: int) -> list[list[int]]:
+    """Clips (by number) to leave out together, no group in two; of few groups each is one. [] of one group."""
+    groups = sorted({clip.recording.group for clip in clips})
+    n_folds = min(len(groups), most)
+    if n_folds < 2:
+        return []
+    return [
+        [i for i, clip in enumerate(clips) if groups.index(clip.recording.group) % n_folds == fold]
+        for fold in range(n_folds)
+    ]
+
+
+def _read_counts(folder: Path, names: dict[Path, str]) -> dict[str, int]:
+    """Name of a clip -> repetitions, of `folder`/counts.csv; {} without it."""
+    table = folder / COUNTS
+    if not table.is_file():
+        return {}
+    known = {text: name for path, name in names.items() for text in (path.name, path.stem, name)}
+    counts: dict[str, int] = {}
+    for where, cells in read_table(table, ("file", "count")):
+        if cells["file"] not in known:
+            raise ValueError(f"{where}: file={cells['file']!r}: no clip of {folder} is called so")
+        name = known[cells["file"]]
+        if name in counts:
+            raise ValueError(f"{where}: file={cells['file']!r}: is listed twice: keep one row")
+        counts[name] = parse_whole_number(cells["count"], where, "count")
+    return counts
+
+
+def _find_starts(
+    path: Path, class_name: str, landmarks: Landmarks, count: int | None
+) -> tuple[np.ndarray, str]:
+    """In frames of the video, and where they are from. Raises ValueError for fewer than there must be."""
+    times_s = landmarks.times_s
+    if labels := label_file(path, class_name):
+        return read_starts(labels, len(times_s)), LABELLED
+    angles_FxJ, _, valid_F = pose_sequence(
+        landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
+    )
+    found = motion_starts(angles_FxJ, valid_F, count)
+    if len(found) < (1 if count is None else count):
+        wanted = "nothing that repeats" if count is None else f"{len(found)} of the {count} repetitions"
+        raise ValueError(f"{wanted} found: mark them: python -m wt_jax.label {path} --class {class_name}")
+    starts_s = times_s[0] + found / 30.0
+    nearest = np.abs(times_s[:, None] - starts_s).argmin(0)
+    return np.unique(nearest).astype(np.int32), PROPOSED if count is None else COUNTED
