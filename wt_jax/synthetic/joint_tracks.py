@@ -71,6 +71,18 @@ def knee_bend_starts(track: JointTrack) -> JointTrack:
     return replace(track, starts=(track.starts + np.array(after))[int(is_under_way) :])
 
 
+def leaving_starts(track: JointTrack) -> JointTrack:
+    """The same track, its starts moved from cuts at rest on to where that position is left, by any joint."""
+    ends = [*track.starts[1:], len(track.joints_FxKx3)]
+    moved = track.starts.copy()
+    for i, (first, end) in enumerate(zip(track.starts, ends, strict=True)):
+        joints = track.joints_FxKx3[first:end]
+        away_F = np.linalg.norm(joints - joints[0], axis=-1).max(-1)
+        way_out_F = away_F[: away_F.argmax() + 1]
+        moved[i] += np.flatnonzero(way_out_F <= _HELD * away_F.max())[-1]
+    return replace(track, starts=moved)
+
+
 def _knee_angle(joints_FxKx3: np.ndarray) -> np.ndarray:
     """Mean of both knees, (F,), in radians; straight is pi."""
     hip, knee, ankle = (

@@ -1,0 +1,301 @@
+"""An exercise that a checkpoint was never taught: counted from no clip, and from 1 to 20 clips of it.
+
+Command: python benchmarks/adaptation.py --data ../shared/corpus --wild ../shared/wild --mocap ../shared/mocap
+Each exercise of the corpus is left out in turn: of the data, of the classes, and of what synthetic people do.
+A base is trained on the rest (experiments/main.py), once a seed; then clips of some people teach it the
+exercise, and all recordings of it by other people judge. Clips are drawn once a seed. What is done is kept in
+--output, and the same command goes on from there.
+"""
+
+import argparse
+import contextlib
+import dataclasses
+import json
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from machine import heading
+from unseen import read_totals
+
+from wt_jax import config, train
+from wt_jax.adaptation.settings import adapted
+from wt_jax.adaptation.trial import make_judge
+from wt_jax.counting.key_angle import angle_starts
+from wt_jax.counting.principal_motion import motion_starts, principal_motion
+from wt_jax.data.builder import fingerprint
+from wt_jax.data.loading import Dataset, load_dataset, synthetic_dataset
+from wt_jax.data.recordings import Recording
+from wt_jax.data.synthetic_recordings import to_recording
+from wt_jax.evaluation.recording_result import RecordingResult
+from wt_jax.inference.restore import parent_of, restore_model
+from wt_jax.inference.restored_model import RestoredModel
+from wt_jax.runtime import cli, jax_setup
+from wt_jax.runtime.config_flags import parse
+from wt_jax.skeleton import CLASSES, NO_EXERCISE
+from wt_jax.synthetic import motion
+from wt_jax.synthetic.joint_tracks import leaving_starts, load_track
+from wt_jax.synthetic.mocap import film_track
+from wt_jax.training.setup import start_run
+
+EXERCISES = (
+    "push-ups",
+    "squats",
+    "pull-ups",
+)  # of dips two recordings have known starts: too few to judge by
+MOTIONS = ("inline-lunge", "side-lunge", "sit-to-stand", "shoulder-abduction", "shoulder-scaption")
+N_CLIPS = (1, 3, 5, 10, 20)
+_HEADS = ("projection", "block_*", "attention", "norm")
+# Of each method what it changes of the settings of `adapt`; with None it does not start from the base.
+METHODS: dict[str, dict[str, Any]] = {
+    "adapt": {},
+    "last layers": {
+        "optimizer.freeze": (*_HEADS, "classification/dense_*", "segmentation/dense_*"),
+        "optimizer.learning_rate": 5e-3,
+    },
+    "from scratch": {"optimizer.freeze": (), "train.init": "", "train.windows_per_epoch": 4 * 8192},
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One exercise to be learned: by some of `taught`, judged on recordings of none of their people."""
+
+    base: RestoredModel
+    name: str
+    recordings: list[Recording]  # of the exercise, with known starts
+    old: Dataset  # the base's own
+
+
+def is_near(counted: int, true: int | None) -> bool:
+    """Counted to within one."""
+    return true is not None and abs(counted - true) <= 1
+
+
+def obo(pairs: Sequence[tuple[int, int]]) -> float:
+    """Share of (counted, true) that are off by one at most."""
+    return float(np.mean([is_near(*pair) for pair in pairs])) if pairs else float("nan")
+
+
+def quietly(path: Path) -> contextlib.AbstractContextManager:
+    """What training says goes to a file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return contextlib.redirect_stdout(path.open("a"))
+
+
+def train_base(options: config.Config, dataset: Dataset) -> RestoredModel:
+    """The checkpoint of a whole run; from where its workdir stands."""
+    workdir = Path(options.workdir)
+    with quietly(workdir / "log.txt"):
+        run = start_run(options, dataset)
+        train.fit(run, None, cli.Stop())
+        train.calibrate_best(run)
+        run.checkpoints.close()
+        return restore_model(workdir, jax.local_devices())
+
+
+def draw_clips(recordings: Sequence[Recording], n_clips: int, seed: int) -> list[Recording]:
+    """So many, of as many people as there can be: one of each before a second of anybody."""
+    rng = np.random.default_rng(seed)
+    left = [recordings[i] for i in rng.permutation(len(recordings))]
+    drawn: list[Recording] = []
+    while len(drawn) < n_clips and left:
+        groups = {one.group for one in drawn[len(drawn) // n_clips * n_clips :]}
+        one = next((each for each in left if each.group not in groups), left[0])
+        drawn.append(one)
+        left.remove(one)
+    return drawn
+
+
+def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) -> dict[str, float]:
+    """Trains by a method; scores of the exercise on other people, and of the old ones before and after."""
+    base = case.base
+    settings = config.unflatten(
+        config.flatten(
+            adapted(base.options, case.name, base.name, Path("clips"), case.old.data, str(workdir))
+        )
+        | METHODS[method]
+    )
+    dataset = Dataset(case.old.data, [*clips, *case.old.recordings], "")
+    dataset = dataclasses.replace(dataset, fingerprint=fingerprint(dataset.recordings))
+    began_s = time.perf_counter()
+    with quietly(workdir / "log.txt"):
+        run = start_run(settings, dataset, parent_of(base) if settings.train.init else None)
+        train.fit(run, None, cli.Stop())
+        run.checkpoints.close()
+    seconds = time.perf_counter() - began_s
+    judge = make_judge(settings, base.counting)
+    taught = {one.group for one in clips}
+    others = [one for one in case.recordings if one.group not in taught]
+    params = run.progress.state.eval_params
+    new = judge(params, others)
+    old_test = [one.load() for one in case.old.recordings if one.split == "test"]
+    before = make_judge(base.options, base.counting)(base.params, old_test)
+    return {
+        "judged": len(new),
+        "OBO": end_to_end(new),
+        "OBO, class given": obo([(one.n_class_given, one.n_true or 0) for one in new]),
+        "named right": float(np.mean([one.class_name == case.name for one in new])),
+        "old OBO before": end_to_end(before),
+        "old OBO after": end_to_end(judge(params, old_test)),
+        "seconds": seconds,
+    }
+
+
+def end_to_end(results: Sequence[RecordingResult]) -> float:
+    """OBO of the exercises among them, exercise and all."""
+    return obo([(one.n_end_to_end, one.n_true) for one in results if one.is_exercise and one.n_true])
+
+
+def period_count(recording: Recording) -> int:
+    """By the lag at which the principal motion's autocorrelation is highest, 0.4 s at least."""
+    along_F = principal_motion(recording.angles_FxJ, recording.valid_F)
+    if not along_F.any():
+        return 0
+    along_F = along_F - along_F.mean()
+    of_lags = np.correlate(along_F, along_F, "full")[len(along_F) - 1 :]
+    inner = of_lags[1:-1]
+    peaks = 1 + np.flatnonzero((inner > of_lags[:-2]) & (inner >= of_lags[2:]) & (inner > 0))
+    peaks = peaks[peaks >= 12]
+    return round(len(along_F) / peaks[of_lags[peaks].argmax()]) if peaks.size else 1
+
+
+UNTAUGHT: dict[str, Callable[[Recording], int]] = {
+    "principal motion (--any)": lambda r: len(motion_starts(r.angles_FxJ, r.valid_F)),
+    "limb that moves the most": lambda r: len(angle_starts(r.angles_FxJ, r.valid_F, "any")),
+    "autocorrelation": period_count,
+    "key angle (told which)": lambda r: len(angle_starts(r.angles_FxJ, r.valid_F, r.class_name)),
+}
+
+
+def untaught(pairs: Sequence[tuple[Recording, int]]) -> dict[str, float]:
+    """Of each counter that was taught nothing its OBO on recordings with these totals."""
+    return {name: obo([(count(one), true) for one, true in pairs]) for name, count in UNTAUGHT.items()}
+
+
+def mocap_recordings(folder: Path, name: str) -> list[Recording]:
+    """Each person's correct set of a motion, filmed once; a repetition starts where the position is left."""
+    recordings = []
+    for path in sorted((folder / "uiprmd" / name).glob("correct-*.npz")):
+        track = leaving_starts(load_track(path))
+        film = film_track(np.random.default_rng(zlib.crc32(f"{name}/{path.stem}".encode())), track)
+        recordings.append(
+            to_recording(film, f"{name}/{path.stem}", f"mocap-{track.person}", "train", "clips")
+        )
+    return recordings
+
+
+class Kept:
+    """Scores by a key, in a JSON file: computed once."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.values: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+
+    def get(self, key: str, make: Callable[[], Any]) -> Any:
+        """The value that is there, or a new one, which is written and printed."""
+        if key not in self.values:
+            self.values[key] = make()
+            self.path.write_text(json.dumps(self.values, indent=1))
+        print(f"{key}: {self.values[key]}", flush=True)
+        return self.values[key]
+
+
+def leave_one_out(args: argparse.Namespace, kept: Kept) -> None:
+    """The corpus' exercises in turn."""
+    corpus = load_dataset(args.data, args.recordings, CLASSES, args.output / "recordings")
+    for name in args.exercises:
+        known = [one.load() for one in corpus.recordings if one.class_name == name and one.starts is not None]
+        known = [one for one in known if one.starts is not None and one.starts.size]
+        kept.get(f"{name}, 0 clips", lambda: untaught([(one, len(one.starts)) for one in known]))
+        rest = [one for one in corpus.recordings if one.class_name != name]
+        old = Dataset(corpus.data, rest, fingerprint(rest))
+        filmed = motion.REPERTOIRE.pop(name)
+        try:
+            for seed in range(args.seeds):
+                workdir = args.output / f"without-{name}-seed{seed}"
+                classes = tuple(one for one in CLASSES if one != name)
+                flags = [f"--config.data.classes={classes}", f"--config.seed={min(seed, args.bases - 1)}"]
+                workdir = args.output / f"without-{name}-seed{min(seed, args.bases - 1)}"
+                options = parse(["--config", args.config, f"--config.workdir={workdir}", *flags])
+                base = train_base(options, old)
+                case = Case(base, name, known, old)
+                for n_clips, method in plan(seed):
+                    key = f"{name}, {n_clips} clips, {method}, seed {seed}"
+                    clips = [
+                        dataclasses.replace(one, split="train") for one in draw_clips(known, n_clips, seed)
+                    ]
+                    place = args.output / key.replace(", ", "-").replace(" ", "-")
+                    kept.get(key, lambda: learn(case, clips, method, place))  # noqa: B023
+        finally:
+            motion.REPERTOIRE[name] = filmed
+
+
+def plan(seed: int) -> list[tuple[int, str]]:
+    """Numbers of clips and methods: five clips by all methods, the others by `adapt`, and of one seed."""
+    others = [(n, "adapt") for n in N_CLIPS if n != 5] if seed == 0 else []
+    return [*((5, method) for method in METHODS), *others]
+
+
+def in_the_wild(args: argparse.Namespace, kept: Kept) -> None:
+    """Totals of exercises that nothing here was taught."""
+    dataset = load_dataset(args.wild, "", CLASSES, args.output / "wild")
+    totals = read_totals(args.wild)
+    of_kind: dict[str, list[tuple[Recording, int]]] = {}
+    for one in dataset.recordings:
+        if one.class_name == NO_EXERCISE and one.name in totals:
+            of_kind.setdefault(totals[one.name].kind, []).append((one.load(), totals[one.name].count))
+    for kind, pairs in of_kind.items():
+        kept.get(f"wild {kind} ({len(pairs)})", lambda: untaught(pairs))  # noqa: B023
+    both = [pair for pairs in of_kind.values() for pair in pairs]
+    kept.get(f"wild all ({len(both)})", lambda: untaught(both))
+
+
+def of_motion_capture(args: argparse.Namespace, kept: Kept) -> None:
+    """The checkpoint in the box learns a motion from five people and is judged on five others."""
+    base = restore_model("pretrained", jax.local_devices())
+    data = base.options.data
+    for name in MOTIONS:
+        filmed = mocap_recordings(Path(args.mocap), name)
+        kept.get(f"mocap {name}, 0 clips", lambda: untaught([(r, len(r.starts)) for r in filmed]))  # noqa: B023
+        made = synthetic_dataset(data.classes, data.synthetic_people, ("val", "test"))
+        old = Dataset("clips", made.recordings, made.fingerprint)
+        case = Case(base, name, filmed, old)
+        for seed in range(args.seeds):
+            clips = draw_clips(filmed, 5, seed)
+            place = args.output / f"mocap-{name}-seed{seed}"
+            kept.get(f"mocap {name}, 5 clips, seed {seed}", lambda: learn(case, clips, "adapt", place))  # noqa: B023
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data")
+    parser.add_argument("--recordings", default="", help="where built recordings of --data are kept")
+    parser.add_argument("--wild")
+    parser.add_argument("--mocap")
+    parser.add_argument("--config", default="experiments/main.py")
+    parser.add_argument("--exercises", nargs="+", default=EXERCISES)
+    parser.add_argument("--seeds", type=int, default=3, help="draws of clips")
+    parser.add_argument("--bases", type=int, default=1, help="bases of each exercise, for the first seeds")
+    parser.add_argument("--output", type=Path, default=Path("checkpoints/adaptation"))
+    args = parser.parse_args()
+    jax_setup.use_compilation_cache()
+    args.output.mkdir(parents=True, exist_ok=True)
+    print(heading())
+    kept = Kept(args.output / "scores.json")
+    if args.wild:
+        in_the_wild(args, kept)
+    if args.data:
+        leave_one_out(args, kept)
+    if args.mocap:
+        of_motion_capture(args, kept)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""A folder of clips: what is known of their repetitions, and who is in them."""
+
+import numpy as np
+import pytest
+
+from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, folds_of, label_file, read_clips
+from wt_jax.data.labels import write_starts
+from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
+from wt_jax.synthetic import synthetic_motion
+from wt_jax.synthetic.bodies import Body
+
+
+def film(path, seed, name="squats"):
+    """Writes somebody's set, and returns its starts."""
+    rng = np.random.default_rng(seed)
+    motion = synthetic_motion(name, rng, Body(rng))
+    save_landmarks(path, Landmarks(motion.landmarks_FxLx4, motion.fps, motion.width_px, motion.height_px))
+    return motion.starts, len(motion.landmarks_FxLx4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Clips of three people: anna's is labelled, bob's is counted, of cleo nobody says anything."""
+    folder = tmp_path_factory.mktemp("clips") / "presses"
+    starts, n_frames = film(folder / "anna.npz", 1)
+    write_starts(folder / "anna.csv", starts, n_frames)
+    counted, _ = film(folder / "bob.npz", 2)
+    film(folder / "cleo.npz", 3)
+    (folder / "counts.csv").write_text(f"file,count\nbob.npz,{len(counted)}\n")
+    return folder
+
+
+def test_starts_are_labelled_counted_or_found(folder):
+    clips, failed = read_clips(folder, "presses", load_landmarks)
+    assert failed == {}
+    assert [(clip.path.name, clip.origin) for clip in clips] == [
+        ("anna.npz", LABELLED), ("bob.npz", COUNTED), ("cleo.npz", PROPOSED),
+    ]  # fmt: skip
+    anna, bob, cleo = (clip.recording for clip in clips)
+    motions = [synthetic_motion("squats", rng, Body(rng)) for rng in map(np.random.default_rng, (1, 2, 3))]
+    np.testing.assert_allclose(anna.starts, motions[0].starts / motions[0].fps * 30, atol=1)
+    assert len(bob.starts) == len(motions[1].starts)
+    assert abs(len(cleo.starts) - len(motions[2].starts)) <= 1
+    assert {one.class_name for one in (anna, bob, cleo)} == {"presses"}
+    assert [one.split for one in (anna, bob, cleo)] == ["train"] * 3
+    assert len({one.group for one in (anna, bob, cleo)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("bob.npz,3\nbob,3", r"counts.csv:3: file='bob': is listed twice"),
+        ("dora.mp4,3", r"counts.csv:2: file='dora.mp4': no clip of .* is called so"),
+        ("bob,many", r"counts.csv:2: count='many': must be a whole number"),
+    ],
+)
+def test_what_is_wrong_with_counts_is_said_with_its_line(tmp_path, rows, message):
+    film(tmp_path / "bob.npz", 2)
+    (tmp_path / "counts.csv").write_text(f"file,count\n{rows}\n")
+    with pytest.raises(ValueError, match=message):
+        read_clips(tmp_path, "presses", load_landmarks)
+
+
+def test_a_clip_with_fewer_repetitions_than_were_counted_is_left_out(tmp_path):
+    film(tmp_path / "bob.npz", 2)
+    film(tmp_path / "anna.npz", 1)
+    (tmp_path / "counts.csv").write_text("file,count\nbob,90\n")
+    clips, failed = read_clips(tmp_path, "presses", load_landmarks)
+    assert [clip.path.name for clip in clips] == ["anna.npz"]
+    assert "of the 90 repetitions found: mark them: python -m wt_jax.label" in failed[tmp_path / "bob.npz"]
+
+
+def test_a_broken_clip_does_not_stop_the_others(tmp_path):
+    film(tmp_path / "anna.npz", 1)
+    (tmp_path / "bob.npz").write_bytes(b"no zip")
+    clips, failed = read_clips(tmp_path, "presses", load_landmarks)
+    assert len(clips) == 1 and list(failed) == [tmp_path / "bob.npz"]
+
+
+@pytest.mark.parametrize("place", ["presses/a.csv", "labels/presses/a.csv", "raw/labels/presses/a.csv"])
+def test_where_labels_are_looked_for(tmp_path, place):
+    clip = tmp_path / "raw" / "presses" / "a.mp4"
+    label = tmp_path / ("raw" if place == "presses/a.csv" else ".") / place
+    assert label_file(clip, "presses") is None
+    label.parent.mkdir(parents=True)
+    label.write_text("frame,label\n")
+    assert label_file(clip, "presses") == label
+
+
+def test_people_are_left_out_whole(folder, tmp_path):
+    film(tmp_path / "anna_part1.npz", 1)
+    film(tmp_path / "anna_part2.npz", 4)
+    film(tmp_path / "bob.npz", 2)
+    clips, _ = read_clips(tmp_path, "presses", load_landmarks)
+    assert folds_of(clips, 5) == [[0, 1], [2]]
+    assert folds_of(clips[:2], 5) == []
+    many, _ = read_clips(folder, "presses", load_landmarks)
+    assert {i for fold in folds_of(many, 2) for i in fold} == {0, 1, 2} and len(folds_of(many, 2)) == 2
