@@ -20,7 +20,7 @@ UNKNOWN = "repeating, exercise unknown"  # what repeats in no-exercise is called
 _RANGES = {
     "peak_height": (0, 1), "relative_height": (0, 1), "min_distance_frames": (0, 3600),
     "smoothing_frames": (0, 300), "class_threshold": (0, 1), "class_smoothing_frames": (0, 3600),
-    "min_segment_frames": (0, 36000),
+    "min_segment_frames": (0, 36000), "taught_threshold": (0, 1),
 }  # fmt: skip
 
 
@@ -39,8 +39,13 @@ class Counting:
     class_smoothing_frames: float = 90.0  # standard deviation of the Gaussian over class probabilities
     min_segment_frames: int = 90  # a shorter stretch of one class joins its longer neighbour
     doubt: Doubt = field(default_factory=Doubt)
+    # Exercises learned from a few clips (`wt_jax.adapt`): the network names them, but shyly, and what repeats in
+    # their segments is counted, which it has not yet learned to do better.
+    taught: tuple[str, ...] = ()
+    taught_threshold: float = 0.25  # `class_threshold` of these
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "taught", tuple(self.taught))  # a list, as JSON has it
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             kind = "whole number" if type(getattr(Counting, name)) is int else "number"
@@ -160,8 +165,10 @@ def cut_segments(timeline: Timeline, scores_FxC: np.ndarray, counting: Counting)
     classes = timeline.classes
     is_exercise_C = np.array([name != NO_EXERCISE for name in classes])
     rest = classes.index(NO_EXERCISE) if NO_EXERCISE in classes else -1
-    exercises_FxC = np.where(is_exercise_C, scores_FxC, -1.0)
-    labels_F = np.where(exercises_FxC.max(1) >= counting.class_threshold, exercises_FxC.argmax(1), rest)
+    is_taught_C = np.isin(classes, counting.taught)
+    least_C = np.where(is_taught_C, counting.taught_threshold, counting.class_threshold)
+    exercises_FxC = np.where(is_exercise_C & (scores_FxC >= least_C), scores_FxC, -1.0)
+    labels_F = np.where(exercises_FxC.max(1) >= 0, exercises_FxC.argmax(1), rest)
     segments = []
     for first, last in _join_short(labels_F, counting.min_segment_frames):
         label = int(labels_F[first])
@@ -205,9 +212,20 @@ def count_repetitions(
         # What moves a start must not move it out of its segment, nor before the one that precedes it.
         least = max(segment.first, repetitions[-1].frame + 1 if repetitions else 0)
         frame = int(np.clip(aligned[segment.class_name][i], least, max(least, segment.last)))
-        if segment.class_name != NO_EXERCISE:
+        if segment.class_name not in (NO_EXERCISE, *counting.taught):
             repetitions.append(Repetition(frame, float(heights[i]), segment.class_name))
-    return repetitions
+    repetitions += count_taught(timeline, counting, segments)
+    return sorted(repetitions, key=lambda repetition: repetition.frame)
+
+
+def count_taught(timeline: Timeline, counting: Counting, segments: Sequence[Segment]) -> list[Repetition]:
+    """What repeats in segments of the exercises `counting.taught`, as sure as the segment is of them."""
+    own = [segment for segment in segments if segment.class_name in counting.taught]
+    return [
+        Repetition(frame, segment.confidence, segment.class_name)
+        for segment in own
+        for frame in _motion_in(timeline, segment)[0]
+    ]
 
 
 def count_unknown(timeline: Timeline, segments: Sequence[Segment]) -> list[Repetition]:
@@ -216,17 +234,22 @@ def count_unknown(timeline: Timeline, segments: Sequence[Segment]) -> list[Repet
     Its confidence is how alike the repetitions are. [] of a timeline without angles.
     """
     repetitions: list[Repetition] = []
-    if timeline.angles_FxJ is None:
-        return repetitions
     for segment in segments:
         if segment.class_name == NO_EXERCISE:
-            at = slice(segment.first, segment.last + 1)
-            pose = timeline.angles_FxJ[at], timeline.valid_F[at]
-            starts = motion_starts(*pose)
-            alike = likeness(*pose, starts)
+            frames, alike = _motion_in(timeline, segment)
             if alike >= LEAST_LIKENESS:
-                repetitions += [Repetition(segment.first + int(start), alike, UNKNOWN) for start in starts]
+                repetitions += [Repetition(frame, alike, UNKNOWN) for frame in frames]
     return repetitions
+
+
+def _motion_in(timeline: Timeline, segment: Segment) -> tuple[list[int], float]:
+    """Frames where what repeats in a segment starts, and how alike that is; none without angles."""
+    if timeline.angles_FxJ is None:
+        return [], 0.0
+    at = slice(segment.first, segment.last + 1)
+    pose = timeline.angles_FxJ[at], timeline.valid_F[at]
+    starts = motion_starts(*pose)
+    return (segment.first + starts).tolist(), likeness(*pose, starts)
 
 
 def count_ranges(
@@ -234,14 +257,17 @@ def count_ranges(
 ) -> dict[str, tuple[int, int]]:
     """Exercise -> the least and the greatest count, by whether its doubtful starts are left out or let in.
 
-    Of each exercise that has a segment. A start is doubtful where its height is within `doubt.height_factor`
+    Of each exercise that has a segment; those `taught` have one number. A start is doubtful where its height is within `doubt.height_factor`
     of the working height, above or below.
     """
     starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
     working, factor = working_height(heights, counting), counting.doubt.height_factor
     names = np.array([segment.class_name for segment in segments_of(starts, segments)], object)
     ranges = {}
-    for name in {segment.class_name for segment in segments} - {NO_EXERCISE}:
+    for repetition in count_taught(timeline, counting, segments):
+        low, high = ranges.get(repetition.class_name, (0, 0))
+        ranges[repetition.class_name] = low + 1, high + 1
+    for name in {segment.class_name for segment in segments} - {NO_EXERCISE, *counting.taught}:
         own = heights[names == name]
         ranges[name] = int((own >= working * factor).sum()), int((own >= working / factor).sum())
     return ranges

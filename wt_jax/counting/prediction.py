@@ -125,7 +125,7 @@ class Prediction:
     def ranges(self) -> dict[str, tuple[int, int]]:
         """Of each of `counts` the least and the greatest that may be: the same where it is sure."""
         found = count_ranges(self.timeline, self.counting, self.found_segments)
-        return {name: found[name] for name in self.counts}
+        return {name: found.get(name, (0, 0)) for name in self.counts}
 
     def count_text(self, exercise: str) -> str:
         """A count as it is shown: "12", or "12 (11-12)" where it is doubtful."""
@@ -163,6 +163,8 @@ class Prediction:
 
     def starts_as(self, exercise: str) -> np.ndarray:
         """Starts in seconds, float64, of a video that holds `exercise` and nothing else."""
+        if exercise in self.counting.taught:
+            return self.any_starts_s
         starts, _ = find_starts(self.timeline.signal_F, self.timeline.valid_F, self.counting)
         return self.first_s + align(self.timeline, starts, exercise) / FRAME_RATE_HZ
 

@@ -19,6 +19,7 @@ from wt_jax.counting.decoding import (
     find_segments,
     working_height,
 )
+from wt_jax.counting.principal_motion import motion_starts
 from wt_jax.data.recordings import Recording
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.training.metrics import Sums
@@ -95,6 +96,9 @@ def make_result(
     aligned = align(timeline, starts[tall], recording.class_name)
     low = ~tall & ~np.isin(starts, aligned)  # candidates that do not count stay where they are
     starts, heights = np.append(starts[low], aligned), np.append(heights[low], heights[tall])
+    if recording.class_name in counting.taught:
+        starts = motion_starts(recording.angles_FxJ, recording.valid_F)
+        heights, height = np.ones(len(starts), np.float32), 0.5
     order = np.argsort(starts)
     return RecordingResult(
         recording=recording,

@@ -4,6 +4,7 @@ Letters: L landmarks (33), J angles (25), N frames that have settled together, C
 """
 
 import dataclasses
+from collections import Counter
 
 import jax
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from wt_jax.counting.decoding import (
     SMOOTHING_ENDS,
     Timeline,
+    count_taught,
     count_unknown,
     find_candidates,
     find_segments,
@@ -175,6 +177,7 @@ class _Tally:
         self._old_until = 0  # candidates before this frame are kept below
         self._old_heights: np.ndarray = np.zeros(0, np.float32)
         self._old_names: list[str] = []
+        self._old_taught: Counter[str] = Counter()  # repetitions before `_old_until`, of exercises `taught`
         self._old_seen: dict[str, Seen] = {}  # before `first`
 
     def count(self, timeline: Timeline) -> State:
@@ -187,6 +190,13 @@ class _Tally:
         names_all = [*self._old_names, *names[is_new]]
         tall = heights_all >= working_height(heights_all, self._counting)
         counted = [name for name, is_tall in zip(names_all, tall, strict=True) if is_tall]
+        taught = [
+            (repetition.frame + self.first, repetition.class_name)
+            for repetition in count_taught(timeline, self._counting, segments)
+            if repetition.frame + self.first >= self._old_until
+        ]
+        counted = [name for name in counted if name not in self._counting.taught]
+        counted += [*self._old_taught.elements(), *(name for _, name in taught)]
         seen = {segment.class_name for segment in segments} | set(counted)
         counts = {name: counted.count(name) for name in self._classes if name in seen and name != NO_EXERCISE}
         unknown = len(count_unknown(timeline, segments[-1:]))
@@ -199,6 +209,7 @@ class _Tally:
             is_old = is_new & (starts + self.first < until)
             self._old_heights = np.append(self._old_heights, heights[is_old])
             self._old_names += list(names[is_old])
+            self._old_taught.update(name for frame, name in taught if frame < until)
             past = until - _CONTEXT_FRAMES - self.first
             add_seen(self._old_seen, seen_by_class(timeline, segments, past))
             self._old_until, self.first = until, until - _CONTEXT_FRAMES
