@@ -53,7 +53,8 @@ def main(arguments: Sequence[str]) -> int:
     target = find_target(own.topology)
     options = config_flags.parse(others)
     jax.config.update("jax_platforms", "cpu")  # the plugin is there to compile, not to run
-    jax_setup.use_compilation_cache()
+    if not target.is_gpu:  # whose programs JAX writes there, and cannot read again without a GPU
+        jax_setup.use_compilation_cache()
     devices = target_devices(own.topology)
     check_devices(options, len(devices))
     check_kernel(options, devices[0].platform)
