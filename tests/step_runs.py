@@ -38,17 +38,19 @@ def random_firsts(options: config.Config) -> np.ndarray:
 
 
 @functools.cache
-def make_dispatch(options: config.Config, n_devices: int = 1) -> train_step.Dispatch:
+def make_dispatch(options: config.Config, n_devices: int = 1, phase: int = 0) -> train_step.Dispatch:
     """One program for all tests of the same options."""
-    return train_step.make_train_dispatch(options, jax.devices()[:n_devices])
+    return train_step.make_train_dispatch(options, jax.devices()[:n_devices], phase=phase)
 
 
-def run_steps(options: config.Config, n_devices: int = 1, firsts: np.ndarray | None = None) -> tuple:
+def run_steps(
+    options: config.Config, n_devices: int = 1, firsts: np.ndarray | None = None, state=None, phase: int = 0
+) -> tuple:
     devices = jax.devices()[:n_devices]
     sequences = train_step.put_sequences(random_sequences(), devices)
-    state = train_step.init_state(options, devices)
+    state = train_step.init_state(options, devices) if state is None else jax.device_put(state, devices[0])
     firsts = random_firsts(options) if firsts is None else firsts
-    return jax.device_get(make_dispatch(options, n_devices)(state, sequences, firsts))
+    return jax.device_get(make_dispatch(options, n_devices, phase)(state, sequences, firsts))
 
 
 def assert_close(a: object, b: object, tolerance: float = 1e-5) -> None:

@@ -79,10 +79,20 @@ def test_what_is_not_sure_is_undecided_in_all_that_is_written(tmp_path, monkeypa
     candidates = [f"{one['exercise']} {one['probability']:.2f}" for one in written["undecided"]]
     said = f"undecided: {' or '.join(candidates)}?"
     assert len(candidates) == 2
-    header, row, _ = capsys.readouterr().out.splitlines()
+    header, row, repeating, _ = capsys.readouterr().out.splitlines()
     assert row.split() == ["walk", *said.split(), "0", "-"]
     assert (len(header), row.index(" 0 ") + 2) == (len(row), header.index("repetitions") + len("repetitions"))
-    assert titles == [f"walk: {said}"]
+    n_steps = len(written["unknown_repetitions"])
+    assert n_steps >= 3 and repeating.split() == ["repeating,", "exercise", "unknown", str(n_steps)]
+    assert titles == [f"walk: {said} repeating, exercise unknown: {n_steps}"]
+
+
+def test_whatever_repeats_is_counted(run, tmp_path, capsys):
+    save_landmarks(tmp_path / "walk.npz", Landmarks(walking(120), 30.0, 64, 48))
+    assert predict.main([str(tmp_path / "walk.npz"), "--checkpoint", str(run), "--any"]) == 0
+    _, row, _ = capsys.readouterr().out.splitlines()
+    (said,) = [int(cell) for cell in row.split() if cell.isdigit()]
+    assert row.split()[:3] == ["walk", "whatever", "repeats"] and said >= 3
 
 
 def test_the_documented_schema_is_what_is_written(command, tmp_path):

@@ -76,6 +76,16 @@ class Optimizer(Section):
         10, COUNT, "epochs without a better validation segmentation loss that make a plateau"
     )
     minimum_learning_rate: float = option(1e-6, NOT_NEGATIVE, "below which a plateau does not bring it")
+    freeze: tuple[str, ...] = option(
+        (), ANY, "modules that stay as they are, like \"('projection', 'block_*', 'block_0/conv_0')\""
+    )
+    unfreeze_epochs: int = option(
+        0, NOT_NEGATIVE, "after every so many epochs the topmost of what is frozen thaws; 0: nothing does"
+    )
+    layer_decay: float = option(
+        1.0, Rule(lambda v: 0 < v <= 1, "must be in (0, 1]"),
+        "the learning rate is x this for every step below the heads: attention, the last block, ...",
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(unsafe_hash=True)
@@ -98,6 +108,9 @@ class Train(Section):
         "above 0: serve a moving average of the weights that keeps this share at each step "
         "(0.995: over some 200 steps)",
     )  # fmt: skip
+    init: str = option(
+        "", ANY, "workdir whose weights to start from, or pretrained, the checkpoint in the box; empty: drawn"
+    )
     accumulate: int = option(
         0, NOT_NEGATIVE, "parts in which a batch goes through a device: the same result with less memory; "
         "0 is the fastest for the device", may_change=True,
@@ -165,6 +178,11 @@ def check(config: Config) -> Config:
     if train.accumulate and train.batch_size % train.accumulate:
         raise ValueError(
             f"train.accumulate={train.accumulate}: must divide train.batch_size={train.batch_size}"
+        )
+    if config.optimizer.unfreeze_epochs and not config.optimizer.freeze:
+        raise ValueError(
+            f"optimizer.unfreeze_epochs={config.optimizer.unfreeze_epochs}: nothing is frozen that could "
+            "thaw: set optimizer.freeze"
         )
     if all(canonical_class(name) == NO_EXERCISE for name in data.classes):
         raise ValueError(f"data.classes={data.classes!r}: must hold an exercise")

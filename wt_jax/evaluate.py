@@ -27,7 +27,7 @@ from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import cache_folder, write_json
-from wt_jax.training.setup import explain_out_of_memory
+from wt_jax.training.out_of_memory import explain_out_of_memory
 from wt_jax.training.validation import make_evaluation_of_each
 
 

@@ -139,9 +139,9 @@ def nearest_key(key: str, section: Any) -> str:
     leaf = {known.rsplit(".", 1)[-1]: known for known in keys}
     near = difflib.get_close_matches(key, keys, 1, 0.62)
     near = near or [leaf[name] for name in difflib.get_close_matches(key.rsplit(".", 1)[-1], leaf, 1, 0.62)]
-    if near:
-        return f"; did you mean {near[0]}?"
     inside = [known for known in keys if known.startswith(f"{key}.")]
     if inside:
         return f"; it is a group: {', '.join(inside)}"
+    if near:
+        return f"; did you mean {near[0]}?"
     return "; python -m wt_jax.train --help lists all keys, and so does docs/config.md"

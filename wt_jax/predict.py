@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wt_jax.counting.decoding import UNKNOWN
 from wt_jax.counting.naming import Candidate, Undecided
 from wt_jax.counting.prediction import Prediction
 from wt_jax.inference.input_files import find_input_files, is_video, name_results
@@ -93,7 +94,14 @@ def rows(name: str, prediction: Prediction, widths: tuple[int, int]) -> list[str
     cells = [(said, prediction.count_text(main or ""), sure)]
     counted = (other for other, n in prediction.counts.items() if other != main and n)
     cells += [(other, prediction.count_text(other), "") for other in counted]
+    if prediction.found_unknown:
+        cells.append((UNKNOWN, str(len(prediction.found_unknown)), ""))
     return [_row(name if i == 0 else "", *cell, widths) for i, cell in enumerate(cells)]
+
+
+def any_row(name: str, prediction: Prediction, widths: tuple[int, int]) -> str:
+    """Of the console's table with --any: how often something was done, whatever it was."""
+    return _row(name, "whatever repeats", len(prediction.any_starts_s), "", widths)
 
 
 def _row(name: str, exercise: str, repetitions: object, sure: str, widths: tuple[int, int]) -> str:
@@ -131,6 +139,11 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--output", type=Path, metavar="OUT", help="folder for the results (default: none is written)"
+    )
+    parser.add_argument(
+        "--any",
+        action="store_true",
+        help="count whatever repeats in each video, an exercise that nobody was taught as well",
     )
     parser.add_argument("--no_video", action="store_true", help="write no annotated videos")
     parser.add_argument(
@@ -180,7 +193,10 @@ def main(arguments: Sequence[str]) -> int:
             failed[source] = reason
             _say(f"error: {source}: {reason}")
             continue
-        print("\n".join(rows(printable(name), prediction, widths)), flush=True)
+        if options.any:
+            print(any_row(printable(name), prediction, widths), flush=True)
+        else:
+            print("\n".join(rows(printable(name), prediction, widths)), flush=True)
         if remark:
             _say(f"note: {source}: {remark}")
     n_done = sum(source not in failed for source in names)

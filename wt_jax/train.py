@@ -13,18 +13,22 @@ from tqdm import tqdm
 
 from wt_jax import config
 from wt_jax.inference.calibration import calibrate, fit_doubt, why_none
+from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, coordination, failure, jax_setup
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.cluster import find_hosts
 from wt_jax.runtime.config_flags import parse, usage
 from wt_jax.runtime.files import only_writer, written_beside
+from wt_jax.training.checkpoint_reader import CheckpointReader
 from wt_jax.training.history import TensorBoard
 from wt_jax.training.metrics import scores
 from wt_jax.training.optimizer import set_learning_rate
+from wt_jax.training.out_of_memory import explain_out_of_memory
 from wt_jax.training.result import TrainingResult
-from wt_jax.training.setup import TrainingRun, explain_out_of_memory, start_run
+from wt_jax.training.setup import TrainingRun, start_run
 from wt_jax.training.train_step import all_devices, reset_sums, state_template
+from wt_jax.training.warm_start import Parent
 from wt_jax.visualization.learning_curves import draw_learning_curves
 
 _log = logging.getLogger("wt_jax.train")  # also when run as __main__
@@ -80,6 +84,7 @@ def fit(run: TrainingRun, board: TensorBoard | None, stop: cli.Stop) -> None:
     """The loop: epochs until the last, the early stop or a signal, each with a checkpoint at its end."""
     progress, monitor, history = run.progress, run.progress.monitor, run.progress.history
     while not (run.is_over or run.heed(stop)):
+        run.thaw()
         training = train_epoch(run, stop)
         if training is None:
             run.save()
@@ -193,10 +198,18 @@ def finish(run: TrainingRun) -> None:
             print(f"warning: {run.workdir}: history not written: {error}")
 
 
+def find_parent(options: config.Config) -> Parent | None:
+    """What `train.init` names; None where a run is taken up: it is not looked at again, and may be gone."""
+    goes_on = not options.overwrite and CheckpointReader(options.workdir).latest_step is not None
+    if not options.train.init or goes_on:
+        return None
+    return parent_of(restore_model(options.train.init, all_devices()))
+
+
 def train(options: config.Config, ends_process: bool = True) -> TrainingResult:
     """A run from its start, or from where it was, to its end or a signal (`cli.catch_stop`)."""
     try:
-        run = start_run(options)
+        run = start_run(options, parent=find_parent(options))
         with (
             open_board(run) as board,
             cli.catch_stop(ends_process) as stop,

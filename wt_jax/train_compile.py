@@ -19,6 +19,7 @@ from wt_jax.input_pipeline.frame_files import row_type
 from wt_jax.models.stack_kernels import check_kernel
 from wt_jax.runtime import cli, config_flags, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
+from wt_jax.training.freezing import check_freezing
 from wt_jax.training.residence import SHARE, stay_in_files
 from wt_jax.training.train_step import check_devices
 
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str]) -> int:
     devices = target_devices(own.topology)
     check_devices(options, len(devices))
     check_kernel(options, devices[0].platform)
+    check_freezing(options)
     data_bytes = n_frames * row_type(options).itemsize
     in_files = stay_in_files(options.data, data_bytes, target.room_bytes / SHARE)
     data = Data(n_frames, n_validated, in_files)

@@ -196,6 +196,7 @@ def test_the_exercise_is_the_one_done_longest():
     document = prediction.document()
     assert document["segments"][1] == {
         "exercise": "push-ups", "start_s": 11.0, "end_s": 14.0, "confidence": 0.9, "repetitions": 2,
+        "unknown_repetitions": 0,
     }  # fmt: skip
 
 

@@ -36,7 +36,20 @@ def panels(monkeypatch):
     ],
 )
 def test_the_panel(panels, exercise, counts, undecided, lines):
-    overlay.draw_state(grey(), NOBODY, exercise, counts, ("note",), undecided)
+    overlay.draw_state(grey(), NOBODY, exercise, counts, notes=("note",), undecided=undecided)
+    assert panels == [lines]
+
+
+@pytest.mark.parametrize(
+    ("exercise", "undecided", "lines"),
+    [
+        (NO_EXERCISE, None, ["repeating, exercise unknown: 4", "squats 3"]),
+        (NO_EXERCISE, LUNGES_OR_DIPS, [SAID, "repeating, exercise unknown: 4", "squats 3"]),
+        ("squats", None, ["squats", "3"]),
+    ],
+)
+def test_the_panel_of_what_repeats_and_is_no_exercise(panels, exercise, undecided, lines):
+    overlay.draw_state(grey(), NOBODY, exercise, {"squats": 3}, 4, undecided=undecided)
     assert panels == [lines]
 
 

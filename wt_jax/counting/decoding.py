@@ -11,10 +11,12 @@ import scipy  # its parts are imported where they are first used: half a second 
 
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.key_angle import align_starts, smooth_key_angle
+from wt_jax.counting.principal_motion import LEAST_LIKENESS, likeness, motion_starts
 from wt_jax.skeleton import NO_EXERCISE
 
 LOWEST_HEIGHT = 0.01  # of a candidate: precision-recall curves see them down to here
 SMOOTHING_ENDS = 3.0  # standard deviations from its middle: what bounds the delay of a stream
+UNKNOWN = "repeating, exercise unknown"  # what repeats in no-exercise is called
 _RANGES = {
     "peak_height": (0, 1), "relative_height": (0, 1), "min_distance_frames": (0, 3600),
     "smoothing_frames": (0, 300), "class_threshold": (0, 1), "class_smoothing_frames": (0, 3600),
@@ -205,6 +207,25 @@ def count_repetitions(
         frame = int(np.clip(aligned[segment.class_name][i], least, max(least, segment.last)))
         if segment.class_name != NO_EXERCISE:
             repetitions.append(Repetition(frame, float(heights[i]), segment.class_name))
+    return repetitions
+
+
+def count_unknown(timeline: Timeline, segments: Sequence[Segment]) -> list[Repetition]:
+    """What repeats in segments of no-exercise: by its `principal_motion`, no model has been taught it.
+
+    Its confidence is how alike the repetitions are. [] of a timeline without angles.
+    """
+    repetitions: list[Repetition] = []
+    if timeline.angles_FxJ is None:
+        return repetitions
+    for segment in segments:
+        if segment.class_name == NO_EXERCISE:
+            at = slice(segment.first, segment.last + 1)
+            pose = timeline.angles_FxJ[at], timeline.valid_F[at]
+            starts = motion_starts(*pose)
+            alike = likeness(*pose, starts)
+            if alike >= LEAST_LIKENESS:
+                repetitions += [Repetition(segment.first + int(start), alike, UNKNOWN) for start in starts]
     return repetitions
 
 

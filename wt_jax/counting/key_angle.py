@@ -60,7 +60,7 @@ def angle_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -
     valleys, _ = scipy.signal.find_peaks(-smooth_F, prominence=prominence, distance=_MIN_DISTANCE_FRAMES)
     starts = []
     for before, valley in zip([0, *valleys], valleys, strict=False):
-        starts.append(before + _last_extended(smooth_F[before : valley + 1]))
+        starts.append(before + last_extended(smooth_F[before : valley + 1]))
     return np.array(starts, np.int32)
 
 
@@ -80,13 +80,13 @@ def align_starts(starts: np.ndarray, key_angle_F: np.ndarray) -> np.ndarray:
         moved = int(start)
         if end > start + 1:
             valley = start + int(key_angle_F[start:end].argmin())
-            bends = first + _last_extended(key_angle_F[first : valley + 1])
+            bends = first + last_extended(key_angle_F[first : valley + 1])
             moved = bends if bends <= start + _MOVED_FRAMES else moved
         aligned.append(max(moved, aligned[-1] + 1) if aligned else moved)
     return np.array(aligned, np.int32)
 
 
-def _last_extended(way_down: np.ndarray) -> int:
+def last_extended(way_down: np.ndarray) -> int:
     """The last frame, of those up to a valley, at which the limb is still extended."""
     extended = way_down.max() - _EXTENDED * (way_down.max() - way_down[-1])
     return int(np.flatnonzero(way_down >= extended)[-1])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from wt_jax.counting.decoding import (
+    UNKNOWN,
     Counting,
     Repetition,
     Segment,
@@ -15,11 +16,13 @@ from wt_jax.counting.decoding import (
     align,
     count_ranges,
     count_repetitions,
+    count_unknown,
     find_segments,
     find_starts,
 )
 from wt_jax.counting.key_angle import smooth_key_angle
 from wt_jax.counting.naming import Naming, Undecided, name_exercise, seen_by_class
+from wt_jax.counting.principal_motion import motion_starts
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
 SCHEMA_VERSION = 2  # one more whenever a key of the document changes its meaning or goes
@@ -43,6 +46,7 @@ class TimedSegment:
     end_s: float
     confidence: float
     repetitions: int
+    unknown_repetitions: int  # of something else that repeats, in no-exercise
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,7 +54,8 @@ class Prediction:
     """What the model says of one video.
 
     `timeline` is what it says of every frame at 30 a second, from `first_s` on, in seconds of the video;
-    `found_segments` and `found_repetitions` are what `counting` finds in it, in those frames.
+    `found_segments`, `found_repetitions` and `found_unknown`, those of no known exercise, are what `counting`
+    finds in it, in those frames.
     """
 
     timeline: Timeline
@@ -58,6 +63,7 @@ class Prediction:
     first_s: float
     found_segments: tuple[Segment, ...]
     found_repetitions: tuple[Repetition, ...]
+    found_unknown: tuple[Repetition, ...] = ()
 
     def __repr__(self) -> str:
         seconds = len(self.timeline.valid_F) / FRAME_RATE_HZ
@@ -76,7 +82,8 @@ class Prediction:
                 self.seconds(segment.first),
                 self.seconds(segment.last + 1),
                 segment.confidence,
-                sum(segment.first <= start <= segment.last for start in self._starts()),
+                _number_in(segment, self.found_repetitions),
+                _number_in(segment, self.found_unknown),
             )
             for segment in self.found_segments
         ]
@@ -88,6 +95,22 @@ class Prediction:
             TimedRepetition(repetition.class_name, self.seconds(repetition.frame), repetition.confidence)
             for repetition in self.found_repetitions
         ]
+
+    @property
+    def unknown_repetitions(self) -> list[TimedRepetition]:
+        """Of something that repeats and is none of the exercises, in order."""
+        return [TimedRepetition(UNKNOWN, self.seconds(r.frame), r.confidence) for r in self.found_unknown]
+
+    @cached_property
+    def any_starts_s(self) -> np.ndarray:
+        """Starts of whatever is repeated in the whole video, in seconds, float64: by its `principal_motion`.
+
+        [] of a timeline without angles.
+        """
+        timeline = self.timeline
+        if timeline.angles_FxJ is None:
+            return np.zeros(0)
+        return self.first_s + motion_starts(timeline.angles_FxJ, timeline.valid_F) / FRAME_RATE_HZ
 
     @property
     def counts(self) -> dict[str, int]:
@@ -147,14 +170,17 @@ class Prediction:
         """When a frame of the timeline is, in the video."""
         return self.first_s + frame / FRAME_RATE_HZ
 
-    def so_far(self, time_s: float) -> tuple[str, dict[str, int]]:
-        """The class at a time of the video, and the repetitions of each exercise that started by then."""
+    def so_far(self, time_s: float) -> tuple[str, dict[str, int], int]:
+        """The class at a time of the video, the repetitions of each exercise that started by then, and those
+        of no known exercise in the present segment."""
         frame = max(0, int(np.floor((time_s - self.first_s) * FRAME_RATE_HZ + 1e-6)))
         now = next((s for s in self.found_segments if frame <= s.last), None)
         if now is None:
             now = self.found_segments[-1] if self.found_segments else None
         started = [r.class_name for r in self.found_repetitions if r.frame <= frame]
-        return now.class_name if now else NO_EXERCISE, {name: started.count(name) for name in self.counts}
+        unknown = _number_in(now, [r for r in self.found_unknown if r.frame <= frame]) if now else 0
+        counts = {name: started.count(name) for name in self.counts}
+        return now.class_name if now else NO_EXERCISE, counts, unknown
 
     def document(
         self,
@@ -175,6 +201,8 @@ class Prediction:
             "ranges": {name: list(ends) for name, ends in self.ranges.items()},
             "segments": _rounded(self.segments),
             "repetitions": _rounded(self.repetitions),
+            "unknown_repetitions": _rounded(self.unknown_repetitions),
+            "any": {"count": len(self.any_starts_s), "starts_s": self.any_starts_s.round(3).tolist()},
         }
         if source is None or model is None:
             return found
@@ -186,15 +214,17 @@ class Prediction:
             **found,
         }
 
-    def _starts(self) -> list[int]:
-        return [repetition.frame for repetition in self.found_repetitions]
-
 
 def read_timeline(timeline: Timeline, counting: Counting, first_s: float) -> Prediction:
     """Finds segments and repetitions in a timeline whose first frame is at `first_s`."""
     segments = find_segments(timeline, counting)
     repetitions = count_repetitions(timeline, counting, segments)
-    return Prediction(timeline, counting, first_s, tuple(segments), tuple(repetitions))
+    unknown = count_unknown(timeline, segments)
+    return Prediction(timeline, counting, first_s, tuple(segments), tuple(repetitions), tuple(unknown))
+
+
+def _number_in(segment: Segment, repetitions: Sequence[Repetition]) -> int:
+    return sum(segment.first <= repetition.frame <= segment.last for repetition in repetitions)
 
 
 def _rounded(parts: Sequence[Any]) -> list[dict[str, Any]]:

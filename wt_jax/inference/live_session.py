@@ -79,8 +79,8 @@ class LiveSession:
             self._times.clear()
             if self.is_paused and self._shown is not None:
                 frame_HxWx3, landmarks_Lx4 = self._shown
-                state, notes = self.stream.state, ("PAUSED", *KEYS.split("   "))
-                draw_state(frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, notes, state.undecided)
+                notes = ("PAUSED", *KEYS.split("   "))
+                self._draw(frame_HxWx3, landmarks_Lx4, notes)
                 window.show(frame_HxWx3)
 
     def _look(
@@ -88,7 +88,7 @@ class LiveSession:
     ) -> None:
         landmarks_Lx4 = self._estimator(frame_HxWx3, time_s)
         begun_s = time.perf_counter()
-        state = self.stream.push(landmarks_Lx4, time_s)
+        self.stream.push(landmarks_Lx4, time_s)
         self.n_frames += 1
         self.n_seen += bool(np.isfinite(landmarks_Lx4[:, :2]).all())
         self.last_s = time_s
@@ -98,15 +98,19 @@ class LiveSession:
             if self._feed.n_dropped:
                 notes.append(f"{self._feed.n_dropped} dropped")
             self._shown = (frame_HxWx3.copy(), landmarks_Lx4) if window else None
-            draw_state(
-                frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, tuple(notes), state.undecided
-            )
+            self._draw(frame_HxWx3, landmarks_Lx4, tuple(notes))
         if window:
             window.show(frame_HxWx3)
         if writer:
             writer.write(frame_HxWx3, time_s)
         self._n_done += 1
         self._own_s += time.perf_counter() - begun_s
+
+    def _draw(self, frame_HxWx3: np.ndarray, landmarks_Lx4: np.ndarray, notes: tuple[str, ...]) -> None:
+        state = self.stream.state
+        draw_state(
+            frame_HxWx3, landmarks_Lx4, state.exercise, state.counts, state.unknown, notes, state.undecided
+        )
 
 
 def about_session(video: Video, session: LiveSession, prediction: Prediction) -> dict[str, Any]:

@@ -65,7 +65,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     path = folder / _ABOUT
     try:
         about = read_sealed(path)
-        check_meta(about["meta"], path)
+        about = {**about, "meta": check_meta(about["meta"], path)}
         if sha256(folder / _WEIGHTS) != about["weights_sha256"]:
             raise ValueError(f"{folder / _WEIGHTS}: not as it was written (SHA-256 differs)")
     except (ValueError, OSError) as error:
@@ -106,9 +106,10 @@ def _without_places(meta: dict[str, Any]) -> dict[str, Any]:
     places = {o.key: o.default for o in all_options(config.Config()) if o.about["is_place"]}
     return {
         **meta,
-        "config": {key: places.get(key, value) for key, value in meta["config"].items()},
+        "config": {key: places.get(key, value) for key, value in meta["config"].items()} | {"train.init": ""},
         "root": "",
         "recordings": "",
         "split": {},
+        "parents": [{**parent, "name": Path(parent["name"]).name} for parent in meta["parents"]],
         "history": {name: meta["history"][name] for name in ("loss", METRIC) if name in meta["history"]},
     }

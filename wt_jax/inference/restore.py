@@ -14,6 +14,7 @@ from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
 from wt_jax.training.optimizer import Monitor
 from wt_jax.training.step_folder import UNCHECKED, DamagedError
 from wt_jax.training.train_step import state_template
+from wt_jax.training.warm_start import Parent, digest_of
 
 
 def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> RestoredModel:
@@ -36,6 +37,13 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
                     f"{checkpoints.folder}"
                 ) from error
         checkpoints, step = open_served(folder)  # the run that is writing there has deleted that one
+
+
+def parent_of(model: RestoredModel) -> Parent:
+    """What a run that starts from it must know of it (`start_run`)."""
+    params = jax.device_get(model.params)
+    lineage = tuple(model.meta["parents"])
+    return Parent(model.name, model.options, params, model.step, digest_of(params), lineage)
 
 
 def _restore(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wt_jax.counting.decoding import UNKNOWN
 from wt_jax.counting.prediction import Prediction
 from wt_jax.pose.landmarks import Landmarks, Provenance
 from wt_jax.runtime.files import write_json, written_beside
@@ -53,6 +54,8 @@ def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
 def headline(prediction: Prediction) -> str:
     """What was found, in a few words: the counts, or why there are none, and what is not sure."""
     counts = ", ".join(f"{name} {prediction.count_text(name)}" for name in prediction.counts)
+    if prediction.found_unknown:
+        counts += f"{', ' if counts else ''}{UNKNOWN}: {len(prediction.found_unknown)}"
     if prediction.undecided:
         return f"{prediction.undecided} {counts}".rstrip()
     return counts or str(prediction.exercise or "nobody seen")

@@ -11,6 +11,7 @@ import numpy as np
 from wt_jax.counting.decoding import (
     SMOOTHING_ENDS,
     Timeline,
+    count_unknown,
     find_candidates,
     find_segments,
     segments_of,
@@ -32,11 +33,13 @@ _KEPT_FRAMES, _CONTEXT_FRAMES, _MOST_FRAMES = 600, 300, 1200
 class State:
     """What is done now, and the repetitions of each exercise that have been seen to start.
 
+    `unknown`: how often something that is none of them has repeated in the present segment of no-exercise.
     `undecided`: as of `Prediction`, of all that was seen so far.
     """
 
     exercise: str
     counts: dict[str, int]
+    unknown: int = 0
     undecided: Undecided | None = None
 
 
@@ -186,6 +189,7 @@ class _Tally:
         counted = [name for name, is_tall in zip(names_all, tall, strict=True) if is_tall]
         seen = {segment.class_name for segment in segments} | set(counted)
         counts = {name: counted.count(name) for name in self._classes if name in seen and name != NO_EXERCISE}
+        unknown = len(count_unknown(timeline, segments[-1:]))
         seen_now = dict(self._old_seen)
         add_seen(seen_now, seen_by_class(timeline, segments))
         undecided = name_exercise(self._classes, seen_now, self._counting.doubt).undecided
@@ -198,7 +202,8 @@ class _Tally:
             past = until - _CONTEXT_FRAMES - self.first
             add_seen(self._old_seen, seen_by_class(timeline, segments, past))
             self._old_until, self.first = until, until - _CONTEXT_FRAMES
-        return State(segments[-1].class_name if segments else NO_EXERCISE, counts, undecided)
+        now = segments[-1].class_name if segments else NO_EXERCISE
+        return State(now, counts, unknown, undecided)
 
 
 def warm_up(predictor: Predictor) -> None:

@@ -29,7 +29,7 @@ def make_meta(options: config.Config, **run: Any) -> dict[str, Any]:
 
 
 def check_meta(meta: Any, path: Path) -> dict[str, Any]:
-    """The entries, all there and each of its type.
+    """The entries, all there and each of its type; no parents of one that was written before there were any.
 
     Raises DamagedError naming `path` and the entry, and ValueError for a checkpoint of another version, of
     other angles or another rate.
@@ -40,6 +40,7 @@ def check_meta(meta: Any, path: Path) -> dict[str, Any]:
         raise DamagedError(f"{path}: holds no 'version', a whole number")
     if version != _VERSION:
         raise ValueError(f"{path}: version {version}, this wt_jax reads {_VERSION}: take the other")
+    meta = {"parents": [], **meta}
     for name, is_right in _ENTRIES.items():
         if name not in meta:
             raise DamagedError(f"{path}: holds no {name!r}")
@@ -99,6 +100,15 @@ def _is_history(value: Any) -> bool:
     )
 
 
+def _are_parents(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(parent, dict)
+        and type(parent.get("step")) is int
+        and _is_texts([parent.get("name"), parent.get("digest")])
+        for parent in value
+    )
+
+
 def _is_monitor(value: Any) -> bool:
     names = {field.name for field in dataclasses.fields(Monitor)}
     if not isinstance(value, dict) or not {"learning_rate"} <= value.keys() <= names:
@@ -126,4 +136,5 @@ _ENTRIES: dict[str, Callable[[Any], bool]] = {
     "trained_on": _is_texts,
     "monitor": _is_monitor,
     "history": _is_history,
+    "parents": _are_parents,
 }

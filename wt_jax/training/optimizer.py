@@ -29,25 +29,39 @@ def warmup_share(options: config.Config, step: jax.Array) -> jax.Array | float:
     return optax.linear_schedule(0.0, 1.0, n_steps)(step + 1) if n_steps >= 1 else 1.0
 
 
-def make_optimizer(options: config.Config) -> optax.GradientTransformation:
+def make_optimizer(
+    options: config.Config, phases: Any = None, phase: int = 0
+) -> optax.GradientTransformation:
     """AdamW (Loshchilov and Hutter 2019) with decay on kernels alone, not on biases and norms.
 
-    The learning rate is an input, kept in the optimizer state: `set_learning_rate`.
+    The learning rate is an input, kept in the optimizer state: `set_learning_rate`. With `phases`
+    (`freezing.find_phases`) one for all that thaws together, whose counts begin there; until then its state
+    stays as it is. The state has the same structure in every phase; of what never thaws it holds nothing.
     """
 
     def on_kernels(params: Any) -> Any:
         return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key == "kernel", params)
 
-    return optax.inject_hyperparams(optax.adamw, static_args=("mask",))(
+    adamw = optax.inject_hyperparams(optax.adamw, static_args=("mask",))(
         learning_rate=learning_rate(options), weight_decay=options.optimizer.weight_decay, mask=on_kernels
     )
+    if phases is None:
+        return adamw
+    waiting = optax.GradientTransformation(adamw.init, lambda updates, state, _=None: (updates, state))
+    firsts = set(jax.tree.leaves(phases))
+    of_each = {str(first): adamw if first <= phase else waiting for first in firsts if first < math.inf}
+    return optax.multi_transform(of_each | {str(math.inf): optax.identity()}, jax.tree.map(str, phases))
 
 
 def set_learning_rate(opt_state: Any, learning_rate: float) -> Any:
     """The optimizer state with another learning rate of the same type and placement."""
-    old = opt_state.hyperparams["learning_rate"]
-    new = jax.device_put(jax.numpy.asarray(learning_rate, old.dtype), old.sharding)
-    return opt_state._replace(hyperparams={**opt_state.hyperparams, "learning_rate": new})
+
+    def with_rate(path: Any, old: Any) -> Any:
+        if path[-1] != jax.tree_util.DictKey("learning_rate"):
+            return old
+        return jax.device_put(jax.numpy.asarray(learning_rate, old.dtype), old.sharding)
+
+    return jax.tree_util.tree_map_with_path(with_rate, opt_state)
 
 
 @dataclasses.dataclass

@@ -23,24 +23,21 @@ from wt_jax.models.summary import summary
 from wt_jax.options import all_options
 from wt_jax.runtime import cli, coordination
 from wt_jax.skeleton import NO_EXERCISE
-from wt_jax.training.checkpoint_meta import check_resumable, make_meta
+from wt_jax.training.checkpoint_meta import make_meta
 from wt_jax.training.checkpoints import Checkpoints, delete_run
-from wt_jax.training.history import History
+from wt_jax.training.freezing import check_freezing, freezing_line, phase_after
 from wt_jax.training.metrics import Sums
-from wt_jax.training.optimizer import Monitor, learning_rate
+from wt_jax.training.progress import Progress, begin, take_up
 from wt_jax.training.residence import choose_folder, lay_out_where, most_bytes
-from wt_jax.training.step_folder import UNCHECKED, DamagedError
 from wt_jax.training.train_step import (
     Dispatch,
-    TrainState,
     all_devices,
     check_devices,
-    init_state,
     make_agreement,
     make_train_dispatch,
-    state_template,
 )
 from wt_jax.training.validation import make_evaluation
+from wt_jax.training.warm_start import Parent, check_parent
 
 
 @dataclasses.dataclass
@@ -62,21 +59,12 @@ class TrainingData:
 
 @dataclasses.dataclass
 class Programs:
-    """What is compiled for a run's devices."""
+    """What is compiled for a run's devices. `dispatch` is of one phase (`freezing`)."""
 
+    phase: int
     dispatch: Dispatch
     validate: Callable[[Any], Sums]
     agree: Callable[[int], int]
-
-
-@dataclasses.dataclass
-class Progress:
-    """How far a run is: what every checkpoint holds."""
-
-    state: TrainState
-    step: int  # of `state`, known without asking the device
-    monitor: Monitor
-    history: History
 
 
 @dataclasses.dataclass
@@ -112,6 +100,16 @@ class TrainingRun:
         """Whether the last epoch is done, or the early stop has come."""
         return self.progress.monitor.is_over(len(self.progress.history), self.options.train)
 
+    def thaw(self) -> None:
+        """Takes the program of the phase that the next epoch is in, and says so where it is another one."""
+        params = self.progress.state.params
+        phase = phase_after(self.options, params, len(self.progress.history))
+        if phase != self.programs.phase:
+            in_files = self.data.folder is not None
+            dispatch = make_train_dispatch(self.options, all_devices(), in_files=in_files, phase=phase)
+            self.programs.phase, self.programs.dispatch = phase, dispatch
+            print(freezing_line(self.options, params, phase))
+
     def heed(self, stop: cli.Stop) -> bool:
         """Whether to stop for a signal: that of any process stops all, at the same dispatch."""
         if number := self.programs.agree(stop.caught or 0):
@@ -129,19 +127,25 @@ class TrainingRun:
             **self.data.about,
             monitor=dataclasses.asdict(progress.monitor),
             history=progress.history.values,
+            parents=progress.parents,
         )
         self.checkpoints.save(progress.state, self.data.batches, meta, segmentation_loss)
         return time.perf_counter() - started_s
 
 
-def start_run(options: config.Config, dataset: Dataset | None = None) -> TrainingRun:
+def start_run(
+    options: config.Config, dataset: Dataset | None = None, parent: Parent | None = None
+) -> TrainingRun:
     """Everything before the first step; takes up the latest checkpoint of `workdir` where there is one.
 
-    `dataset` None: the one that `data` names. Raises ValueError for a batch, a split or data that cannot be
-    trained on, before anything is deleted.
+    `dataset` None: the one that `data` names. A new run's weights are those of `parent`, or drawn. Raises
+    ValueError for a batch, a split, data or a parent that cannot be trained on, before anything is deleted.
     """
     devices = all_devices()
     check_devices(options, len(devices))
+    check_freezing(options)
+    if parent:
+        check_parent(options, parent)
     if no_kernel := check_kernel(options, devices[0].platform):
         print(no_kernel)
     workdir = Path(options.workdir)
@@ -159,23 +163,29 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
         )
     )
     dataset = with_made(dataset, wanted)
-    _check_peers(options, dataset)
+    _check_peers(options, dataset, parent)
     agree = make_agreement(devices)
     agree(0)  # connects the processes while none is late: for that alone they wait no longer than 30 s
     data = _training_data(options, dataset, devices)
     if options.overwrite:
         coordination.first_then_others(lambda: delete_run(workdir))
     checkpoints = Checkpoints(workdir, options.strict_resume)
-    progress = _take_up(checkpoints, options, dataset.fingerprint, data.batches, devices) or Progress(
-        init_state(options, devices), 0, Monitor(learning_rate(options)), History()
+    progress = take_up(checkpoints, options, dataset.fingerprint, data.batches, devices) or begin(
+        options, devices, parent
     )
+    phase = phase_after(options, progress.state.params, len(progress.history))
     programs = Programs(
-        dispatch=make_train_dispatch(options, devices, in_files=data.folder is not None),
+        phase=phase,
+        dispatch=make_train_dispatch(options, devices, in_files=data.folder is not None, phase=phase),
         validate=make_evaluation(options, data.val_recordings, devices, data.folder),
         agree=agree,
     )
     run = TrainingRun(options, data, programs, checkpoints, progress)
     print(summary(options))
+    for before in progress.parents[:1]:
+        print(f"started from {before['name']}, step {before['step']}, weights {before['digest'][:12]}")
+    if options.optimizer.freeze:
+        print(freezing_line(options, progress.state.params, phase))
     windows = data.windows
     print(
         f"{len(windows):,} training windows ({windows.n_positive:,} with a repetition start) "
@@ -184,34 +194,6 @@ def start_run(options: config.Config, dataset: Dataset | None = None) -> Trainin
         f"an epoch is {run.windows_per_epoch:,} windows"
     )
     return run
-
-
-def _take_up(
-    checkpoints: Checkpoints,
-    options: config.Config,
-    fingerprint: str,
-    batches: grain.DatasetIterator,
-    devices: Sequence[jax.Device],
-) -> Progress | None:
-    """Where the newest checkpoint that can be restored stands, `batches` moved there; None without any."""
-    damaged: dict[int, DamagedError] = {}
-    coordination.check_same({"latest checkpoint": checkpoints.latest_step})
-    for step in reversed(checkpoints.steps()):
-        meta = checkpoints.meta(step)
-        check_resumable(meta, options, fingerprint, Path(options.workdir))
-        try:
-            restored, failed = checkpoints.restore(step, state_template(options, devices), batches), ""
-        except DamagedError as error:
-            failed = str(error)
-        if words := max(coordination.exchange(failed)):  # of any process
-            damaged[step] = DamagedError(words)
-            continue
-        checkpoints.set_aside(damaged)
-        n_epochs, remark = len(meta["history"]["loss"]), "" if restored.is_checked else f"; {UNCHECKED}"
-        print(f"resumed: {options.workdir}, step {step}, {n_epochs} epochs done{remark}")
-        return Progress(restored.state, step, Monitor(**meta["monitor"]), History(meta["history"]))
-    checkpoints.set_aside(damaged)  # raises, where there was any
-    return None
 
 
 def _training_data(options: config.Config, dataset: Dataset, devices: Sequence[jax.Device]) -> TrainingData:
@@ -244,10 +226,11 @@ def _of_processes() -> str:
     return f" of {jax.process_count()} processes" if jax.process_count() > 1 else ""
 
 
-def _check_peers(options: config.Config, dataset: Dataset) -> None:
+def _check_peers(options: config.Config, dataset: Dataset, parent: Parent | None) -> None:
     """Raises ValueError where the processes differ in anything but where they find things."""
     given = {o.key: o.default for o in all_options(options) if not o.about["is_place"]}
-    coordination.check_same({**given, "the data's fingerprint": dataset.fingerprint, "jax": jax.__version__})
+    made_of = {"the data's fingerprint": dataset.fingerprint, "jax": jax.__version__}
+    coordination.check_same({**given, **made_of, "the weights of train.init": parent and parent.digest})
 
 
 def _about(dataset: Dataset, options: config.Config) -> dict[str, Any]:
@@ -281,16 +264,3 @@ def _warn_of_gaps(windows: Runs, val_recordings: Sequence[AnyRecording], options
             print(
                 f"warning: no repetition start of class {name} in training: add label files to count it well"
             )
-
-
-def explain_out_of_memory(error: Exception, options: config.Config) -> ValueError | None:
-    """What to change when the device's memory did not suffice; None for any other error."""
-    if "RESOURCE_EXHAUSTED" not in str(error) and "out of memory" not in str(error).lower():
-        return None
-    train = options.train
-    return ValueError(
-        f"out of memory on {jax.devices()[0].device_kind} at train.batch_size={train.batch_size}, "
-        f"train.accumulate={train.accumulate or 1}, model.compute_dtype={options.model.compute_dtype}: "
-        f"set --config.train.accumulate={(train.accumulate or 1) * 2} (same result, less memory), "
-        "--config.model.compute_dtype=bfloat16, or a smaller train.batch_size or train.eval_batch_size"
-    )

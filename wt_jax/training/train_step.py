@@ -25,6 +25,7 @@ from wt_jax.input_pipeline.features import make_inputs
 from wt_jax.input_pipeline.windows import Sequences, gather
 from wt_jax.models.batch_sizes import CPU_TRAINING_PART
 from wt_jax.models.tcn import draw_keys, init_params, make_model
+from wt_jax.training.freezing import find_phases, slowed_by_depth, trained, with_frozen
 from wt_jax.training.losses import losses, total_loss
 from wt_jax.training.metrics import Sums, batch_sums
 from wt_jax.training.optimizer import make_optimizer, warmup_share
@@ -61,13 +62,13 @@ def all_devices() -> list[jax.Device]:
     return sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
 
 
-def init_state(options: config.Config, devices: Sequence[jax.Device]) -> TrainState:
-    """The state before the first step, its parameters drawn from `seed`, whole on each device."""
-    params = init_params(options)
+def init_state(options: config.Config, devices: Sequence[jax.Device], params: Any = None) -> TrainState:
+    """The state before the first step, whole on each device; `params` None: drawn from `seed`."""
+    params = init_params(options) if params is None else params
     state = TrainState(
         step=np.zeros((), np.int32),
         params=params,
-        opt_state=make_optimizer(options).init(params),
+        opt_state=make_optimizer(options, find_phases(options, params)).init(params),
         sums=Sums.zeros(len(options.data.classes)),
         average=jax.tree.map(jnp.copy, params) if options.train.average > 0 else None,
     )
@@ -158,9 +159,12 @@ def _over_devices(values: Any) -> Any:
 
 
 def _train_step(
-    options: config.Config, platform: str, sequences: dict, state: TrainState, firsts_B: jax.Array
+    options: config.Config, platform: str, phase: int, sequences: dict, state: TrainState, firsts_B: jax.Array
 ) -> tuple[TrainState, jax.Array]:
-    """One optimizer step on this device's share of a batch, in `n_parts`; its loss."""
+    """One optimizer step on this device's share of a batch, in `n_parts`; its loss.
+
+    Of what is frozen in this phase (`freezing`) nothing is differentiated.
+    """
     key = jax.random.fold_in(jax.random.key(options.seed), state.step)
     share = firsts_B.shape[0]
     samples_B = lax.axis_index(AXIS) * share + jnp.arange(share)
@@ -171,35 +175,41 @@ def _train_step(
         for mask in ("labelled_B", "counted_BxT")
     )
 
-    def part_loss(params: Any, part: dict) -> tuple[jax.Array, Sums]:
+    phases = find_phases(options, state.params)
+    trainable = trained(phases, phase, state.params)
+
+    def part_loss(trainable: Any, part: dict) -> tuple[jax.Array, Sums]:
+        params = with_frozen(trainable, state.params)
         dropout_keys = draw_keys(key, part["samples_B"]) if options.model.dropout > 0 else None
         class_loss, frame_loss, sums = _losses_and_sums(options, platform, params, part, dropout_keys)
         return total_loss(options.loss, class_loss * per_window, frame_loss * per_frame), sums
 
     def accumulate(carry: tuple, part: dict) -> tuple[tuple, None]:
-        (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, part)
+        (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(trainable, part)
         return jax.tree.map(jnp.add, carry, (loss, sums, grads)), None
 
     parts = n_parts(options, share, platform)
     if parts == 1:
-        (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(state.params, batch)
+        (loss, sums), grads = jax.value_and_grad(part_loss, has_aux=True)(trainable, batch)
     else:
         batch = jax.tree.map(lambda x: x.reshape(parts, share // parts, *x.shape[1:]), batch)
-        zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), state.sums, state.params))
+        zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), state.sums, trainable))
         (loss, sums, grads), _ = lax.scan(accumulate, zeros, batch)
     loss, sums, grads = _over_devices((loss, sums, grads))
-    updates, opt_state = make_optimizer(options).update(grads, state.opt_state, state.params)
+    optimizer = make_optimizer(options, phases, phase)
+    updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     share_of_rate = warmup_share(options, state.step)
-    updates = jax.tree.map(lambda update: share_of_rate * update, updates)
-    params = optax.apply_updates(state.params, updates)
+    updates = jax.tree.map(lambda update: share_of_rate * update, slowed_by_depth(options, updates))
+    trainable = optax.apply_updates(trainable, updates)
     average = state.average
     if average is not None:
         # Early on a shorter memory: the parameters drawn at the start are soon forgotten.
         decay = jnp.minimum(options.train.average, (1 + state.step) / (10 + state.step))
-        average = optax.incremental_update(params, average, 1 - decay)
+        average = optax.incremental_update(trainable, trained(phases, phase, average), 1 - decay)
+        average = with_frozen(average, state.average)
     after = TrainState(
         step=state.step + 1,
-        params=params,
+        params=with_frozen(trainable, state.params),
         opt_state=opt_state,
         sums=jax.tree.map(jnp.add, state.sums, sums),
         average=average,
@@ -210,24 +220,27 @@ def _train_step(
 Dispatch = Callable[[TrainState, dict, np.ndarray], tuple[TrainState, jax.Array]]
 
 
-def train_program(options: config.Config, devices: Sequence[jax.Device], in_files: bool = False) -> Any:
+def train_program(
+    options: config.Config, devices: Sequence[jax.Device], in_files: bool = False, phase: int = 0
+) -> Any:
     """The pmapped (state, sequences, firsts_DxKxB) -> (state, losses_K): K steps. `state` is donated."""
 
     def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
-        return lax.scan(partial(_train_step, options, devices[0].platform, sequences), state, firsts_KxB)
+        step = partial(_train_step, options, devices[0].platform, phase, sequences)
+        return lax.scan(step, state, firsts_KxB)
 
     return _pmapped(steps, devices, in_files, donate_argnums=0)
 
 
 def make_train_dispatch(
-    options: config.Config, devices: Sequence[jax.Device], in_files: bool = False
+    options: config.Config, devices: Sequence[jax.Device], in_files: bool = False, phase: int = 0
 ) -> Dispatch:
-    """Returns dispatch(state, sequences, firsts_KxB) -> (state, losses_K): K steps in one call.
+    """Returns dispatch(state, sequences, firsts_KxB) -> (state, losses_K): K steps of a phase in one call.
 
     `firsts_KxB` is this process's share of K batches; it is split over `devices`. `sequences` are those of
     `put_sequences`, or if `in_files` those of `FrameFiles.cut`. `state` is donated.
     """
-    return with_shares(train_program(options, devices, in_files), devices, in_files)
+    return with_shares(train_program(options, devices, in_files, phase), devices, in_files)
 
 
 def eval_program(options: config.Config, devices: Sequence[jax.Device], in_files: bool = False) -> Any:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wt_jax.counting.decoding import UNKNOWN
 from wt_jax.counting.naming import Undecided
 from wt_jax.counting.prediction import Prediction
 from wt_jax.pose.landmarks import Landmarks
@@ -23,11 +24,13 @@ def draw_state(
     landmarks_Lx4: np.ndarray,
     exercise: str,
     counts: Mapping[str, int],
+    unknown: int = 0,
     notes: tuple[str, ...] = (),
     undecided: Undecided | None = None,
 ) -> None:
     """Draws into the frame: the skeleton, what is done now and how often so far, the other counts, notes.
 
+    `unknown`: how often something else has repeated, which stands in place of no-exercise.
     With `undecided`, that stands in place of its candidates, and of no-exercise. Between sets the count of
     the only exercise so far stays, that of several is their list.
     """
@@ -37,6 +40,8 @@ def draw_state(
     lines = [(str(undecided) if exercise in doubtful else exercise, 1.2)]
     if exercise != NO_EXERCISE:
         lines.append((str(counts.get(exercise, 0)), 2.4))
+    elif unknown:
+        lines = [*lines[: undecided is not None], (f"{UNKNOWN}: {unknown}", 1.2)]
     lines += [(f"{name} {count}", 1.0) for name, count in others.items()]
     draw_panel(frame_HxWx3, [*lines, *((note, 0.8) for note in notes)])
 
