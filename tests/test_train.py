@@ -303,6 +303,22 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good(root: Path, tmp
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
 
+def test_a_loss_that_is_not_finite_is_said_where_the_save_before_failed(
+    root: Path, tmp_path: Path, monkeypatch
+):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("orbax.checkpoint.CheckpointManager.save", full)
+    run = start_run(parse(arguments(root, tmp_path / "run")))
+    run.save()
+    poisoned = jax.tree.map(lambda x: x * np.float32("nan"), run.progress.state.params)
+    run.progress.state = run.progress.state.replace(params=poisoned)
+    words = r"loss is nan at step 0 \(epoch 1\)\. And .*step 0 could not be written: No space .*\. Try a "
+    with pytest.raises(train.NonFiniteLossError, match=words), run.checkpoints:
+        train.fit(run, None, cli.Stop())
+
+
 def test_out_of_memory_says_what_to_change(root: Path, tmp_path: Path, monkeypatch):
     def exhausted(*_):
         raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 99 bytes")

@@ -69,7 +69,9 @@ class Data(Section):
         "that time", may_change=True,
     )  # fmt: skip
     resident: str = option(
-        "auto", one_of("auto", "true", "false"), "frames on each device; false: in files", may_change=True,
+        "auto", one_of("auto", "true", "false"),
+        "frames whole on each device; false: in files; auto: in files where they take more than a quarter of "
+        "the memory", may_change=True,
     )  # fmt: skip
     window_frames: int = option(30, at_least(2), "frames of a window")
     window_step: int = option(

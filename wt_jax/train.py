@@ -125,11 +125,14 @@ def _last_loss(run: TrainingRun, first_step: int, losses_K: jax.Array) -> float:
 
 
 def _not_finite(run: TrainingRun, what: str, value: float, step: int) -> NonFiniteLossError:
-    kept = run.checkpoints.latest_step
+    try:
+        last = run.checkpoints.latest_step
+        kept = "" if last is None else f"The last good checkpoint, step {last}, is kept in {run.workdir}. "
+    except ValueError as failed:  # the save before, written meanwhile
+        kept = f"And {failed}. "
     return NonFiniteLossError(
-        f"the {what} is {value} at step {step} (epoch {len(run.progress.history) + 1}). "
-        + (f"The last good checkpoint, step {kept}, is kept in {run.workdir}. " if kept is not None else "")
-        + "Try a lower --config.optimizer.learning_rate, and float32 if model.compute_dtype is bfloat16"
+        f"the {what} is {value} at step {step} (epoch {len(run.progress.history) + 1}). {kept}"
+        "Try a lower --config.optimizer.learning_rate, and float32 if model.compute_dtype is bfloat16"
     )
 
 
@@ -210,7 +213,7 @@ def train(options: config.Config, ends_process: bool = True) -> TrainingResult:
         with (
             open_board(run) as board,
             cli.catch_stop(ends_process) as stop,
-            contextlib.closing(run.checkpoints),  # whatever ends the run, and before a signal may
+            run.checkpoints,  # closed whatever ends the run, and before a signal may
         ):
             try:
                 fit(run, board, stop)

@@ -5,25 +5,22 @@ from collections.abc import Callable, Sequence
 
 import jax
 
-from wt_jax import config
+from wt_jax.compilation.advice import advice
 from wt_jax.compilation.compiled_step import (
     CompiledProgram,
+    Data,
     compile_inference,
     compile_training,
     compile_validation,
 )
-from wt_jax.compilation.cost_report import (
-    largest_batch,
-    memory_lines,
-    program_lines,
-    run_lines,
-    scaling_lines,
-)
+from wt_jax.compilation.cost_report import memory_lines, program_lines, run_lines, scaling_lines
 from wt_jax.compilation.targets import TARGETS, Target, find_target, target_devices
+from wt_jax.input_pipeline.frame_files import row_type
 from wt_jax.models.stack_kernels import check_kernel
 from wt_jax.runtime import cli, config_flags, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.training.freezing import check_freezing
+from wt_jax.training.residence import SHARE, stay_in_files
 from wt_jax.training.train_step import check_devices
 
 _ABOUT = (
@@ -46,63 +43,69 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--frames", default="1000000", metavar="N", help="frames of data on each chip (default: 1000000)"
     )
+    parser.add_argument(
+        "--validated", default="2226", metavar="N",
+        help="windows validated on (default: 2226, those of experiments/main.py on synthetic people)",
+    )  # fmt: skip
     own, others = parser.parse_known_args(arguments)
-    n_frames, target = cli.whole_number("--frames", own.frames), find_target(own.topology)
+    n_frames, n_validated = (
+        cli.whole_number(f"--{name}", getattr(own, name)) for name in ("frames", "validated")
+    )
+    target = find_target(own.topology)
     options = config_flags.parse(others)
     jax.config.update("jax_platforms", "cpu")  # the plugin is there to compile, not to run
-    jax_setup.use_compilation_cache()
+    if not target.is_gpu:  # whose programs JAX writes there, and cannot read again without a GPU
+        jax_setup.use_compilation_cache()
     devices = target_devices(own.topology)
     check_devices(options, len(devices))
     check_kernel(options, devices[0].platform)
     check_freezing(options)
+    data_bytes = n_frames * row_type(options).itemsize
+    in_files = stay_in_files(options.data, data_bytes, target.room_bytes / SHARE)
+    data = Data(n_frames, n_validated, in_files)
     print(
         f"compiling for {len(devices)} x {target.kind}, batch {options.train.batch_size}, "
-        f"{options.model.compute_dtype}; nothing is run, and no time below is a measurement"
+        f"{options.model.compute_dtype}, frames {'read from files' if in_files else 'whole on each chip'} "
+        f"(data.resident={options.data.resident}); nothing is run, and no time below is a measurement"
     )
-    training = _timed("training", target, options, lambda: compile_training(options, devices, n_frames))
-    if training is None:
+    programs: dict[str, CompiledProgram] = {}
+    helps = []
+    for name, compile_it in {
+        "training": lambda: compile_training(options, devices, data),
+        "validation": lambda: compile_validation(options, devices, data),
+        "inference": lambda: compile_inference(options, devices),
+    }.items():
+        program = _timed(name, target, compile_it)
+        if program is None or program.memory_bytes > target.room_bytes:
+            helps.append(advice(name, options, target, len(devices), data, program))
+        if program is None:
+            break
+        programs[name] = program
+    if programs:
+        print("\n".join(program_lines(options, target, programs)))
+        print("\n".join(memory_lines(options, target, programs["training"], data)))
+    if helps:
+        print("\n".join(helps))
         return _DOES_NOT_FIT
-    validation = _timed("validation", target, options, lambda: compile_validation(options, devices, n_frames))
-    inference = _timed("inference", target, options, lambda: compile_inference(options, devices))
-    programs = {"training": training, "validation": validation, "inference": inference}
-    print("\n".join(program_lines(options, target, {k: v for k, v in programs.items() if v})))
-    print("\n".join(memory_lines(options, target, training, n_frames)))
-    if None in programs.values():
-        return _DOES_NOT_FIT
-    if training.memory_bytes > target.memory_bytes:
-        print(_advice(options, largest_batch(target, training) * len(devices)))
-        return _DOES_NOT_FIT
-    print("\n".join(run_lines(options, target, training, len(devices))))
+    training, validation = programs["training"], programs["validation"]
+    print("\n".join(run_lines(options, target, training, validation, len(devices), n_validated)))
     print("\n".join(scaling_lines(options, target, training)))
     return 0
 
 
-def _timed(
-    name: str, target: Target, options: config.Config, compiled: Callable[[], CompiledProgram]
-) -> CompiledProgram | None:
+def _timed(name: str, target: Target, compile_it: Callable[[], CompiledProgram]) -> CompiledProgram | None:
     """The program, and a line of how long it took; None, and why, where the chip has no room for it."""
     print(f"  {name} ...", end=" ", flush=True)
     started_s = time.perf_counter()
     try:
-        program = compiled()
+        program = compile_it()
     except jax.errors.JaxRuntimeError as error:
         if "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        said = " ".join(str(error).split())
-        print(f"does not fit {target.kind}: {said[:200]}\n{_advice(options, None)}")
+        print(f"does not fit {target.kind}: {' '.join(str(error).split())[:200]}")
         return None
     print(f"{time.perf_counter() - started_s:.0f} s")
     return program
-
-
-def _advice(options: config.Config, most: int | None) -> str:
-    parts = 2 * max(options.train.accumulate, 1)
-    smaller = f"--config.train.batch_size={most}" if most else "a smaller --config.train.batch_size"
-    return (
-        f"does not fit: --config.train.accumulate={parts} gives the same result with less memory; "
-        f"or {smaller}"
-        + ("" if options.model.compute_dtype == "bfloat16" else "; or --config.model.compute_dtype=bfloat16")
-    )
 
 
 if __name__ == "__main__":

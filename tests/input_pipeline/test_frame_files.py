@@ -3,9 +3,12 @@
 import dataclasses
 import gc
 import itertools
+import time
 import tracemalloc
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
+import filelock
 import jax
 import numpy as np
 import pytest
@@ -108,7 +111,7 @@ def test_files_are_written_once_and_anew_where_what_they_hold_changes(make_recor
         return {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
 
     first = lay_out()
-    assert {path.name[:7] for path in first if path.is_file()} == {"frames-"}
+    assert {path.name[:7] for path in first if path.is_file()} == {"frames-", ".lock"}
     assert lay_out(**{"data.positive_ratio": 0.5, "train.batch_size": 4, "data.window_split": True}) == first
     labelled = [dataclasses.replace(recordings[0], starts=np.array([9], np.int32)), *recordings[1:]]
     rebuilt = [dataclasses.replace(recordings[0], digest="of other landmarks"), *recordings[1:]]
@@ -135,6 +138,27 @@ def test_a_file_cut_short_is_written_anew_and_one_that_is_open_is_named(make_rec
     both(PLAIN, some_recordings(make_recording), tmp_path)
     assert path.read_bytes() == whole
     np.testing.assert_array_equal(np.load(path)["angles_FxJ"], sequences["angles_FxJ"])
+
+
+def test_what_a_killed_run_left_is_removed_once_nobody_writes(make_recording, tmp_path, capsys):
+    """A second run waits for the first one, and finds the file whole or writes it."""
+    recordings = some_recordings(make_recording)
+    both(PLAIN, recordings, tmp_path)
+    (path,) = tmp_path.rglob("frames-*.npy")
+    whole, left = path.read_bytes(), path.with_name(".frames-00000.123.tmp.npy")
+    for is_there in (True, False):
+        path.unlink()
+        left.write_bytes(whole[:100])
+        with ThreadPoolExecutor(1) as thread:
+            with filelock.FileLock(path.with_name(".lock"), thread_local=False):
+                second = thread.submit(lay_out_in_files, PLAIN, recordings, 1, tmp_path, 1)
+                while "another run is writing these files" not in capsys.readouterr().out:
+                    assert not second.done()
+                    time.sleep(0.01)
+                if is_there:
+                    path.write_bytes(whole)
+            second.result()
+        assert path.read_bytes() == whole and left.exists() == is_there
 
 
 def test_where_they_cannot_be_written(make_recording, tmp_path):

@@ -13,7 +13,7 @@ def windows_of(firsts, classes, positive):
     n = len(firsts)
     return Windows(
         np.array(firsts, np.int32), np.array(classes, np.int8), np.array(positive, bool),
-        *np.zeros((2, n), np.int16), made_N=np.zeros(n, bool),
+        *np.zeros((2, n), np.int32), made_N=np.zeros(n, bool),
     )  # fmt: skip
 
 
@@ -26,8 +26,8 @@ def test_runs_by_hand():
     assert (len(runs), runs.n_positive) == (7, 1)
     assert runs.firsts(np.arange(7)).tolist() == windows.firsts_N.tolist()
     assert runs.only(runs.classes_R == 2).firsts(np.arange(1)).tolist() == [33]
-    twice = joined([runs, runs.placed(2**31, source=4)])
-    assert twice.sources_R.tolist() == [0] * 6 + [4] * 6
+    twice = joined([runs, runs.placed(2**31, source=40_000)])
+    assert twice.sources_R.tolist() == [0] * 6 + [40_000] * 6  # more than 16 bits hold
     assert twice.firsts(np.array([13, 7, 0])).tolist() == [2**31 + 33, 2**31 + 5, 5]
 
 

@@ -35,6 +35,7 @@ def test_targets_are_drawn_before_windows_are_cut(make_recording):
     sequences, windows = index(recordings, stride=30)
     assert windows.firsts_N.tolist() == [0, 3, 33, 63, 73]
     assert windows.positive_N.tolist() == [False, False, False, True, True]
+    assert windows.sources_N.dtype == np.int32  # as many as there are recordings
     batch = gather(sequences.arrays(), np.array([33, 63, 3], np.int32), 30)
     expected = 2.0 ** -((np.arange(31, 1, -1) / 4) ** 2)
     np.testing.assert_allclose(batch["targets_BxT"][0], expected, atol=1e-6)

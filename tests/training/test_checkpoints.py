@@ -112,6 +112,22 @@ def test_a_write_that_failed_is_said_at_the_next_opportunity_and_once(
     assert checkpoints.steps() == [4]
 
 
+def test_what_ended_a_run_is_not_hidden_by_a_write_that_failed(
+    tmp_path, tiny_config, state, monkeypatch, capsys
+):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("orbax.checkpoint.CheckpointManager.save", full)
+    with pytest.raises(ZeroDivisionError), Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state, counter(), make_meta(tiny_config, **ABOUT))
+        raise ZeroDivisionError
+    said = f"warning: {tmp_path}/checkpoints: the checkpoint of step 0 could not be written: No space "
+    assert capsys.readouterr().out.startswith(said)
+    with pytest.raises(ValueError, match="step 0 could not be written"), Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(state, counter(), make_meta(tiny_config, **ABOUT))
+
+
 def test_the_same_step_is_not_saved_twice(tmp_path, tiny_config, state):
     checkpoints = Checkpoints(tmp_path)
     save(checkpoints, tiny_config, state, 4, 0.5)

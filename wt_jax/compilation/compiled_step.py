@@ -13,6 +13,7 @@ from wt_jax import config
 from wt_jax.compilation.program_cost import ProgramCost, program_cost
 from wt_jax.inference.sliding_window import batch_outputs
 from wt_jax.input_pipeline.features import needs_points
+from wt_jax.input_pipeline.frame_files import read_frames, row_type
 from wt_jax.input_pipeline.windows import make_sequences
 from wt_jax.models.batch_sizes import forward_batch
 from wt_jax.models.tcn import init_params
@@ -20,6 +21,7 @@ from wt_jax.runtime.native_output import quiet
 from wt_jax.skeleton import N_ANGLES, N_LANDMARKS
 from wt_jax.training.placement import AXIS
 from wt_jax.training.train_step import eval_program, init_state, train_program
+from wt_jax.training.validation import batches_a_call, eval_share
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,7 @@ class CompiledProgram:
     cost: ProgramCost
     counted_bytes: float  # as XLA counts, on-chip memory in it; 0 where it does not say
     kept_bytes: int  # arguments and results: state, data, indices
+    batch_bytes: int  # of them, what grows with the batch: frames from files, of this dispatch and the next
     working_bytes: int  # what it allocates beside
     code_bytes: int
     is_read: bool = True  # False: `cost` is XLA's count of bytes and nothing else
@@ -40,29 +43,55 @@ class CompiledProgram:
         return self.kept_bytes + self.working_bytes + self.code_bytes
 
 
-def compile_training(options: config.Config, devices: Sequence[jax.Device], n_frames: int) -> CompiledProgram:
-    """One dispatch of training steps, with so many frames of data on each chip."""
+@dataclasses.dataclass(frozen=True)
+class Data:
+    """What is trained and validated on."""
+
+    n_frames: int  # whole on each chip
+    n_validated: int  # windows
+    in_files: bool = False  # the frames: only a batch's own are on the chips
+
+
+def compile_training(options: config.Config, devices: Sequence[jax.Device], data: Data) -> CompiledProgram:
+    """One dispatch of training steps."""
     steps, share = options.train.steps_per_dispatch, options.train.batch_size // len(devices)
-    firsts = jax.ShapeDtypeStruct((len(devices), steps, share), np.int32)
     state = jax.eval_shape(lambda: init_state(options, jax.devices()[:1]))
-    with _traced_for(devices):
-        lowered = train_program(options, devices).lower(
-            state, _sequences(options, n_frames, devices[0].platform), firsts
-        )
-    return _compiled(lowered, devices, share, steps)
+    program = train_program(options, devices, data.in_files)
+    return _compile_batches(options, devices, data, program, state, (steps, share))
 
 
-def compile_validation(
-    options: config.Config, devices: Sequence[jax.Device], n_frames: int
+def compile_validation(options: config.Config, devices: Sequence[jax.Device], data: Data) -> CompiledProgram:
+    """All batches of validation windows, or as many as are in one call."""
+    share = eval_share(options, devices, data.n_validated)
+    n_batches = -(-data.n_validated // (share * len(devices)))
+    if data.in_files:
+        n_batches = batches_a_call(n_batches, share * len(devices))
+    program = eval_program(options, devices, data.in_files)
+    return _compile_batches(options, devices, data, program, _params(options), (n_batches, share))
+
+
+def _compile_batches(
+    options: config.Config,
+    devices: Sequence[jax.Device],
+    data: Data,
+    program: Any,
+    values: Any,
+    batches: tuple[int, int],
 ) -> CompiledProgram:
-    """Eight batches of validation windows."""
-    share = options.train.eval_batch_size // len(devices) or forward_batch(devices[0].platform)
-    firsts = jax.ShapeDtypeStruct((len(devices), 8, share), np.int32)
+    """Of `train_step`, with so many batches of so many windows on each device."""
+    n_batches, share = batches
+    firsts = jax.ShapeDtypeStruct((len(devices), n_batches, share), np.int32)
+    sequences, read_bytes = _resident(options, data.n_frames, devices[0].platform), 0
+    if data.in_files:
+        sequences = _read(options, len(devices), n_batches * share)
+        read_bytes = sum(x.size * x.dtype.itemsize for x in sequences.values()) // len(devices)
     with _traced_for(devices):
-        lowered = eval_program(options, devices).lower(
-            _params(options), _sequences(options, n_frames, devices[0].platform), firsts
-        )
-    return _compiled(lowered, devices, share, 8)
+        lowered = program.lower(values, sequences, firsts)
+    compiled = _compiled(lowered, devices, share, n_batches)
+    # The next dispatch's frames are sent while this one computes.
+    return dataclasses.replace(
+        compiled, kept_bytes=compiled.kept_bytes + read_bytes, batch_bytes=2 * read_bytes
+    )
 
 
 def compile_inference(options: config.Config, devices: Sequence[jax.Device]) -> CompiledProgram:
@@ -101,11 +130,19 @@ def _params(options: config.Config) -> Any:
     return jax.eval_shape(lambda: init_params(options))
 
 
-def _sequences(options: config.Config, n_frames: int, platform: str) -> dict[str, jax.ShapeDtypeStruct]:
+def _resident(options: config.Config, n_frames: int, platform: str) -> dict[str, jax.ShapeDtypeStruct]:
     """Shapes of the data that lies on each chip."""
     none = make_sequences((), options.data.classes, options.labels, points=needs_points(options))
     arrays = none.arrays(platform)
     return {name: jax.ShapeDtypeStruct((n_frames, *x.shape[1:]), x.dtype) for name, x in arrays.items()}
+
+
+def _read(options: config.Config, n_devices: int, n_windows: int) -> dict[str, jax.ShapeDtypeStruct]:
+    """Shapes of the frames of so many windows on each chip, as `FrameFiles.cut` returns them."""
+    rows, dims = row_type(options), (n_devices, n_windows * read_frames(options))
+    return {
+        name: jax.ShapeDtypeStruct((*dims, *rows[name].shape), rows[name].base) for name in rows.names or ()
+    }
 
 
 def _compiled(lowered: Any, devices: Sequence[jax.Device], windows: int, batches: int) -> CompiledProgram:
@@ -125,6 +162,7 @@ def _compiled(lowered: Any, devices: Sequence[jax.Device], windows: int, batches
         cost=cost,
         counted_bytes=counted_bytes,
         kept_bytes=memory.argument_size_in_bytes + memory.output_size_in_bytes - memory.alias_size_in_bytes,
+        batch_bytes=0,
         working_bytes=memory.temp_size_in_bytes,
         code_bytes=memory.generated_code_size_in_bytes,
         is_read=is_read,

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 from wt_jax import config
-from wt_jax.compilation.compiled_step import CompiledProgram
+from wt_jax.compilation.compiled_step import CompiledProgram, Data
 from wt_jax.compilation.roofline import Roofline, exchange_s, roofline
-from wt_jax.compilation.targets import Target
+from wt_jax.compilation.targets import NODE, Target
 from wt_jax.models.summary import summarise, window_flops
 
 _CHIPS = (1, 4, 16, 64, 256)
@@ -54,41 +54,62 @@ def program_lines(
         yield f"{title:<34}" + "".join(f"{cell(name, program):>14}" for name, program in programs.items())
     if not all(program.is_read for program in programs.values()):
         yield "-: its compiler cannot print the program; memory's time is by XLA's own count"
+    for name, program in programs.items():
+        if program.cost.unknown_loops:
+            yield f"{name} has a loop whose turns its text does not tell: counted as one, so it costs more"
+    if target.is_gpu:
+        yield (
+            f"launches: {1e6 * target.launch_s:.0f} us each is an assumption; memory: what the cache of "
+            f"{target.l2_bytes / 1e6:.0f} MB spares it is left out, so that a small batch may be faster"
+        )
 
 
 def memory_lines(
-    options: config.Config, target: Target, training: CompiledProgram, n_frames: int
+    options: config.Config, target: Target, training: CompiledProgram, data: Data
 ) -> Iterator[str]:
     """What training occupies of a chip, and the batch that would just fit."""
     share = training.memory_bytes / target.memory_bytes
+    frames = "the frames of two dispatches" if data.in_files else f"{data.n_frames:,} frames of data"
     yield (
-        f"memory: {training.memory_bytes / 1e9:.2f} of {target.memory_bytes / 1e9:.0f} GB ({share:.0%}): "
-        f"{training.kept_bytes / 1e9:.2f} of state and {n_frames:,} frames of data, "
+        f"memory: {training.memory_bytes / 1e9:.2f} of {target.memory_bytes / 1e9:.0f} GB ({share:.0%}"
+        f"{', and JAX takes no more than 75 %' if target.is_gpu else ''}): "
+        f"{training.kept_bytes / 1e9:.2f} of state and {frames}, "
         f"{training.working_bytes / 1e9:.2f} to work in, {training.code_bytes / 1e9:.2f} of code; "
-        f"some {largest_batch(target, training):,} windows a chip would fit"
+        f"some {largest_batch(options, target, training):,} windows a chip would fit"
     )
 
 
-def largest_batch(target: Target, training: CompiledProgram) -> int:
-    """Windows a chip that just fit, in hundreds, if what it works in grows with the batch."""
-    free = 0.95 * target.memory_bytes - training.kept_bytes - training.code_bytes
-    return max(int(free / (training.working_bytes / training.windows)) // 100 * 100, 0)
+def largest_batch(options: config.Config, target: Target, training: CompiledProgram) -> int:
+    """Windows a chip that just fit, in parts of `train.accumulate`, if what grows with the batch does so
+    evenly; 0 where none do."""
+    still = training.kept_bytes - training.batch_bytes + training.code_bytes
+    growing = max(training.working_bytes + training.batch_bytes, 1)
+    most = int((0.95 * target.room_bytes - still) * training.windows / growing)
+    parts = max(options.train.accumulate, 1)
+    parts *= 100 if most >= 100 * parts else 1  # a round number
+    return max(most // parts * parts, 0)
 
 
 def run_lines(
     options: config.Config,
     target: Target,
     training: CompiledProgram,
+    validation: CompiledProgram,
     n_chips: int,
+    n_validated: int,
 ) -> Iterator[str]:
     """An epoch's and the run's time, at best."""
     train, step_s = options.train, _step_s(options, target, training, n_chips)
     dispatches = max(round(train.windows_per_epoch / (train.batch_size * train.steps_per_dispatch)), 1)
     steps = dispatches * train.steps_per_dispatch
+    batches = -(-n_validated // (validation.windows * n_chips))
+    validation_s = batches * bound(options, target, validation, 1).seconds
+    epoch_s = steps * step_s + validation_s
     yield (
         f"at best: {train.batch_size / step_s:,.0f} windows/s on {n_chips} chip{'s'[: n_chips > 1]}; an "
-        f"epoch of {steps} steps {_time(steps * step_s)}, {train.epochs} epochs "
-        f"{_time(train.epochs * steps * step_s)}, training alone"
+        f"epoch {_time(epoch_s)}: {steps} steps {_time(steps * step_s)}, {n_validated:,} windows validated "
+        f"{_time(validation_s)}; {train.epochs} epochs {_time(train.epochs * epoch_s)}, without what the "
+        "host does: to start, to compile, to save"
     )
 
 
@@ -99,6 +120,11 @@ def scaling_lines(options: config.Config, target: Target, training: CompiledProg
         f"weak scaling, {training.windows:,} windows a chip, {sent / 1e6:.1f} MB of gradients exchanged, "
         "latency left out:"
     )
+    if target.is_gpu:
+        yield (
+            f"(by NVLink among {NODE} GPUs of a node; among nodes an assumed "
+            f"{target.network_bandwidth / 2e9:.0f} GB/s each way for every GPU)"
+        )
     yield f"{'chips':>8}{'exchange, ms':>14}{'of a step':>11}{'windows/s at best':>20}"
     for n_chips in _CHIPS:
         exchange, step = exchange_s(target, n_chips, sent), _step_s(options, target, training, n_chips)

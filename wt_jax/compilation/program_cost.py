@@ -3,17 +3,19 @@ what of it stays on the chip.
 """
 
 import dataclasses
-import math
-import re
 
-# Names for what is there already, and the second half of what was counted at its start.
-_FREE = {
+from wt_jax.compilation.program_text import Computation, Instruction, arrays, parse, root, turns
+
+_FREE = {  # names for what is there already
     "parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "iota",
-    "copy-done", "slice-done", "all-reduce-done", "async-done", "optimization-barrier", "opt-barrier",
+    "optimization-barrier", "opt-barrier",
 }  # fmt: skip
+_FREE_TARGETS = {"AllocateBuffer", "ConcatBitcast"}  # custom calls of a TPU: names, too
+_LATER = ("-update", "-done")  # of what is counted at its start
 _CUTS = {"dynamic-slice", "slice", "gather"}
+_UPDATES = {"dynamic-update-slice": 1, "scatter": 2}  # in place, with which operand
 _COLLECTIVES = {"all-reduce", "all-gather", "reduce-scatter", "collective-permute", "all-to-all"}
-_ON_CHIP = "S(1)"  # in a layout: of a TPU's vector memory
+_WITH_WORKSPACE = ("__cublas", "__cudnn")  # the last of their results is memory to work in
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +26,7 @@ class ProgramCost:
     kernels: float = 0.0  # started on a GPU, one operation after the other on a TPU
     collectives: float = 0.0
     collective_bytes: float = 0.0
+    unknown_loops: float = 0.0  # counted as one turn each: how many they make is not in the text
 
     def __add__(self, other: "ProgramCost") -> "ProgramCost":
         both = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
@@ -33,119 +36,137 @@ class ProgramCost:
         return ProgramCost(*(times * value for value in dataclasses.astuple(self)))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Instruction:
-    name: str
-    shape: str
-    operation: str
-    arguments: str
-    attributes: str  # the rest of its line
-
-    @property
-    def operands(self) -> list[str]:
-        return re.findall(r"%([\w.\-]+)", self.arguments)
-
-    def named(self, key: str) -> list[str]:
-        """The computations that it calls as its `key`."""
-        found = re.search(rf"\b{key}=\{{?([^,}}]*(?:, %[^,}}]*)*)", self.attributes)
-        return re.findall(r"%([\w.\-]+)", found.group(1)) if found else []
-
-
-@dataclasses.dataclass(frozen=True)
-class _Array:
-    n_bytes: int
-    is_on_chip: bool
-
-
-Computations = dict[str, list[_Instruction]]
-
-
 def program_cost(text: str) -> ProgramCost:
     """The cost of a program by `Compiled.as_text()`: a loop as often as it turns, the dearest branch.
 
     Raises ValueError for a text without an entry.
     """
-    computations, entry = _parse(text)
+    computations, entry = parse(text)
     if not entry:
         raise ValueError("not the text of a compiled program: it has no ENTRY")
-    return _cost(computations, entry)
+    return _Reader(computations).cost(entry)
 
 
-def _parse(text: str) -> tuple[Computations, str]:
-    computations: Computations = {}
-    entry = name = ""
-    for line in text.splitlines():
-        if head := re.match(r"(ENTRY )?%?([\w.\-]+) .*\{$", line):
-            name = head.group(2)
-            computations[name] = []
-            entry = name if head.group(1) else entry
-        elif found := re.match(r"\s+(?:ROOT )?%?([\w.\-]+) = (\(.*?\)|\S+) ([\w\-]+)\((.*)$", line):
-            arguments, _, attributes = found.group(4).partition(")")
-            names = found.group(1), found.group(2), found.group(3)
-            computations[name].append(_Instruction(*names, arguments, attributes))
-    return computations, entry
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    computations: dict[str, Computation]
+
+    def cost(self, name: str) -> ProgramCost:
+        total, inside = ProgramCost(), self.computations[name]
+        results = _results(inside)
+        for one in inside.values():
+            if one.operation == "while":
+                body, condition = (one.named(key)[0] for key in ("body", "condition"))
+                n_turns = turns(one, self.computations[condition])
+                total += (self.cost(body) + self.cost(condition)) * (n_turns or 1)
+                total += ProgramCost(unknown_loops=n_turns is None)
+            elif one.operation == "conditional":
+                branches = [*one.named("branch_computations"), *one.named("true_computation")]
+                branches += one.named("false_computation")
+                total += max(map(self.cost, branches), key=dataclasses.astuple)
+            elif one.operation == "call":
+                total += self.cost(one.named("to_apply")[0])
+            elif one.operation.endswith("-start"):  # as if it did not go on beside others
+                kind, shape = one.operation.removesuffix("-start"), results.get(one.name, one.shape)
+                total += self._of_one(inside, dataclasses.replace(one, operation=kind, shape=shape))
+            elif not (
+                one.operation in _FREE or one.operation.endswith(_LATER) or one.target in _FREE_TARGETS
+            ):
+                total += self._of_one(inside, one)
+        return total
+
+    def _of_one(self, inside: Computation, one: Instruction) -> ProgramCost:
+        read: dict[str, int] = {}  # what is taken twice is read once
+        for i, operand in enumerate(one.operands):
+            whole = sum(array.n_bytes for array in arrays(inside[operand].shape) if not array.is_on_chip)
+            read[operand] = min(whole, read.get(operand, 0) + self._taken(one, i, whole))
+        written, sent = self._written(inside, one), self._sent(one)
+        return ProgramCost(sum(read.values()) + written, 1, int(sent > 0), sent)
+
+    def _taken(self, one: Instruction, i: int, whole: int) -> int:
+        """Bytes read of its operand i, which has `whole`: fewer where it is only cut from or put into."""
+        if i == 0 and one.operation in _CUTS:
+            return _bytes(one)
+        if i == 0 and one.operation in _UPDATES:
+            return 0
+        if not (called := one.named("calls")):
+            return whole
+        inside = self.computations[called[0]]
+        (value,) = (x for x in inside.values() if x.operation == "parameter" and x.arguments == str(i))
+        return self._taken_by_all(inside, value, whole)
+
+    def _taken_by_all(self, inside: Computation, value: Instruction, whole: int) -> int:
+        """Bytes read of a value of a fusion by all that use it there; all of one that it comes to."""
+        if value.is_root:
+            return whole
+        return sum(
+            self._taken_by_all(inside, user, whole)
+            if user.operation == "bitcast"
+            else self._taken(user, i, whole)
+            for user in inside.values()
+            for i, operand in enumerate(user.operands)
+            if operand == value.name
+        )
+
+    def _written(self, inside: Computation, one: Instruction) -> int:
+        """Bytes put into its results, those on the chip left out."""
+        results = arrays(one.shape)
+        if one.target.startswith(_WITH_WORKSPACE):
+            results.pop()
+        puts = self._puts(inside, one)
+        if len(puts) != len(results):
+            puts = [array.n_bytes for array in results]
+        pairs = zip(results, puts, strict=True)
+        return sum(min(array.n_bytes, put) for array, put in pairs if not array.is_on_chip)
+
+    def _puts(self, inside: Computation, one: Instruction) -> list[int]:
+        """Bytes put into each result of an update or a fusion; of anything else, []: all of each."""
+        if one.operation in _UPDATES:
+            return [_bytes(inside[one.operands[_UPDATES[one.operation]]])]
+        if not (called := one.named("calls")):
+            return []
+        within = self.computations[called[0]]
+        last = root(within)
+        makers = [within[name] for name in last.operands] if last.operation == "tuple" else [last]
+        return [self._put(within, maker) for maker in makers]
+
+    def _put(self, inside: Computation, one: Instruction) -> int:
+        """Bytes that a fusion puts where it makes `one`: into one of its parameters, the updates alone."""
+        if one.operation == "bitcast":
+            return self._put(inside, inside[one.operands[0]])
+        if one.operation in _UPDATES:
+            base, update = (inside[one.operands[i]] for i in (0, _UPDATES[one.operation]))
+            return _bytes(update) + (0 if _is_parameter(inside, base) else self._put(inside, base))
+        if called := one.named("calls"):
+            within = self.computations[called[0]]
+            return self._put(within, root(within))
+        return _bytes(one)
+
+    def _sent(self, one: Instruction) -> int:
+        """Bytes of its collectives' results."""
+        if one.operation in _COLLECTIVES:
+            return _bytes(one)
+        called = one.named("calls")
+        return sum(map(self._sent, self.computations[called[0]].values())) if called else 0
 
 
-def _cost(computations: Computations, name: str) -> ProgramCost:
-    total, shapes = ProgramCost(), {one.name: one.shape for one in computations[name]}
-    for one in computations[name]:
-        if one.operation == "while":
-            body, condition = (one.named(key)[0] for key in ("body", "condition"))
-            turn = _cost(computations, body) + _cost(computations, condition)
-            total += turn * _turns(one, computations[condition])
-        elif one.operation == "conditional":
-            branches = [*one.named("branch_computations"), *one.named("true_computation")]
-            branches += one.named("false_computation")
-            total += max((_cost(computations, each) for each in branches), key=dataclasses.astuple)
-        elif one.operation == "call":
-            total += _cost(computations, one.named("to_apply")[0])
-        elif one.operation not in _FREE:
-            total += _of_one(computations, one, shapes)
-    return total
+def _results(inside: Computation) -> dict[str, str]:
+    """The shapes that operations which go on beside others come to, by the names of their starts."""
+    starts: dict[str, str] = {}
+    results = {}
+    for one in inside.values():
+        if one.operation.endswith(_LATER):
+            before = one.operands[0]
+            starts[one.name] = start = starts.get(before, before)
+            results[start] = one.shape
+    return results
 
 
-def _of_one(computations: Computations, one: _Instruction, shapes: dict[str, str]) -> ProgramCost:
-    if one.operation in ("copy-start", "slice-start"):  # its shape: what is read, what is written, a flag
-        source, *_, moved, _ = _arrays(one.shape)
-        return ProgramCost(moved.n_bytes * (2 - source.is_on_chip - moved.is_on_chip), 1)
-    written = sum(array.n_bytes for array in _arrays(one.shape) if not array.is_on_chip)
-    read = 0
-    for i, operand in enumerate(one.operands):
-        whole = sum(array.n_bytes for array in _arrays(shapes.get(operand, "")) if not array.is_on_chip)
-        read += min(whole, _cut_from(computations, one, i) or whole)
-    sent = 0
-    if one.operation.removesuffix("-start") in _COLLECTIVES:
-        sent = sum(array.n_bytes for array in _arrays(one.shape))
-    return ProgramCost(written + read, 1, int(sent > 0), sent)
+def _is_parameter(inside: Computation, one: Instruction) -> bool:
+    while one.operation == "bitcast":
+        one = inside[one.operands[0]]
+    return one.operation == "parameter"
 
 
-def _cut_from(computations: Computations, one: _Instruction, i: int) -> int:
-    """Bytes read of operand i where it is only cut from; 0 where all of it may be read."""
-    if one.operation in _CUTS:
-        return sum(array.n_bytes for array in _arrays(one.shape)) if i == 0 else 0
-    if one.operation != "fusion":
-        return 0
-    inside = computations[one.named("calls")[0]]
-    (name,) = (x.name for x in inside if x.operation == "parameter" and x.arguments == str(i))
-    users = [x for x in inside if name in x.operands]
-    if not all(user.operation in _CUTS and user.operands[0] == name for user in users):
-        return 0
-    return sum(array.n_bytes for user in users for array in _arrays(user.shape))
-
-
-def _arrays(shape: str) -> list[_Array]:
-    """Those of a shape as it is written, like (f32[30,8]{1,0}, bf16[8]{0:T(256)S(1)})."""
-    arrays = []
-    for kind, dims, layout in re.findall(r"\b([a-z]+\d*\w*)\[([\d,]*)\](\{[^}]*\})?", shape):
-        bits = 8 if kind == "pred" else int((re.search(r"\d+", kind) or ["32"])[0])
-        size = math.prod(int(dim) for dim in dims.split(",") if dim)
-        arrays.append(_Array(size * bits // 8, _ON_CHIP in layout))
-    return arrays
-
-
-def _turns(loop: _Instruction, condition: list[_Instruction]) -> int:
-    """How often a loop turns: by XLA's own word, or by the number that its counter is compared with."""
-    if known := re.search(r'known_trip_count":\{"n":"(\d+)"', loop.attributes):
-        return int(known.group(1))
-    limits = [int(x.arguments) for x in condition if x.operation == "constant" and x.arguments.isdigit()]
-    return max(limits, default=1)
+def _bytes(one: Instruction) -> int:
+    return sum(array.n_bytes for array in arrays(one.shape))

@@ -1,8 +1,11 @@
 """Accelerators that programs are compiled for without having one: their public figures, and their devices.
 
-Sources: cloud.google.com/tpu/docs (v5e, v5p, v6e: peak per chip, HBM, interchip bandwidth) and NVIDIA's
-data sheets of A100 80GB SXM, H100 SXM, H200 SXM and B200 (dense rates, not those with sparsity). On a TPU a
-float32 product is made of one bfloat16 pass, on an NVIDIA GPU of TF32, as JAX does unless told otherwise.
+Sources: cloud.google.com/tpu/docs (v5e, v5p, v6e: peak per chip, HBM, interchip bandwidth); NVIDIA's data
+sheets of A100 80GB SXM, H100 SXM, H200 SXM and B200 (dense rates, not those with sparsity; NVLink); of GPUs
+memory, its bandwidth, caches and clock as XLA has them (openxla/xla, xla/backends/gpu/target_config/specs).
+The network of GPUs is an assumption: a link for each of the 8 of a node, as NVIDIA builds them (HDR with
+A100, NDR with the others). On a TPU a float32 product is made of one bfloat16 pass, on an NVIDIA GPU of TF32,
+as JAX does unless told otherwise.
 """
 
 import dataclasses
@@ -29,17 +32,23 @@ class Target:
     memory_bytes: float
     memory_bandwidth: float
     link_bandwidth: float  # to its neighbours, both ways together
+    network_bandwidth: float = 0.0  # of a GPU, to other nodes, both ways together: assumed
     cores: int = 0  # streaming multiprocessors of a GPU
     capability: tuple[int, int] = (0, 0)
     l2_bytes: int = 0
     shared_memory_bytes: int = 0  # of a multiprocessor
     clock_ghz: float = 0.0
-    launch_s: float = 0.0  # of a kernel, one behind the other: measured on no machine of ours
+    launch_s: float = 0.0  # of a kernel, one behind the other: assumed
 
     @property
     def is_gpu(self) -> bool:
         """Whether it is an NVIDIA GPU, not a TPU."""
         return self.cores > 0
+
+    @property
+    def room_bytes(self) -> float:
+        """What a program may take: of a GPU three quarters (docs.jax.dev, GPU memory allocation)."""
+        return self.memory_bytes * (0.75 if self.is_gpu else 1)
 
     def flops(self, dtype: str) -> float:
         """Of matrix products of this type."""
@@ -47,6 +56,7 @@ class Target:
 
 
 _LAUNCH_S = 2e-6
+NODE = 8  # GPUs that NVLink joins
 _GB, _GIB = 1e9, 2**30
 TARGETS = {
     target.name: target
@@ -55,20 +65,20 @@ TARGETS = {
         Target("v5p", "TPU v5p", 459e12, 459e12, 95 * _GIB, 2765 * _GB, 1200 * _GB),
         Target("v6e", "TPU v6e", 918e12, 918e12, 32 * _GIB, 1640 * _GB, 800 * _GB),
         Target(
-            "a100", "NVIDIA A100 80GB SXM", 312e12, 156e12, 80 * _GB, 2039 * _GB, 600 * _GB,
-            108, (8, 0), 40 * 2**20, 164 * 2**10, 1.41, _LAUNCH_S,
+            "a100", "NVIDIA A100 80GB SXM", 312e12, 156e12, 85.10 * _GB, 2039 * _GB, 600 * _GB, 50 * _GB,
+            108, (8, 0), 41943040, 167936, 1.41, _LAUNCH_S,
         ),
         Target(
-            "h100", "NVIDIA H100 SXM", 989e12, 494e12, 80 * _GB, 3350 * _GB, 900 * _GB,
-            132, (9, 0), 50 * 2**20, 228 * 2**10, 1.98, _LAUNCH_S,
+            "h100", "NVIDIA H100 SXM", 989e12, 494e12, 84.94 * _GB, 3352 * _GB, 900 * _GB, 100 * _GB,
+            132, (9, 0), 52428800, 233472, 1.98, _LAUNCH_S,
         ),
         Target(
-            "h200", "NVIDIA H200 SXM", 989e12, 494e12, 141 * _GB, 4800 * _GB, 900 * _GB,
-            132, (9, 0), 50 * 2**20, 228 * 2**10, 1.98, _LAUNCH_S,
+            "h200", "NVIDIA H200 SXM", 989e12, 494e12, 151.40 * _GB, 4800 * _GB, 900 * _GB, 100 * _GB,
+            132, (9, 0), 52428800, 233472, 1.98, _LAUNCH_S,
         ),
         Target(
-            "b200", "NVIDIA B200", 2250e12, 1125e12, 180 * _GB, 8000 * _GB, 1800 * _GB,
-            148, (10, 0), 126 * 2**20, 228 * 2**10, 1.97, _LAUNCH_S,
+            "b200", "NVIDIA B200", 2250e12, 1125e12, 191.51 * _GB, 7672 * _GB, 1800 * _GB, 100 * _GB,
+            148, (10, 0), 132644864, 233472, 1.965, _LAUNCH_S,
         ),
     )
 }  # fmt: skip

@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+import filelock
 import numpy as np
 
 from wt_jax import config
@@ -48,6 +49,11 @@ def n_frames(options: config.Config, recordings: Sequence[AnyRecording]) -> int:
     return sum(map(len, recordings)) + (len(recordings) + 1) * gap_frames(options)
 
 
+def read_frames(options: config.Config) -> int:
+    """Of each window, from files: its span, and what it may be stretched to."""
+    return options.data.span_frames + 2 * reach_frames(options)
+
+
 class FrameFiles:
     """Laid out recordings, open for reading by any number of threads, for so many devices."""
 
@@ -56,7 +62,7 @@ class FrameFiles:
         self._heads = [_read_head(file) for file in self._files]
         self._firsts_S, self._type = firsts_S, row_type(options)
         self._reach = reach_frames(options)
-        self._span = options.data.span_frames + 2 * self._reach
+        self._span = read_frames(options)
         self._n_devices = n_devices
 
     def cut(self, firsts_KxB: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -111,11 +117,7 @@ def lay_out_in_files(
         firsts.append(firsts_R[own[0]])
         parts: list[Runs] = []
         n_rows = int(firsts_R[own[-1] + 1] - firsts[-1]) + gap
-        with (
-            contextlib.nullcontext()
-            if _is_whole(paths[-1], rows, n_rows)
-            else _written(paths[-1], rows, n_rows) as file
-        ):
+        with _written_if_missing(paths[-1], rows, n_rows) as file:
             for i in own:
                 sequences, windows = lay_out(options, [recordings[i].load()], stride_frames, spare)
                 source = sources.setdefault(recordings[i].source, len(sources))
@@ -145,19 +147,42 @@ def _rows(sequences: Sequences, row: np.dtype) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _written(path: Path, row: np.dtype, n_rows: int) -> Iterator[BinaryIO]:
-    """A file for so many rows, written beside `path`."""
+def _written_if_missing(path: Path, row: np.dtype, n_rows: int) -> Iterator[BinaryIO | None]:
+    """A file for so many rows, written beside `path`; None where one is there, by another run if need be."""
+    if _is_whole(path, row, n_rows):
+        yield None
+        return
     try:
-        with written_beside(path) as beside, beside.open("wb") as file:
-            header = {"descr": np.lib.format.dtype_to_descr(row), "fortran_order": False, "shape": (n_rows,)}
-            np.lib.format.write_array_header_1_0(file, header)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # its length is all that is looked at later
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _only_writer(path.parent):
+            if _is_whole(path, row, n_rows):
+                yield None
+                return
+            for left in path.parent.glob(".frames-*.tmp.npy"):  # by one that was killed
+                left.unlink()
+            with written_beside(path) as beside, beside.open("wb") as file:
+                header = {"descr": np.lib.format.dtype_to_descr(row), "fortran_order": False}
+                np.lib.format.write_array_header_1_0(file, {**header, "shape": (n_rows,)})
+                yield file
+                file.flush()
+                os.fsync(file.fileno())  # its length is all that is looked at later
     except OSError as error:
         raise ValueError(
             f"{path}: cannot be written ({error}): make room, or set --config.data.resident=true"
         ) from error
+
+
+@contextlib.contextmanager
+def _only_writer(folder: Path) -> Iterator[None]:
+    """Waits, with a word, for another run that writes there."""
+    lock = filelock.FileLock(folder / ".lock")
+    try:
+        held = lock.acquire(timeout=0)
+    except filelock.Timeout:
+        print(f"{folder}: another run is writing these files: waiting for it", flush=True)
+        held = lock.acquire()
+    with held:
+        yield
 
 
 def _is_whole(path: Path, row: np.dtype, n_rows: int) -> bool:

@@ -56,7 +56,7 @@ class Windows:
     classes_N: np.ndarray  # int8; UNKNOWN where any real frame's class is
     positive_N: np.ndarray  # bool: holds a known repetition start
     recordings_N: np.ndarray  # int32: which of the recordings
-    sources_N: np.ndarray  # int16: recordings of one source have the same number
+    sources_N: np.ndarray  # int32: recordings of one source have the same number
     made_N: np.ndarray  # bool: of synthetic people
 
     def without(self, others: "Windows") -> "Windows":
@@ -146,11 +146,11 @@ def cut_windows(
         firsts.append(local + at.start)
         reals.append(np.full(len(local), min(len(recording), span_frames)))
         owners.append(np.full(len(local), i, np.int32))
-        sources.append(np.full(len(local), numbers.setdefault(recording.source, len(numbers)), np.int16))
+        sources.append(np.full(len(local), numbers.setdefault(recording.source, len(numbers)), np.int32))
     firsts_N = np.concatenate(firsts, dtype=np.int32) if firsts else np.zeros(0, np.int32)
     most_real_N = np.concatenate(reals) if reals else np.zeros(0, int)
     recordings_N = np.concatenate(owners) if owners else np.zeros(0, np.int32)
-    sources_N = np.concatenate(sources) if sources else np.zeros(0, np.int16)
+    sources_N = np.concatenate(sources) if sources else np.zeros(0, np.int32)
     classes_N = _window_classes(sequences, firsts_N, span_frames)
     keep_N = _sums(sequences.real_F, firsts_N, span_frames) >= _LEAST_REAL_SHARE * most_real_N
     keep_N &= (classes_N != UNKNOWN) | (_sums(sequences.counted_F, firsts_N, span_frames) > 0)

@@ -17,7 +17,10 @@ def available_bytes() -> int:
     lines = dict(line.split(":") for line in _MEMINFO.read_text().splitlines())
     available = int(lines["MemAvailable"].split()[0]) * 1024
     try:
-        limit, used = ((_CONTAINER / f"memory.{name}").read_text() for name in ("max", "current"))
-        return min(available, int(limit) - int(used))
-    except (OSError, ValueError):  # no container, or one without a limit: "max"
+        limit, used, stat = (
+            (_CONTAINER / f"memory.{name}").read_text() for name in ("max", "current", "stat")
+        )
+        cached = int(dict(line.split() for line in stat.splitlines())["inactive_file"])  # given up when asked
+        return min(available, int(limit) - int(used) + cached)
+    except (OSError, ValueError, KeyError):  # no container, or one without a limit: "max"
         return available

@@ -96,6 +96,18 @@ class Checkpoints(CheckpointReader):
                 self._is_saving = False
                 raise error
 
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """As `close`; where an error ends the run already, another one is a word beside it."""
+        try:
+            self.close()
+        except ValueError as failed:
+            if error is None:
+                raise
+            print(f"warning: {failed}")
+
     def _at(self, step: int) -> StepFolder:
         self.wait()
         return super()._at(step)

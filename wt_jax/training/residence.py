@@ -17,14 +17,17 @@ from wt_jax.runtime.host_memory import available_bytes
 from wt_jax.training.placement import own_devices
 from wt_jax.training.train_step import put_sequences
 
-_SHARE = (
-    4  # frames take a quarter of the memory at most: the rest is for the step, and on a host for all else
-)
+SHARE = 4  # frames take a quarter of the memory at most: the rest is for the step, and on a host for all else
 
 
 def most_bytes(options: config.Data) -> float:
     """Where files of recordings take more, this process does not hold their frames."""
-    return {"true": float("inf"), "false": -1, "auto": available_bytes() / _SHARE}[options.resident]
+    return {"true": float("inf"), "false": -1, "auto": available_bytes() / SHARE}[options.resident]
+
+
+def stay_in_files(options: config.Data, n_bytes: float, room_bytes: float) -> bool:
+    """Whether frames of so many bytes are read from files, where so many may be taken of the memory."""
+    return options.resident == "false" or (options.resident == "auto" and n_bytes > room_bytes)
 
 
 def choose_folder(options: config.Config, dataset: Dataset, devices: Sequence[jax.Device]) -> Path | None:
@@ -35,18 +38,16 @@ def choose_folder(options: config.Config, dataset: Dataset, devices: Sequence[ja
     """
     n_bytes = n_frames(options, dataset.split("train", "val")) * row_type(options).itemsize
     memory, whose = _memory_bytes(devices)
-    room = min(map(int, coordination.exchange(str(memory // _SHARE))))
-    wanted = options.data.resident
-    in_files = wanted == "false" or (wanted == "auto" and n_bytes > room)
+    room = min(map(int, coordination.exchange(str(memory // SHARE))))
     where, folder = "whole on each device", None
-    if in_files:
+    if stay_in_files(options.data, n_bytes, room):
         beside = Path(options.data.recordings).parent if options.data.recordings else Path(options.data.root)
         may_write = dataset.data != SYNTHETIC and is_writable(beside)
         folder = (beside if may_write else Path(options.workdir)) / "frames"
         where = f"read as needed from {folder}"
     print(
-        f"frames: {_in_words(n_bytes)} to train and validate on, {where} (data.resident={wanted}; "
-        f"auto: whole up to {_in_words(room)}, a quarter of {whose})"
+        f"frames: {_in_words(n_bytes)} to train and validate on, {where} "
+        f"(data.resident={options.data.resident}; auto: whole up to {_in_words(room)}, a quarter of {whose})"
     )
     return folder
 

@@ -18,7 +18,7 @@ from wt_jax.training.metrics import Sums
 from wt_jax.training.residence import lay_out_where
 from wt_jax.training.train_step import make_eval_batches, put_sequences
 
-_WINDOWS_A_CALL = 4096  # whose frames are on the devices at a time, where they come from files
+_WINDOWS_A_CALL = 4096
 
 
 def make_evaluation(
@@ -39,15 +39,25 @@ def make_evaluation(
         raise ValueError(
             f"no usable window of {options.data.window_frames} frames in {len(recordings)} recordings"
         )
-    own = forward_batch(devices[0].platform) * len(devices)
-    per_device = -(-min(options.train.eval_batch_size or own, len(firsts_N)) // len(devices))
-    batches_NxB = padded_batches(firsts_N, per_device * len(devices))
+    share = eval_share(options, devices, len(firsts_N))
+    batches_NxB = padded_batches(firsts_N, share * len(devices))
     batches_NxB = np.split(batches_NxB, jax.process_count(), 1)[jax.process_index()]
     eval_batches = make_eval_batches(options, devices, in_files=folder is not None)
     if isinstance(sequences, dict):
         firsts = batches_NxB.astype(np.int32)
         return lambda params: _add(jax.device_get(eval_batches(params, sequences, firsts)))
     return _in_calls(eval_batches, sequences, batches_NxB)
+
+
+def eval_share(options: config.Config, devices: Sequence[jax.Device], n_windows: int) -> int:
+    """Windows of a batch on each device, where there are so many in all."""
+    own = forward_batch(devices[0].platform) * len(devices)
+    return -(-min(options.train.eval_batch_size or own, n_windows) // len(devices))
+
+
+def batches_a_call(n_batches: int, batch_size: int) -> int:
+    """Whose frames are on the devices at a time, where they come from files."""
+    return min(n_batches, max(1, _WINDOWS_A_CALL // batch_size))
 
 
 def _in_calls(
@@ -57,7 +67,7 @@ def _in_calls(
 ) -> Callable[[Any], Sums]:
     """Some batches at a time: the next are read while the devices compute."""
     n_batches, batch_size = batches_NxB.shape
-    a_call = min(n_batches, max(1, _WINDOWS_A_CALL // batch_size))
+    a_call = batches_a_call(n_batches, batch_size)
     padding = np.full((-n_batches % a_call, batch_size), -1, batches_NxB.dtype)
     calls = np.concatenate([batches_NxB, padding]).reshape(-1, a_call, batch_size)
 
