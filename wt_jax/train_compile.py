@@ -55,6 +55,10 @@ def main(arguments: Sequence[str]) -> int:
     check_devices(options, len(devices))
     check_kernel(options, devices[0].platform)
     check_freezing(options)
+    if options.optimizer.freeze:
+        print(
+            "optimizer.freeze: of the first epochs; arithmetic and gradients are counted as if of all weights"
+        )
     print(
         f"compiling for {len(devices)} x {target.kind}, batch {options.train.batch_size}, "
         f"{options.model.compute_dtype}; nothing is run, and no time below is a measurement"
