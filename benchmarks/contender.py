@@ -31,7 +31,9 @@ class _Ours:
 
     name = "wt_jax"
 
-    def __init__(self, batch_size: int, dtype: str, steps_per_dispatch: int) -> None:
+    def __init__(
+        self, batch_size: int, dtype: str, steps_per_dispatch: int, freeze: tuple[str, ...] = ()
+    ) -> None:
         import jax
 
         from wt_jax import config
@@ -44,7 +46,7 @@ class _Ours:
         self.device = devices[0].device_kind
         self.batch_size, self.steps_per_dispatch = batch_size, steps_per_dispatch
         options = config.Config()
-        options.model.compute_dtype = dtype
+        options.model.compute_dtype, options.optimizer.freeze = dtype, freeze
         options.train.batch_size, options.train.steps_per_dispatch = batch_size, steps_per_dispatch
         config.check(options)
         train_step.check_devices(options, len(devices))
@@ -149,8 +151,10 @@ def random_recordings(classes: tuple[str, ...], count: int = 40, frames: int = 9
     return recordings
 
 
-def make_ours(batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender:
-    return _Ours(batch_size, dtype, steps_per_dispatch)
+def make_ours(
+    batch_size: int, dtype: str, steps_per_dispatch: int, freeze: tuple[str, ...] = ()
+) -> Contender:
+    return _Ours(batch_size, dtype, steps_per_dispatch, freeze)
 
 
 def make(name: str, batch_size: int, dtype: str, steps_per_dispatch: int) -> Contender:

@@ -186,3 +186,10 @@ def test_a_compiler_that_runs_out_of_memory(capsys, monkeypatch):
 def test_mistakes_in_a_line(arguments, words):
     with pytest.raises(ValueError, match=re.escape(words)):
         train_compile.main([*SMALL, *arguments])
+
+
+def test_what_is_frozen_is_checked_and_said(capsys):
+    assert train_compile.main([*SMALL, "--config.optimizer.freeze=('block_*',)"]) == 0
+    assert "optimizer.freeze: of the first epochs; arithmetic" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="nothing is called blocks"):
+        train_compile.main([*SMALL, "--config.optimizer.freeze=('blocks',)"])

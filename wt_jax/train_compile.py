@@ -63,6 +63,10 @@ def main(arguments: Sequence[str]) -> int:
     data_bytes = n_frames * row_type(options).itemsize
     in_files = stay_in_files(options.data, data_bytes, target.room_bytes / SHARE)
     data = Data(n_frames, n_validated, in_files)
+    if options.optimizer.freeze:
+        print(
+            "optimizer.freeze: of the first epochs; arithmetic and gradients are counted as if of all weights"
+        )
     print(
         f"compiling for {len(devices)} x {target.kind}, batch {options.train.batch_size}, "
         f"{options.model.compute_dtype}, frames {'read from files' if in_files else 'whole on each chip'} "

@@ -5,7 +5,7 @@ phase is a number of epochs in which the same weights are trained: what is froze
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -92,13 +92,27 @@ def slowed_by_depth(options: config.Config, updates: Any) -> Any:
 
 def freezing_line(options: config.Config, params: Any, phase: int) -> str:
     """What is frozen in this phase, and how much of the model is not."""
-    sizes = flatten_dict(jax.tree.map(lambda leaf: leaf.size, params))
+    return f"frozen: {_names(options, params, lambda first: first > phase)}; {_share(options, params, phase)}"
+
+
+def thaw_line(options: config.Config, params: Any, phase: int) -> str:
+    """What is trained from this phase on."""
+    return (
+        f"thawed: {_names(options, params, lambda first: first == phase)}; {_share(options, params, phase)}"
+    )
+
+
+def _names(options: config.Config, params: Any, holds: Callable[[float], bool]) -> str:
     phases = flatten_dict(find_phases(options, params))
-    frozen = [path for path in sizes if phases[path] > phase]
-    n_all = sum(sizes.values())
-    n_trained = n_all - sum(sizes[path] for path in frozen)
-    names = ", ".join(dict.fromkeys(path[0] for path in frozen)) or "nothing"
-    return f"frozen: {names}; {n_trained:,} of {n_all:,} parameters are trained"
+    return ", ".join(dict.fromkeys(path[0] for path, first in phases.items() if holds(first))) or "nothing"
+
+
+def _share(options: config.Config, params: Any, phase: int) -> str:
+    n_all, n_trained = (
+        sum(leaf.size for leaf in jax.tree.leaves(tree))
+        for tree in (params, trained(find_phases(options, params), phase, params))
+    )
+    return f"{n_trained:,} of {n_all:,} parameters are trained"
 
 
 def _modules_of(name: str) -> Iterable[str]:

@@ -25,7 +25,7 @@ from wt_jax.runtime import cli, coordination
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.training.checkpoint_meta import make_meta
 from wt_jax.training.checkpoints import Checkpoints, delete_run
-from wt_jax.training.freezing import check_freezing, freezing_line, phase_after
+from wt_jax.training.freezing import check_freezing, freezing_line, phase_after, thaw_line
 from wt_jax.training.metrics import Sums
 from wt_jax.training.progress import Progress, begin, take_up
 from wt_jax.training.residence import choose_folder, lay_out_where, most_bytes
@@ -108,7 +108,7 @@ class TrainingRun:
             in_files = self.data.folder is not None
             dispatch = make_train_dispatch(self.options, all_devices(), in_files=in_files, phase=phase)
             self.programs.phase, self.programs.dispatch = phase, dispatch
-            print(freezing_line(self.options, params, phase))
+            print(thaw_line(self.options, params, phase))
 
     def heed(self, stop: cli.Stop) -> bool:
         """Whether to stop for a signal: that of any process stops all, at the same dispatch."""
