@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from virtual_screen import until
 
-from wt_jax import label
 from wt_jax.data.labels import read_starts
+from wt_jax.labeling.proposals import propose
 from wt_jax.pose.landmarks import save_landmarks
 
 REAL_CLIP = Path(__file__).resolve().parents[2] / "shared" / "videos" / "raw" / "squats" / "squat_17.mp4"
@@ -54,7 +54,7 @@ def test_proposals_in_the_window(virtual_screen, clip, squatting):
     virtual_screen.open(clip, "--propose")
     virtual_screen.press("s", "q")
     assert "2 repetitions proposed" in virtual_screen.closed()
-    assert labels_of(clip) == label.propose(squatting(), "squats").tolist()
+    assert labels_of(clip) == propose(squatting(), "squats").tolist()
 
 
 def test_killed_while_marking_loses_nothing(virtual_screen, clip):

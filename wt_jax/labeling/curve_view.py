@@ -118,9 +118,9 @@ def _draw_curves(canvas: np.ndarray, editor: Editor, curves: Curves | None, why_
 
 
 def _draw_seconds(canvas: np.ndarray, scale: Scale) -> None:
-    """A line a second, or every five or ten of a long stretch, with its time."""
+    """A line every half, whole, fifth or tenth second, with its time."""
     span_s = scale.last_s - scale.first_s
-    step_s = next(step for step in (0.5, 1, 5, 10) if span_s / step <= 25 or step == 10)
+    step_s = next(step for step in (0.5, 1, 5, 10) if span_s / step <= 14 or step == 10)
     for k in range(int(np.ceil(scale.first_s / step_s)), int(scale.last_s / step_s) + 1):
         x = scale.x(k * step_s)
         canvas[scale.box.top : scale.box.bottom, x] = _GRID

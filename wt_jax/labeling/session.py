@@ -12,9 +12,10 @@ from wt_jax.labeling.curve_view import place_at
 from wt_jax.labeling.curves import Curves, make_curves
 from wt_jax.labeling.editor import Editor
 from wt_jax.labeling.marked_starts import MarkedStartsFile
+from wt_jax.labeling.pictures import Pictures
 from wt_jax.labeling.proposals import find_landmarks, is_of_root, propose, stored_landmarks
 from wt_jax.labeling.skeleton_film import SkeletonFilm
-from wt_jax.labeling.view import draw
+from wt_jax.labeling.view import draw, fit_picture
 from wt_jax.labeling.worklist import Worklist
 from wt_jax.runtime.progress import Progress
 from wt_jax.video.reader import Video
@@ -95,10 +96,11 @@ def show(window: Window, session: Session, worklist: Worklist | None = None) -> 
     What is not saved stays in the draft.
     """
     editor, shown, is_stale = session.editor, -1, True
+    pictures = Pictures(session.film.frame, fit_picture)
     while not editor.is_over:
         if editor.marks.cursor != shown:
             shown, is_stale = editor.marks.cursor, True
-            picture_HxWx3 = session.film.frame(shown)
+            picture_HxWx3 = pictures[shown]
         if is_stale:
             window.show(draw(picture_HxWx3, editor, session.curves, session.why_no_curves, worklist))
         key = window.key(editor.wait_ms(time.monotonic()))

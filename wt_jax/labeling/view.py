@@ -21,11 +21,11 @@ from wt_jax.visualization.drawing import Colour, draw_text, fit, shortened, text
 
 _FLASH_S = 0.15  # for so long a mark shows while playing
 _HEIGHT_PX = 720
-_PICTURE = Box(400, 0, WIDTH_PX, 484)
-_LEFT_PX, _INFO_PX = 24, 352  # of the column of words
+_PICTURE = Box(420, 0, WIDTH_PX, 484)  # 16:9
+_LEFT_PX, _INFO_PX = 24, 372  # of the column of words
 _STATUS_PX = 510  # base line of the words between picture and curves
 _GREEN = (150, 220, 150)
-_N_LISTED = 7  # videos of a folder that are shown at once
+_N_LISTED = 9  # videos of a folder that are shown at once, where there is room
 
 
 def draw(
@@ -35,19 +35,18 @@ def draw(
     why_no_curves: str = "",
     worklist: Worklist | None = None,
 ) -> np.ndarray:
-    """What the window shows: 1280 x 720, RGB.
+    """What the window shows, 1280 x 720, RGB, around a picture of `fit_picture`.
 
     Without curves a line says why there are none; with a worklist its videos are listed.
     """
     marks, times_s = editor.marks, editor.times_s
     canvas = np.full((_HEIGHT_PX, WIDTH_PX, 3), DARK, np.uint8)
-    left, top, right, bottom = _PICTURE
-    picture = canvas[top:bottom, left:right]
-    picture[:] = fit(picture_HxWx3, right - left, bottom - top)
+    picture = canvas[_PICTURE.top : _PICTURE.bottom, _PICTURE.left : _PICTURE.right]
+    picture[:] = picture_HxWx3
     flash_s = _FLASH_S if editor.is_playing else 0.0
     if any(0 <= editor.now_s - times_s[start] <= flash_s for start in editor.starts):
         _frame(picture, 6, YELLOW)
-        tag = picture[6:48, right - left - 236 : -6]
+        tag = picture[6:48, -236:-6]
         tag[:] = DARK
         draw_text(tag, "repetition start", (14, 30), 25, YELLOW)
     _draw_info(canvas, editor, worklist)
@@ -60,6 +59,11 @@ def draw(
     if editor.shows_help:
         _draw_help(canvas)
     return canvas
+
+
+def fit_picture(frame_HxWx3: np.ndarray) -> np.ndarray:
+    """A frame in the size that it is shown in, all of it."""
+    return fit(frame_HxWx3, _PICTURE.right - _PICTURE.left, _PICTURE.bottom - _PICTURE.top)
 
 
 def draw_notice(text: str) -> np.ndarray:
@@ -85,8 +89,7 @@ def _draw_info(canvas: np.ndarray, editor: Editor, worklist: Worklist | None) ->
         lines.append(("saved", 20, _GREEN) if path.exists() else ("no labels yet", 20, GREY))
     said: list[tuple[str, Colour]] = []
     if close := editor.too_close:
-        first = _clock(editor.times_s[close[0]])
-        said.append((f"{len(close)} under {LEAST_S:g} s after another: at {first}", RED))
+        said.append((f"marks under {LEAST_S:g} s apart, at {_clock(editor.times_s[close[0]])}", RED))
     if editor.is_asking:
         said += [
             (f"{len(marks.starts)} marks are not saved.", WHITE),
@@ -104,18 +107,20 @@ def _draw_info(canvas: np.ndarray, editor: Editor, worklist: Worklist | None) ->
         y += 1.35 * line_px
         draw_text(canvas, text, (_LEFT_PX, round(y)), line_px, colour)
     if worklist:
-        _draw_worklist(canvas, worklist)
+        _draw_worklist(canvas, worklist, round(y) + 16)
     draw_text(canvas, "h: keys", (_LEFT_PX, _PICTURE.bottom - 8), 18, GREY)
 
 
-def _draw_worklist(canvas: np.ndarray, worklist: Worklist) -> None:
-    """Where one is in the folder, its videos around that with their repetitions, and the sums."""
+def _draw_worklist(canvas: np.ndarray, worklist: Worklist, top_px: int) -> None:
+    """Where one is in the folder, the sums, and the videos around that one with their repetitions."""
     n = len(worklist.videos)
-    first = min(max(0, worklist.at - _N_LISTED // 2), max(0, n - _N_LISTED))
-    shown = range(first, min(n, first + _N_LISTED))
     counts = [f"{name} {count}" for name, count in worklist.counts.items()]
     head = wrapped("labelled: " + ", ".join(counts), 18, _INFO_PX)[:3]
-    y = _PICTURE.bottom - 36 - 24 * (len(shown) + len(head) + 1)
+    room = (_PICTURE.bottom - 38 - top_px) // 24 - len(head) - 1
+    n_listed = max(1, min(_N_LISTED, room, n))
+    first = min(max(0, worklist.at - n_listed // 2), n - n_listed)
+    shown = range(first, first + n_listed)
+    y = _PICTURE.bottom - 38 - 24 * (n_listed + len(head))
     draw_text(canvas, f"{worklist.at + 1} of {n}, {worklist.n_done} done", (_LEFT_PX, y), 24, WHITE)
     for line in head:
         y += 24
@@ -135,15 +140,12 @@ def _draw_worklist(canvas: np.ndarray, worklist: Worklist) -> None:
 
 
 def _draw_help(canvas: np.ndarray) -> None:
-    pitch_px = 35
-    left, top, right, bottom = 140, 24, 1140, 24 + pitch_px * len(KEYS) + 26
-    box = canvas[top:bottom, left:right]
-    box[:] = (box * 0.08).astype(np.uint8)
-    _frame(box, 2, GREY)
+    canvas[:] = (canvas * 0.1).astype(np.uint8)
+    pitch_px = (_HEIGHT_PX - 40) / len(KEYS)
     for i, (keys, what) in enumerate(KEYS):
-        y = top + 36 + pitch_px * i
-        draw_text(canvas, keys, (left + 28, y), 22, YELLOW)
-        draw_text(canvas, what, (left + 290, y), 22, WHITE)
+        y = round(20 + pitch_px * (i + 0.65))
+        draw_text(canvas, keys, (160, y), 22, YELLOW)
+        draw_text(canvas, what, (430, y), 22, WHITE)
 
 
 def _frame(box: np.ndarray, thick_px: int, colour: Colour) -> None:
