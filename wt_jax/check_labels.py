@@ -74,8 +74,8 @@ def deal(recordings: Sequence[AnyRecording], folds: int, fold: int) -> dict[str,
         kind = groups[group][0].class_name, any(one.starts is not None for one in groups[group])
         kinds.setdefault(kind, []).append(group)
     splits = {}
-    for of_kind in kinds.values():
-        rest = [group for i, group in enumerate(of_kind) if i % folds != fold]
+    for k, of_kind in enumerate(kinds.values()):
+        rest = [group for i, group in enumerate(of_kind) if (i + k) % folds != fold]
         val = set(rest[len(rest) // 2 :: 5]) if len(rest) > 1 else set()
         for group in of_kind:
             splits[group] = "val" if group in val else "train" if group in rest else "test"
@@ -97,6 +97,11 @@ def cross_fit(
         to_judge = of_fold.load("test")
         if not to_judge:
             continue
+        if not of_fold.split("train") or not of_fold.split("val"):
+            raise ValueError(
+                f"{dataset.data}: too few people for some to be judged by a model of the others, in {folds} "
+                "folds: try more --folds, or --checkpoint pretrained, which needs no training"
+            )
         place = workdir / f"fold{fold}"
         if not (place / _OVER).exists():
             n_train = len(of_fold.split("train"))

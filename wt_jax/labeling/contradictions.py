@@ -14,6 +14,7 @@ from wt_jax.skeleton import NO_EXERCISE
 
 _NEAR_FRAMES = 20  # from a label: the same start; some labels lie anywhere in the pause before a repetition
 _CLASS_WEIGHT = 3.0  # of another exercise, in repetitions of which the model is sure
+_MOVED_WEIGHT = 0.25  # of a label that is there, but elsewhere: found and labelled are as many
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,10 @@ def find_contradiction(recording: Recording, prediction: Prediction) -> Contradi
         missing, extra = starts[is_free], recording.starts[is_extra]
         sure_F = smooth(timeline.signal_F, prediction.counting.smoothing_frames)
         near = [sure_F[max(0, x - _NEAR_FRAMES) : x + _NEAR_FRAMES + 1].max() for x in extra]
-        weight += float(heights[is_free].sum()) + float(np.sum(1.0 - np.array(near)))
+        sure = [*heights[is_free], *(1.0 - height for height in near)]
+        n_moved = min(len(missing), len(extra))
+        n_wrong = len(sure) - 2 * n_moved + _MOVED_WEIGHT * n_moved
+        weight += n_wrong * float(np.mean(sure)) if sure else 0.0
     if says == own and not missing.size and not extra.size:
         return None
     return Contradiction(
