@@ -73,6 +73,7 @@ def make_root(root: Path) -> dict[str, SyntheticMotion]:
 
 def keep(screen: Screen, name: str) -> None:
     """What is on the screen, without what is around the window."""
+    screen.point_away()
     time.sleep(0.7)
     picture = screen.picture()
     there = picture.any(-1)
@@ -83,7 +84,7 @@ def keep(screen: Screen, name: str) -> None:
 
 
 def draw_before(screen: Screen, root: Path, checkout: Path, film: SyntheticMotion) -> None:
-    screen.env["PYTHONPATH"] = str(checkout)
+    screen.env["PYTHONPATH"], screen.place = str(checkout), checkout
     write_starts(root / "labels" / "squats" / "chris.csv", film.starts, len(film.landmarks_FxLx4))
     screen.open(root / "raw" / "squats" / "chris.mp4")
     screen.press("n", "n", "Right", "Right", "Right")

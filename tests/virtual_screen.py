@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 SIZE_PX = (1400, 900)
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
 
 
 class Screen:
@@ -20,6 +21,7 @@ class Screen:
 
     def __init__(self, display, folder):
         self.env = {**os.environ, "DISPLAY": display}
+        self.place = None  # where commands are started
         self._pixels = Path(folder) / "Xvfb_screen0"
 
     def open(self, video, *options):
@@ -28,9 +30,7 @@ class Screen:
         self.start(command, f"^{video.name}$" if video.is_dir() else f"^squats/{video.stem}$")
 
     def start(self, command, title):
-        self.process = subprocess.Popen(
-            command, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+        self.process = subprocess.Popen(command, env=self.env, cwd=self.place, **PIPES)
         self.window = until(lambda: self._xdotool("search", "--name", title).split() or self._ended())[0]
         self._xdotool("windowfocus", "--sync", self.window)
         time.sleep(0.5)
@@ -54,6 +54,11 @@ class Screen:
             time.sleep(0.1)
         if lets_go:
             self._xdotool("mouseup", "1")
+        time.sleep(0.1)
+
+    def point_away(self):
+        """Moves the mouse off the window."""
+        self._xdotool("mousemove", *map(str, SIZE_PX))
         time.sleep(0.1)
 
     def picture(self):

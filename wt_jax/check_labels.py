@@ -21,7 +21,7 @@ from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.inference.sliding_window import make_timelines
-from wt_jax.labeling.contradictions import Contradiction, find_contradiction, seconds_text, table
+from wt_jax.labeling.contradictions import Contradiction, find_contradiction, table
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.config_flags import parse
 from wt_jax.runtime.files import only_writer, written_beside
@@ -30,7 +30,10 @@ from wt_jax.train import calibrate_best, fit
 from wt_jax.training.setup import start_run
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
-_SHOWN = 20  # contradictions on the screen
+_SHOWN = 10  # contradictions on the screen, of starts and of exercises
+_COLUMNS = (
+    "recording", "labelled", "found", "no_label_s", "label_too_many_s", "says", "weight", "command",
+)  # fmt: skip
 _OVER = "judges"  # file in a fold's workdir: its training is over
 
 
@@ -147,8 +150,9 @@ def judges_of(
 def check(
     root: str, folds: int, checkpoints: Sequence[str], experiment: str | None, workdir: Path
 ) -> tuple[list[Contradiction], int]:
-    """Contradictions in the labels of a data root, the worst first, and how many recordings were judged.
+    """Contradictions in the labels of a data root, and how many recordings were judged.
 
+    First those of starts, then those of the exercise alone, the worst of each first.
     By the checkpoints where there are any, else by cross-fitting, with the settings of the file `experiment`.
     Raises ValueError for data, checkpoints and settings that cannot be used.
     """
@@ -175,7 +179,7 @@ def check(
         for recording, timeline in zip(recordings, timelines, strict=True):
             one = find_contradiction(recording, read_timeline(timeline, trained.counting, 0.0))
             found += [one] if one else []
-    return sorted(found, key=lambda one: (-one.weight, one.recording)), n_judged
+    return sorted(found, key=lambda one: (not one.is_of_starts, -one.weight, one.recording)), n_judged
 
 
 def report(found: Sequence[Contradiction], n_judged: int, root: str, output: Path | None) -> None:
@@ -183,33 +187,25 @@ def report(found: Sequence[Contradiction], n_judged: int, root: str, output: Pat
     if output:
         with written_beside(output) as beside, beside.open("w", newline="") as file:
             rows = csv.writer(file)
-            rows.writerow(
-                [
-                    "recording",
-                    "labelled",
-                    "found",
-                    "no_label_s",
-                    "label_too_many_s",
-                    "says",
-                    "weight",
-                    "command",
-                ]
-            )
+            rows.writerow(_COLUMNS)
             for one in found:
-                times = (seconds_text(times_s, len(times_s)) for times_s in (one.missing_s, one.extra_s))
+                times = (" ".join(f"{time_s:.2f}" for time_s in of) for of in (one.missing_s, one.extra_s))
                 labelled = "" if one.n_labelled is None else one.n_labelled
                 rows.writerow(
                     [one.recording, labelled, one.n_found, *times, one.says, f"{one.weight:.2f}",
                      command_for(root, one.recording)]
                 )  # fmt: skip
-    shown = found[:_SHOWN]
-    if shown:
-        print(table(list(shown)))
-        print("look at each, the worst first:")
-        print("\n".join(command_for(root, one.recording) for one in shown))
-    more = f", the worst {_SHOWN} are shown" if len(found) > _SHOWN else ""
+    of_starts = [one for one in found if one.is_of_starts]
+    of_exercise = [one for one in found if not one.is_of_starts]
+    for what, ones in (("starts", of_starts), ("the exercise", of_exercise)):
+        if ones:
+            print(f"{what} of {len(ones)} recordings, the worst first:")
+            print(table(ones[:_SHOWN]))
+            print("to look at them:")
+            print("\n".join(command_for(root, one.recording) for one in ones[:_SHOWN]))
+    where = f"all: {output}" if output else "--output FILE writes all"
     print(
-        f"{len(found)} of {n_judged} recordings are contradicted{more}{f'; all: {output}' if output else ''}"
+        f"{len(found)} of {n_judged} recordings are contradicted, {len(of_starts)} in their starts; {where}"
     )
 
 

@@ -3,6 +3,7 @@
 Which of them is wrong, a person has to look.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,6 @@ from wt_jax.data.recordings import Recording
 from wt_jax.skeleton import NO_EXERCISE
 
 _NEAR_FRAMES = 20  # from a label: the same start; some labels lie anywhere in the pause before a repetition
-_CLASS_WEIGHT = 3.0  # of another exercise, in repetitions of which the model is sure
 _MOVED_WEIGHT = 0.25  # of a label that is there, but elsewhere: found and labelled are as many
 
 
@@ -22,7 +22,8 @@ class Contradiction:
     """One recording, and what a model says against its labels; times in seconds of the video.
 
     `missing_s` are starts that it finds and that have no label, `extra_s` labels where it finds none. `says`
-    is the exercise that it would call it. `weight` grows with how many there are, and how sure it is.
+    is the exercise that it would call it. `weight` grows with how many starts are contradicted, and how sure
+    it is; where none is, with how sure it is of the other exercise.
     """
 
     recording: str
@@ -32,6 +33,11 @@ class Contradiction:
     extra_s: tuple[float, ...]
     says: str
     weight: float
+
+    @property
+    def is_of_starts(self) -> bool:
+        """Whether labels of starts are contradicted, and not which exercise it is alone."""
+        return bool(self.missing_s or self.extra_s) and not self.recording.startswith(f"{NO_EXERCISE}/")
 
 
 def find_contradiction(recording: Recording, prediction: Prediction) -> Contradiction | None:
@@ -46,7 +52,7 @@ def find_contradiction(recording: Recording, prediction: Prediction) -> Contradi
         return None
     mean_C = timeline.probabilities_FxC[asked_F].mean(0)
     says = timeline.classes[int(mean_C.argmax())]
-    weight = _CLASS_WEIGHT * float(mean_C.max() - mean_C[timeline.classes.index(own)])
+    weight = float(mean_C.max() - mean_C[timeline.classes.index(own)])
     starts, heights = _found(own, prediction)
     starts, heights = starts[asked_F[starts]], heights[asked_F[starts]]
     missing, extra = np.zeros(0, int), np.zeros(0, int)
@@ -58,7 +64,7 @@ def find_contradiction(recording: Recording, prediction: Prediction) -> Contradi
         sure = [*heights[is_free], *(1.0 - height for height in near)]
         n_moved = min(len(missing), len(extra))
         n_wrong = len(sure) - 2 * n_moved + _MOVED_WEIGHT * n_moved
-        weight += n_wrong * float(np.mean(sure)) if sure else 0.0
+        weight = n_wrong * float(np.mean(sure)) if sure and own != NO_EXERCISE else weight
     if says == own and not missing.size and not extra.size:
         return None
     return Contradiction(
@@ -92,12 +98,12 @@ def _unmatched(found: np.ndarray, labelled: np.ndarray) -> tuple[np.ndarray, np.
     return is_free, is_extra
 
 
-def seconds_text(times_s: tuple[float, ...], most: int = 4) -> str:
+def _seconds_text(times_s: tuple[float, ...], most: int = 4) -> str:
     """Times as they are shown: "1.2 4.0", and ".." after so many."""
     return " ".join([*(f"{time_s:.1f}" for time_s in times_s[:most]), *[".."][: len(times_s) > most]]) or "-"
 
 
-def table(contradictions: list[Contradiction]) -> str:
+def table(contradictions: Sequence[Contradiction]) -> str:
     """The contradictions, a line each."""
     heads = ("recording", "labelled", "found", "no label at s", "label too many at s", "it would say")
     rows = [heads]
@@ -105,8 +111,8 @@ def table(contradictions: list[Contradiction]) -> str:
         labelled = "?" if one.n_labelled is None else f"{one.n_labelled}"
         own = one.recording.split("/")[0]
         says = one.says if one.says != own else "-"
-        starts = "?" if one.n_labelled is None else seconds_text(one.missing_s)
-        extra = "?" if one.n_labelled is None else seconds_text(one.extra_s)
+        starts = "?" if one.n_labelled is None else _seconds_text(one.missing_s)
+        extra = "?" if one.n_labelled is None else _seconds_text(one.extra_s)
         rows.append((one.recording, labelled, f"{one.n_found}", starts, extra, says))
     wide = [max(len(row[i]) for row in rows) for i in range(len(heads))]
     return "\n".join(
