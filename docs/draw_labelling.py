@@ -77,7 +77,7 @@ def keep(screen: Screen, name: str) -> None:
     time.sleep(0.7)
     picture = screen.picture()
     there = picture.any(-1)
-    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+    rows, columns = np.flatnonzero(there.mean(1) > 0.5), np.flatnonzero(there.mean(0) > 0.5)
     window = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     Image.fromarray(window).save(IMAGES / name, optimize=True)
     print(f"{name}: {window.shape[1]} x {window.shape[0]}")
@@ -87,12 +87,13 @@ def draw_before(screen: Screen, root: Path, checkout: Path, film: SyntheticMotio
     screen.env["PYTHONPATH"], screen.place = str(checkout), checkout
     write_starts(root / "labels" / "squats" / "chris.csv", film.starts, len(film.landmarks_FxLx4))
     screen.open(root / "raw" / "squats" / "chris.mp4")
+    until(lambda: screen.picture().any(-1).sum() > 500_000)
     screen.press("n", "n", "Right", "Right", "Right")
     keep(screen, "labelling_before.png")
 
 
 def draw_after(screen: Screen, root: Path, film: SyntheticMotion) -> None:
-    """A folder, with marks in the curves, one of them twice; then the keys."""
+    """A folder, with marks in the curves, one of them twice."""
     draft = root / "labels" / "squats" / ".chris.draft.csv"
     twice = [*film.starts[:-1], film.starts[2] + 5]
     write_starts(draft, np.sort(twice), len(film.landmarks_FxLx4))
@@ -100,8 +101,6 @@ def draw_after(screen: Screen, root: Path, film: SyntheticMotion) -> None:
     until(lambda: (screen.picture() == (255, 210, 0)).all(-1).sum() > 50)
     screen.press("n", "n", "n", "Left")
     keep(screen, "labelling.png")
-    screen.press("h")
-    keep(screen, "labelling_keys.png")
 
 
 def main() -> None:
