@@ -77,7 +77,7 @@ def keep(screen: Screen, name: str) -> None:
     time.sleep(0.7)
     picture = screen.picture()
     there = picture.any(-1)
-    rows, columns = np.flatnonzero(there.mean(1) > 0.5), np.flatnonzero(there.mean(0) > 0.5)
+    rows, columns = np.flatnonzero(there.sum(1) > 30), np.flatnonzero(there.sum(0) > 30)
     window = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     Image.fromarray(window).save(IMAGES / name, optimize=True)
     print(f"{name}: {window.shape[1]} x {window.shape[0]}")

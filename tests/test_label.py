@@ -160,6 +160,8 @@ def test_help_lists_the_keys(capsys):
         label.main(["--help"])
     shown = capsys.readouterr().out
     assert all(re.search(rf"{keys} +{what}", shown) for keys, what in KEYS)
+    page = (Path(__file__).parents[1] / "docs" / "labelling.md").read_text().replace("`", "")
+    assert all(f"| {keys} | {what} |\n" in page for keys, what in KEYS if keys != "mouse")
 
 
 def test_no_display(clip, monkeypatch):
