@@ -159,7 +159,9 @@ def check(
     if folds < 2:
         raise ValueError(f"--folds {folds}: must be 2 or more")
     jax_setup.use_compilation_cache()
-    options = config.check(own_config(_classes_of(root))) if experiment is None else _parse(experiment)
+    options = (
+        config.check(own_config(_classes_of(root))) if experiment is None else parse(["--config", experiment])
+    )
     data = options.data
     dataset = load_dataset(
         root, "", data.classes, workdir / "recordings", data.max_minutes, data.synthetic_people
@@ -218,10 +220,6 @@ def command_for(root: str, name: str) -> str:
     if class_name == NO_EXERCISE:
         return f"python -m wt_jax.predict {shlex.quote(str(path))} --output results"
     return f"python -m wt_jax.label {shlex.quote(str(path))}"
-
-
-def _parse(experiment: str) -> config.Config:
-    return parse(["--config", experiment])
 
 
 def _classes_of(root: str) -> tuple[str, ...]:
