@@ -10,9 +10,11 @@ from runs import ANGLES, save_box
 
 from wt_jax import label
 from wt_jax.inference import pretrained
-from wt_jax.labeling import proposals, view
+from wt_jax.labeling import curve_view, proposals, session, view
+from wt_jax.labeling.curves import make_curves
 from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.labeling.marked_starts import MarkedStartsFile
+from wt_jax.labeling.worklist import Worklist
 from wt_jax.pose import extraction
 from wt_jax.pose.landmarks import save_landmarks
 
@@ -29,6 +31,7 @@ N_FRAMES, FPS = 100, 25
         ("/d/raw/squats/v.mp4", None, "dips", "/d/labels/dips/v.csv"),
         ("/d/v.mp4", None, "dips", "data/labels/dips/v.csv"),
         ("/d/v.mp4", "mine", "dips", "mine/labels/dips/v.csv"),
+        ("/d/landmarks/dips/v.npz", None, None, "/d/labels/dips/v.csv"),
     ],
 )
 def test_where_labels_go(video, root, class_name, expected):
@@ -70,46 +73,86 @@ def test_no_proposals_where_nothing_moves(squatting):
     assert proposals.propose(squatting(24), "squats").size == 0
 
 
+PICTURE = view.fit_picture(np.full((90, 160, 3), 90, np.uint8))
+
+
 @pytest.fixture
-def session(tmp_path):
-    file = MarkedStartsFile(tmp_path / "v.csv")
+def editor(tmp_path):
+    file = MarkedStartsFile(tmp_path / "squats" / "v.csv")
     return Editor(file.load(N_FRAMES), file, np.arange(N_FRAMES) / FPS)
 
 
-def marks_seen(canvas):
-    """Columns of the timeline's middle that are yellow, in frames."""
-    yellow = np.flatnonzero((canvas[-30] == view._YELLOW).all(-1))
-    middles = yellow[1::3] - view._MARGIN_PX
-    return (middles / (view._WIDTH_PX - 2 * view._MARGIN_PX) * (N_FRAMES - 1)).round().tolist()
+def frames_of(box, canvas, colour):
+    """Where lines of this colour stand in a box of the timeline, in frames: all of the video is shown."""
+    row = canvas[(box.top + box.bottom) // 2, box.left - 1 : box.right + 1]
+    columns = np.flatnonzero((row == colour).all(-1))
+    runs = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+    px_a_frame = (box.right - 1 - box.left) / (N_FRAMES - 1)
+    return [round((run.mean() - 1) / px_a_frame) for run in runs if run.size]
 
 
-def test_the_timeline_shows_the_marks(session):
-    picture = np.full((90, 160, 3), 90, np.uint8)
-    assert marks_seen(view.draw(picture, session)) == []
-    session.marks.replace([0, 40, 99])
-    assert marks_seen(view.draw(picture, session)) == [0, 40, 99]
+@pytest.mark.parametrize("box", [curve_view.CURVES, curve_view.OVERVIEW])
+def test_the_timeline_shows_the_marks_and_the_cursor(editor, box):
+    assert frames_of(box, view.draw(PICTURE, editor), curve_view.YELLOW) == []
+    editor.marks.replace([0, 40, 46, 99])
+    editor.marks.go_to(70)
+    canvas = view.draw(PICTURE, editor)
+    assert frames_of(box, canvas, curve_view.WHITE) == [70]
+    assert frames_of(box, canvas, curve_view.YELLOW) == [0, 40, 99]
+    assert frames_of(box, canvas, curve_view.RED) == [46]  # 0.24 s after another
 
 
-def test_a_marked_frame_has_a_frame_around_it(session):
-    picture = np.full((90, 160, 3), 90, np.uint8)
-    session.marks.replace([40])
+def test_the_curves_stand_behind_the_marks(editor, squatting):
+    editor.marks.replace([60])
+    curves = make_curves(squatting(), "squats")
+    without = view.draw(PICTURE, editor, None, "no curves: they need landmarks")
+    canvas = view.draw(PICTURE, editor, curves)
+    box = curve_view.CURVES
+    apart = np.abs(canvas[box.top : box.bottom].astype(int) - curve_view._CURVE_COLOURS[0]).sum(-1)
+    scale = curve_view.scale_of("curves", editor)
+    heights = [apart[:, scale.x(time_s)].argmin() for time_s in (0.5, 1.5)]
+    assert heights[1] - heights[0] > 60  # a bent knee is low
+    assert frames_of(box, canvas, curve_view.YELLOW) == [60]
+    assert (without[box.top : box.bottom] != canvas[box.top : box.bottom]).any()
+
+
+def test_a_marked_frame_has_a_frame_around_it(editor):
+    editor.marks.replace([40])
     is_framed = []
     for cursor in (39, 40, 41):
-        session.marks.go_to(cursor)
-        is_framed.append(tuple(view.draw(picture, session)[300, 2]) == view._YELLOW)
+        editor.marks.go_to(cursor)
+        picture = view.draw(PICTURE, editor)[:, view._PICTURE.left :]
+        is_framed.append(tuple(picture[300, 2]) == curve_view.YELLOW)
     assert is_framed == [False, True, False]
 
 
-def test_help_question_and_message_are_drawn(session):
-    picture = np.full((90, 160, 3), 90, np.uint8)
-    plain = view.draw(picture, session)
-    session.shows_help = True
-    assert (view.draw(picture, session) != plain)[300].any()
-    session.shows_help, session.message = False, "saved: 3 marks"
-    with_message = view.draw(picture, session)
-    assert (with_message != plain)[:100].any()
-    session.is_asking = True
-    assert (view.draw(picture, session) != with_message)[:100].any()
+def test_help_question_message_and_warning_are_drawn(editor):
+    plain = view.draw(PICTURE, editor)
+    editor.shows_help = True
+    assert (view.draw(PICTURE, editor) != plain)[300].any()
+    editor.shows_help, editor.message = False, "saved: 3 marks"
+    with_message = view.draw(PICTURE, editor)
+    assert (with_message != plain)[:240, :400].any()
+    assert (with_message == plain)[:, 400:].all()
+    editor.is_asking = True
+    assert (view.draw(PICTURE, editor) != with_message)[:300].any()
+    editor.is_asking = False
+    editor.marks.replace([40, 41])
+    red = (view.draw(PICTURE, editor)[:300, :400] == curve_view.RED).all(-1)
+    assert red.any()
+
+
+def test_a_folder_is_listed_beneath_what_is_said(editor, tmp_path):
+    """However much there is to say: no two texts lie on each other."""
+    files = [MarkedStartsFile(tmp_path / "squats" / f"v{i}.csv") for i in range(30)]
+    worklist = Worklist([Path(f"v{i}.mp4") for i in range(30)], files)
+    editor.is_asking = True
+    editor.marks.replace([40, 41])
+    alone = (view.draw(PICTURE, editor)[:, :400] != curve_view.DARK).any(-1)[: view._PICTURE.bottom - 26]
+    canvas = (view.draw(PICTURE, editor, None, "", worklist)[:, :400] != curve_view.DARK).any(-1)
+    last = np.flatnonzero(alone.any(1))[-1]
+    assert (canvas[: last + 1] == alone[: last + 1]).all()
+    assert canvas[last + 1 : view._PICTURE.bottom - 26].any()
 
 
 def test_help_lists_the_keys(capsys):
@@ -117,6 +160,8 @@ def test_help_lists_the_keys(capsys):
         label.main(["--help"])
     shown = capsys.readouterr().out
     assert all(re.search(rf"{keys} +{what}", shown) for keys, what in KEYS)
+    page = (Path(__file__).parents[1] / "docs" / "labelling.md").read_text().replace("`", "")
+    assert all(f"| {keys} | {what} |\n" in page for keys, what in KEYS if keys != "mouse")
 
 
 def test_no_display(clip, monkeypatch):
@@ -186,18 +231,95 @@ def test_the_checkpoint_in_the_box_proposes_where_it_knows_the_exercise(
     monkeypatch.setattr(pretrained, "BOX", save_box(tmp_path, ANGLES))
     monkeypatch.setattr(label, "check_display", lambda: None)
     monkeypatch.setattr(label, "label", lambda *_: None)
-    monkeypatch.setattr(label, "propose", lambda *given: np.arange(given[2] is not None))
+    monkeypatch.setattr(session, "propose", lambda *given: np.arange(given[2] is not None))
     save_landmarks(clip.parents[2] / "landmarks" / class_name / "clip.npz", squatting())
     label.main([str(clip), "--propose", "--class", class_name])
     assert re.match(says, capsys.readouterr().out)
 
 
 def test_marks_that_cannot_be_kept_are_printed(clip, monkeypatch):
-    def person(video, session, title):
-        session.marks.replace([7, 40])
+    def person(session, title):
+        session.editor.marks.replace([7, 40])
         monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
 
     monkeypatch.setattr(label, "check_display", lambda: None)
     monkeypatch.setattr(label, "label", person)
     with pytest.raises(ValueError, match=r"nothing saved .*No space left.*; the marks: 7 40"):
         label.main([str(clip)])
+
+
+def touched(root, *names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("raw/squats", ["squats/a.mp4", "squats/b.MOV"]),
+        ("raw", ["dips/c.mp4", "squats/a.mp4", "squats/b.MOV"]),
+        (".", ["dips/c.mp4", "squats/a.mp4", "squats/b.MOV"]),
+        ("landmarks", ["squats/d.npz"]),
+    ],
+)
+def test_what_there_is_to_label_in_a_folder(tmp_path, given, found):
+    touched(tmp_path, *(f"raw/{name}" for name in ("squats/a.mp4", "squats/b.MOV", "squats/.c.mp4")))
+    touched(tmp_path, *(f"raw/{name}" for name in ("squats/notes.txt", "dips/c.mp4", "no_exercise/e.mp4")))
+    touched(tmp_path, "landmarks/squats/d.npz", "labels/squats/a.csv")
+    videos = label.find_videos(tmp_path / given)
+    assert [f"{video.parent.name}/{video.name}" for video in videos] == found
+
+
+def test_a_folder_without_videos(tmp_path):
+    touched(tmp_path, "raw/no-exercise/a.mp4", "raw/squats/a.txt")
+    with pytest.raises(ValueError, match=r"raw: no videos \(\.mp4 .*\) to label: give a folder of"):
+        label.main([str(tmp_path / "raw")])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "no video given"),
+        (["v.mp4", "--folds", "3"], "--folds 3: is for --check"),
+        (["v.mp4", "--propose", "--checkpoint", "a", "--checkpoint", "b"], "--checkpoint b: is the second"),
+        (["v.mp4", "--check", "root"], "--check root: goes without video: v.mp4"),
+        (["--check", "root", "--propose"], "--check root: goes without --propose"),
+        (["--check", "root", "--folds", "1"], "--folds 1: must be 2 or more"),
+    ],
+)
+def test_options_that_do_not_go_together(options, message):
+    with pytest.raises(ValueError, match=message):
+        label.main(options)
+
+
+def test_landmarks_alone_are_labelled_too(tmp_path, squatting, monkeypatch, capsys):
+    """Their skeleton is the picture."""
+    path = tmp_path / "landmarks" / "squats" / "v.npz"
+    save_landmarks(path, squatting())
+    drawn = []
+
+    def person(session, title):
+        drawn.append(view.draw(view.fit_picture(session.film.frame(37)), session.editor, session.curves))
+        session.editor.press("s", 0.0)
+
+    monkeypatch.setattr(label, "check_display", lambda: None)
+    monkeypatch.setattr(label, "label", person)
+    assert label.main([str(path), "--propose", "--class", "lunges"]) == 0
+    orange = (drawn[0][: view._PICTURE.bottom, view._PICTURE.left :] == (255, 140, 0)).all(-1)
+    assert orange.any()
+    assert "2 repetitions in " in capsys.readouterr().out
+    assert (tmp_path / "labels" / "lunges" / "v.csv").exists()
+
+
+def test_the_last_line_warns_of_marks_that_are_too_close(clip, monkeypatch, capsys):
+    def person(session, title):
+        session.editor.marks.replace([7, 40, 46, 90])
+        session.editor.press("s", 0.0)
+
+    monkeypatch.setattr(label, "check_display", lambda: None)
+    monkeypatch.setattr(label, "label", person)
+    label.main([str(clip)])
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("4 repetitions in ")
+    assert last.endswith("; warning: 1 under 0.3 s after another, at frame 46")

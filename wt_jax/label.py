@@ -1,48 +1,75 @@
-"""Mark by hand where repetitions start, in a window: python -m wt_jax.label VIDEO [--propose]."""
+"""`python -m wt_jax.label VIDEO|FOLDER [--propose]`: mark in a window where repetitions start.
+
+`--check ROOT` lists labels that a trained model contradicts.
+"""
 
 import argparse
-import time
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from wt_jax.labeling.editor import KEYS, Editor
-from wt_jax.labeling.marked_starts import MarkedStartsFile
-from wt_jax.labeling.proposals import find_landmarks, propose
-from wt_jax.labeling.view import draw
+from wt_jax.labeling.marked_starts import LEAST_S, MarkedStartsFile
+from wt_jax.labeling.session import LANDMARKS_SUFFIX, Restore, Session, open_session, show
+from wt_jax.labeling.view import draw_notice
+from wt_jax.labeling.worklist import Worklist
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.cli import run
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.jax_setup import use_compilation_cache
 from wt_jax.runtime.printable import printable
-from wt_jax.runtime.progress import Progress
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
 from wt_jax.video.formats import VIDEO_SUFFIXES
-from wt_jax.video.reader import Video
 from wt_jax.video.window import Window, check_display
 
 if TYPE_CHECKING:
     from wt_jax.inference.predictor import Predictor
 
+_FOLDS = 5
+_LEFT = 1  # exit status: a folder is not done yet
+_FOLDERS = ("raw", "landmarks")  # of a data root: what can be looked at
+
 
 def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
-    """The label file of a video: `root/labels/<class>/<video>.csv`.
+    """The label file of a video, or of landmarks: `root/labels/<class>/<video>.csv`.
 
     A video in `ROOT/raw/<class>/` says both by itself. Else the root is `data`, and the class has to be
     given. Raises ValueError where it is not, or has no repetitions.
     """
-    in_raw = video.absolute().parent.parent.name == "raw"
-    if class_name is None and not in_raw:
+    in_root = video.absolute().parent.parent.name in _FOLDERS
+    if class_name is None and not in_root:
         raise ValueError(f"{video}: not in raw/<class>/, so which exercise is it? say --class NAME")
     name = canonical_class(class_name if class_name is not None else video.absolute().parent.name)
     check_classes([name], "--class" if class_name is not None else f"{video}: folder")
     if name == NO_EXERCISE:
         raise ValueError(f"{video}: {NO_EXERCISE} has no repetitions to mark, and needs no labels")
     if root is None:
-        root = str(video.absolute().parents[2]) if in_raw else "data"
+        root = str(video.absolute().parents[2]) if in_root else "data"
     return Path(root) / "labels" / name / f"{video.stem}.csv"
+
+
+def find_videos(folder: Path) -> list[Path]:
+    """What there is to label in a folder: of a class, or raw/ with its classes, or the data root above it.
+
+    Videos, or, where there are none, landmark files; sorted, without those of no-exercise. Raises
+    ValueError where there is nothing.
+    """
+    inside = [folder, *(path for name in _FOLDERS if (path := folder / name).is_dir())]
+    for suffixes in (VIDEO_SUFFIXES, (LANDMARKS_SUFFIX,)):
+        for place in reversed(inside):  # raw/ before what lies beside it
+            found = sorted(
+                path
+                for pattern in ("[!.]*", "[!.]*/[!.]*")
+                for path in place.glob(pattern)
+                if path.suffix.lower() in suffixes and canonical_class(path.parent.name) != NO_EXERCISE
+            )
+            if found:
+                return found
+    raise ValueError(
+        f"{folder}: no videos ({' '.join(VIDEO_SUFFIXES)}) to label: give a folder of videos, or of folders "
+        "each with the videos of one exercise"
+    )
 
 
 def restore(checkpoint: str | None, class_name: str) -> "tuple[Predictor | None, str]":
@@ -61,35 +88,152 @@ def restore(checkpoint: str | None, class_name: str) -> "tuple[Predictor | None,
     return Predictor.restore(checkpoint), checkpoint
 
 
-def label(video: Video, editor: Editor, title: str) -> None:
+def label(session: Session, title: str) -> None:
     """Shows the window until the person is done. What is not saved stays in the draft."""
-    shown, is_stale = -1, True
     with Window(title) as window:
-        while not editor.is_over:
-            if editor.marks.cursor != shown:
-                shown, is_stale = editor.marks.cursor, True
-                picture_HxWx3 = video.frame(shown)
-            if is_stale:
-                window.show(draw(picture_HxWx3, editor))
-            key = window.key(editor.wait_ms(time.monotonic()))
-            if window.is_closed:
-                return
-            if key is not None:
-                editor.press(key, time.monotonic())
-            was_playing = editor.is_playing
-            editor.advance(time.monotonic())
-            is_stale = key is not None or editor.is_playing != was_playing
+        show(window, session)
+
+
+def label_folder(worklist: Worklist, title: str, restore: Restore | None, pose_model: str | None) -> None:
+    """Shows one video after another, in the window and in the order that the person wants."""
+    with Window(title) as window:
+        is_open = True
+        while is_open:
+            window.show(draw_notice(f"{worklist.video.name} is being read ..."))
+            window.key(1)
+            try:
+                session = open_session(worklist.video, worklist.file, restore, pose_model, True)
+            except (ValueError, OSError) as error:
+                worklist.failed[worklist.video] = str(error)
+                print(printable(f"cannot be opened: {error}"))
+                way_on = _ask_way_on(window, f"{error}   (f, b: next, previous video; q: quit)")
+            else:
+                with session:
+                    is_open = show(window, session, worklist)
+                print(printable(what_became_of(session.editor)))
+                way_on = session.editor.way_on
+            worklist.note()
+            is_open = is_open and way_on != "q"
+            if way_on == "g":
+                worklist.go_to_next_left()
+            else:
+                worklist.go({"f": 1, "b": -1}.get(way_on, 0))
+
+
+def _ask_way_on(window: Window, text: str) -> str:
+    window.show(draw_notice(text))
+    while not window.is_closed:
+        if (key := window.key(30)) in ("f", "b", "g", "q"):
+            return key
+    return "q"
+
+
+def what_became_of(editor: Editor) -> str:
+    """What is left of the work on one video; keeps a draft that could not be written before.
+
+    Raises ValueError, with the marks, where it still cannot.
+    """
+    marks, file = editor.marks, editor.file
+    n = len(marks.starts)
+    said = f"no labels of {file.path.stem}"
+    if marks.is_dirty:
+        try:
+            file.keep(marks)
+        except OSError as error:  # the last place to keep them is the screen
+            raise ValueError(
+                f"nothing saved ({error}); the marks: {' '.join(map(str, marks.starts))}"
+            ) from None
+        said = f"NOT saved: {n} marks, kept as a draft; the same command goes on with them"
+    elif file.path.exists():
+        said = f"{n} repetitions in {file.path}"
+    if close := editor.too_close:
+        frames = ", ".join(map(str, close[:5])) + ", ..." * (len(close) > 5)
+        said += f"; warning: {len(close)} under {LEAST_S:g} s after another, at frame {frames}"
+    return said
+
+
+def what_is_left(worklist: Worklist) -> str:
+    """The last line of a folder: how many are done, repetitions by exercise, and which are left."""
+    counts = ", ".join(f"{name} {count}" for name, count in worklist.counts.items())
+    left = worklist.left
+    said = f"{worklist.n_done} of {len(worklist.videos)} done ({counts} repetitions)"
+    if not left:
+        return said
+    names = ", ".join(video.name for video in left[:5]) + ", ..." * (len(left) > 5)
+    return f"{said}; {len(left)} left: {names}; the same command goes on"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """The command: its exit status."""
+    """The command: its exit status, 1 where videos of a folder are left to label."""
+    options = _parser().parse_args(arguments)
+    if options.check is not None:
+        return _check(options)
+    for name in ("folds", "config", "workdir", "output"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--{name} {getattr(options, name)}: is for --check: say --check ROOT")
+    if options.video is None:
+        raise ValueError(
+            "no video given: say VIDEO, or a folder of videos, or --check ROOT; --help says more"
+        )
+    checkpoints = options.checkpoint or []
+    if checkpoints and not options.propose:
+        raise ValueError(f"--checkpoint {checkpoints[0]}: is for --propose: say both, or neither")
+    if len(checkpoints) > 1:
+        raise ValueError(f"--checkpoint {checkpoints[1]}: is the second; several are for --check")
+    given, is_folder = options.video, options.video.is_dir()
+    videos = find_videos(given) if is_folder else [given]
+    files = [MarkedStartsFile(label_path(video, options.data, options.class_name)) for video in videos]
+    checkpoint = next(iter(checkpoints), None)
+    proposer = functools.cache(functools.partial(restore, checkpoint)) if options.propose else None
+    for folder in {file.path.parent for file in files}:
+        if not is_writable(folder):
+            raise ValueError(f"{folder}: cannot be written: say --data ROOT")
+    check_display()
+    if is_folder:
+        worklist = Worklist(videos, files)
+        label_folder(worklist, given.absolute().name, proposer, options.pose_model)
+        print(printable(what_is_left(worklist)))
+        return _LEFT if worklist.left else 0
+    with open_session(given, files[0], proposer, options.pose_model) as session:
+        label(session, f"{files[0].path.parent.name}/{given.stem}")
+    print(printable(what_became_of(session.editor)))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from wt_jax.check_labels import check, report  # here: marking by hand starts without importing JAX
+
+    for name in ("video", "data", "class_name", "pose_model"):
+        if getattr(options, name) is not None:
+            raise ValueError(f"--check {options.check}: goes without {name}: {getattr(options, name)}")
+    if options.propose:
+        raise ValueError(f"--check {options.check}: goes without --propose")
+    found, n_judged = check(
+        options.check,
+        options.folds if options.folds is not None else _FOLDS,
+        options.checkpoint or [],
+        options.config,
+        Path(options.workdir or "checkpoints/check"),
+    )
+    report(found, n_judged, options.check, options.output)
+    return 0
+
+
+def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m wt_jax.label",
-        description="Mark by hand where the repetitions of a video start, in a window.",
+        description="Mark by hand where the repetitions of a video, or of each in a folder, start, in a "
+        "window.",
         epilog="keys:\n" + "\n".join(f"  {keys:<22}{what}" for keys, what in KEYS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("video", type=Path, metavar="VIDEO", help=f"a video: {' '.join(VIDEO_SUFFIXES)}")
+    parser.add_argument(
+        "video",
+        type=Path,
+        nargs="?",
+        metavar="VIDEO",
+        help=f"a video: {' '.join(VIDEO_SUFFIXES)}; or a folder of them; or landmarks, shown as a skeleton",
+    )
     parser.add_argument(
         "--data",
         metavar="ROOT",
@@ -105,53 +249,30 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument(
         "--checkpoint",
+        action="append",
         metavar="DIR",
-        help="for --propose: workdir of a training run (default: pretrained, the checkpoint in the box)",
+        help="for --propose: workdir of a training run (default: pretrained, the checkpoint in the box); "
+        "for --check: what judges recordings it was not trained on, may be given several times",
     )
     parser.add_argument(
         "--pose_model",
         metavar="FILE",
         help="for --propose: a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
     )
-    options = parser.parse_args(arguments)
-    if options.checkpoint and not options.propose:
-        raise ValueError(f"--checkpoint {options.checkpoint}: is for --propose: say both, or neither")
-
-    file = MarkedStartsFile(label_path(options.video, options.data, options.class_name))
-    class_name = file.path.parent.name
-    with Video(options.video) as video:
-        check_display()
-        if not is_writable(file.path.parent):
-            raise ValueError(f"{file.path.parent}: cannot be written: say --data ROOT")
-        times = []
-        with Progress("reading", "frames", video.n_frames or None) as progress:
-            for time_s, _ in video:
-                times.append(time_s)
-                progress.update()
-        times_s = np.array(times)
-        was_there = file.is_there
-        marks = file.load(len(times_s))
-        if options.propose and not was_there:
-            predictor, name = restore(options.checkpoint, class_name)
-            landmarks = find_landmarks(options.video, file, len(times_s), options.pose_model)
-            marks.replace(propose(landmarks, class_name, predictor).tolist())
-            file.keep(marks)
-            print(f"{len(marks.starts)} repetitions proposed by {name}: look at each")
-        elif options.propose:
-            print("--propose not used: there are labels, or a draft, to go on with")
-        editor = Editor(marks, file, times_s)
-        label(video, editor, f"{class_name}/{options.video.stem}")
-    if marks.is_dirty:
-        try:
-            file.keep(marks)
-        except OSError as error:  # the last place to keep them is the screen
-            raise ValueError(
-                f"nothing saved ({error}); the marks: {' '.join(map(str, marks.starts))}"
-            ) from None
-        print(f"NOT saved: {len(marks.starts)} marks, kept as a draft; the same command goes on with them")
-    elif file.path.exists():
-        print(printable(f"{len(marks.starts)} repetitions in {file.path}"))
-    return 0
+    checking = parser.add_argument_group("labels that a model contradicts")
+    checking.add_argument(
+        "--check",
+        metavar="ROOT",
+        help="list the recordings of a data root whose labels are contradicted by a model that was trained "
+        "on the other people there, the worst first: minutes of training, kept for the next time",
+    )
+    checking.add_argument(
+        "--folds", type=int, metavar="N", help=f"models that are trained for --check (default: {_FOLDS})"
+    )
+    checking.add_argument("--config", metavar="FILE", help="how they are trained (default: quickly)")
+    checking.add_argument("--workdir", metavar="DIR", help="where they are kept (default: checkpoints/check)")
+    checking.add_argument("--output", type=Path, metavar="FILE", help="write all that is found, as CSV")
+    return parser
 
 
 if __name__ == "__main__":

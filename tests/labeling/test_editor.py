@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from wt_jax.labeling.editor import Editor
+from wt_jax.labeling.editor import Editor, Place
 from wt_jax.labeling.marked_starts import MarkedStartsFile
 
 FPS = 25
@@ -161,3 +161,151 @@ def test_what_cannot_be_written_is_said_and_the_work_goes_on(session, monkeypatc
     monkeypatch.undo()
     press(session, "s")
     assert session.message.startswith("saved: ")
+
+
+def test_half_speed_and_back(session):
+    press(session, "space", now_s=10.0)
+    session.advance(11.0)
+    assert press(session, "v", now_s=11.0) == 25
+    assert session.message == "half speed"
+    session.advance(13.0)
+    assert session.marks.cursor == 50
+    assert session.wait_ms(13.06) in (19, 20)  # a frame lasts 0.08 s now
+    press(session, "v", now_s=13.0)
+    session.advance(14.0)
+    assert session.marks.cursor == 75
+
+
+def test_the_nearest_mark_is_taken_here(session):
+    session.marks.replace([100, 200])
+    session.marks.go_to(130)
+    press(session, "t")
+    assert (session.marks.starts, session.message) == ((130, 200), "mark moved by +30 frames")
+    assert session.file.load(500).starts == (130, 200)
+    session.marks.go_to(300)
+    press(session, "t")
+    assert (session.marks.starts, session.message) == ((130, 200), "no mark up to 2 s away")
+    press(session, "u")
+    assert session.marks.starts == (100, 200)  # one edit
+
+
+def in_curves(time_s):
+    return Place("curves", time_s, 0.06)
+
+
+def test_the_mouse_moves_the_cursor(session):
+    press(session, "space")
+    session.point("press", in_curves(4.019))
+    assert (session.marks.cursor, session.is_playing) == (100, False)
+    session.point("move", in_curves(6.021))
+    assert session.marks.cursor == 151
+    session.point("release", in_curves(6.0))
+    assert (session.marks.cursor, session.marks.starts) == (150, ())
+    session.point("move", in_curves(1.0))  # nothing is dragged any more
+    session.point("press", None)
+    assert session.marks.cursor == 150
+
+
+def test_the_mouse_takes_a_mark_along(session):
+    session.marks.replace([100, 150])
+    session.point("press", in_curves(4.05))
+    assert (session.marks.cursor, session.grabbed) == (100, 100)
+    session.point("move", in_curves(4.45))  # by ten frames, wherever it was taken hold of
+    assert (session.starts, session.marks.starts) == ((110, 150), (100, 150))
+    assert not session.file.is_there
+    session.point("release", in_curves(4.85))
+    assert (session.marks.starts, session.message) == ((120, 150), "mark moved by +20 frames")
+    assert session.file.load(500).starts == (120, 150)
+    press(session, "u")
+    assert session.marks.starts == (100, 150)  # one edit
+
+
+def test_a_mark_is_not_dropped_on_another(session):
+    session.marks.replace([100, 150])
+    session.point("press", in_curves(4.0))
+    session.point("release", in_curves(6.0))
+    assert (session.marks.starts, session.message) == ((100, 150), "a mark is there already")
+
+
+def test_a_click_on_a_mark_moves_nothing(session):
+    session.marks.replace([100])
+    session.point("press", in_curves(4.05))
+    session.point("release", in_curves(4.05))
+    assert (session.marks.starts, session.marks.cursor, session.message) == ((100,), 100, "")
+
+
+def test_the_overview_takes_no_mark_along(session):
+    session.marks.replace([100])
+    session.point("press", Place("overview", 4.0, 0.3))
+    session.point("move", Place("overview", 9.0, 0.3))
+    session.point("release", Place("overview", 9.0, 0.3))
+    assert (session.marks.starts, session.marks.cursor) == ((100,), 225)
+
+
+def test_a_mark_that_was_moved_and_cannot_be_kept_is_said(session, monkeypatch):
+    session.marks.replace([100])
+    session.point("press", in_curves(4.0))
+    monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
+    session.point("release", in_curves(5.0))
+    assert session.message.startswith("NOT SAVED: [Errno 28] No space left")
+
+
+def test_the_page_turns_where_the_cursor_comes_near_its_end(session):
+    assert session.shown_s == (0.0, 10.0)
+    press(session, *"lllllllll")
+    assert session.shown_s == (0.0, 10.0)
+    press(session, "right")
+    assert session.shown_s == pytest.approx((4.04, 14.04))
+    press(session, "end")
+    assert session.shown_s == pytest.approx((9.96, 19.96))
+    press(session, "home")
+    assert session.shown_s == (0.0, 10.0)
+
+
+def test_the_page_stays_under_the_mouse(session):
+    session.point("press", in_curves(5.0))
+    session.point("move", in_curves(9.9))
+    assert session.shown_s == (0.0, 10.0)
+    session.point("release", in_curves(9.9))
+    assert session.shown_s[0] > 4
+
+
+def test_the_curves_are_zoomed_around_the_cursor(session):
+    session.marks.go_to(250)
+    spans = [session.shown_s]
+    for key in ("up", "up", "up", "down", "down", "down", "down", "down"):
+        press(session, key)
+        spans.append(session.shown_s)
+    assert [round(last - first, 2) for first, last in spans] == [10, 5, 2.5, 2.5, 5, 10, 19.96, 19.96, 19.96]
+    assert spans[2] == (8.75, 11.25)
+    press(session, "up")
+    assert session.shown_s == (5.0, 15.0)
+
+
+def test_a_short_video_is_shown_whole(tmp_path):
+    file = MarkedStartsFile(tmp_path / "v.csv")
+    session = Editor(file.load(51), file, np.arange(51) / FPS)
+    assert session.shown_s == (0.0, 2.0)
+    assert Editor(file.load(1), file, np.zeros(1)).shown_s[0] == 0.0
+
+
+@pytest.mark.parametrize("key", ["f", "b", "g"])
+def test_one_video_alone_has_no_next(session, key):
+    press(session, "m", key)
+    assert not session.is_over
+    assert session.message.startswith("one video alone")
+    assert not session.file.path.exists()
+
+
+@pytest.mark.parametrize(("key", "is_saved"), [("f", False), ("b", False), ("g", True)])
+def test_from_one_video_to_another(tmp_path, key, is_saved):
+    file = MarkedStartsFile(tmp_path / "v.csv")
+    session = Editor(file.load(500), file, np.arange(500) / FPS, is_one_of_many=True)
+    press(session, "g")
+    assert (session.is_over, session.message[:11]) == (
+        False,
+        "no mark yet",
+    )  # none would be saved
+    press(session, "m", key)
+    assert (session.is_over, session.way_on) == (True, key)
+    assert (file.path.exists(), file.draft.exists()) == (is_saved, not is_saved)

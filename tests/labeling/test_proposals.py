@@ -34,7 +34,7 @@ def test_the_command_takes_them_from_the_checkpoint(clip, run, monkeypatch, caps
     landmarks = Landmarks(walking(100, 25.0), 25.0, 320, 240)
     save_landmarks(clip.parents[2] / "landmarks" / "squats" / "clip.npz", landmarks)
     monkeypatch.setattr(label, "check_display", lambda: None)
-    monkeypatch.setattr(label, "label", lambda video, session, title: session.file.save(session.marks))
+    monkeypatch.setattr(label, "label", lambda session, title: session.editor.press("s", 0.0))
     label.main([str(clip), "--propose", "--checkpoint", str(run)])
     expected = proposals.propose(landmarks, "squats", Predictor.restore(run)).tolist()
     saved = read_starts(clip.parents[2] / "labels" / "squats" / "clip.csv", 100).tolist()

@@ -42,3 +42,25 @@ def test_keys_of_all_toolkits(monkeypatch, code, name):
     monkeypatch.setattr(window.cv2, "waitKeyEx", lambda wait_ms: code)
     shown = window.Window.__new__(window.Window)
     assert shown.key(10) == name
+
+
+def test_the_mouse(monkeypatch):
+    """Of moves in a row the last, and none without the button; what another button does is not heard."""
+    heard = {}
+    monkeypatch.setattr(window, "check_display", lambda: None)
+    monkeypatch.setattr(window.cv2, "namedWindow", lambda *_: None)
+    monkeypatch.setattr(window.cv2, "setMouseCallback", lambda title, hear: heard.update(hear=hear))
+    shown, cv2 = window.Window("x"), window.cv2
+    for event, x, flags in [
+        (cv2.EVENT_MOUSEMOVE, 1, 0),
+        (cv2.EVENT_LBUTTONDOWN, 2, cv2.EVENT_FLAG_LBUTTON),
+        (cv2.EVENT_MOUSEMOVE, 3, cv2.EVENT_FLAG_LBUTTON),
+        (cv2.EVENT_MOUSEMOVE, 4, cv2.EVENT_FLAG_LBUTTON),
+        (cv2.EVENT_LBUTTONUP, 5, 0),
+        (cv2.EVENT_RBUTTONDOWN, 6, 0),
+        (cv2.EVENT_LBUTTONDBLCLK, 7, 0),
+    ]:
+        heard["hear"](event, x, 10 * x, flags, None)
+    expected = [("press", 2, 20), ("move", 4, 40), ("release", 5, 50), ("press", 7, 70)]
+    assert shown.mouse() == expected
+    assert shown.mouse() == []

@@ -116,3 +116,29 @@ def test_fit_keeps_the_shape_of_the_picture(shape, inside):
     assert (len(rows), len(columns)) == (round(height * scale), round(width * scale))
     assert rows[0] == (600 - len(rows)) // 2
     assert columns[0] == (600 - len(columns)) // 2
+
+
+def test_a_text_is_shortened_in_its_middle():
+    name = "push-ups_in_the_garden_camera_2_part_14"
+    shorter = drawing.shortened(name, 20, 200)
+    assert drawing.text_width(shorter, 20) <= 200 < drawing.text_width(name, 20)
+    assert shorter.startswith("push-ups")
+    assert shorter.endswith("14")
+    assert drawing.shortened(name, 20, 2000) == name
+
+
+def test_a_text_is_wrapped_at_its_spaces():
+    text = "no mark yet: s says that there is none, f goes on without " + "x" * 90
+    lines = drawing.wrapped(text, 20, 240)
+    assert len(lines) > 3
+    assert max(drawing.text_width(line, 20) for line in lines) <= 240
+    assert " ".join(lines[:-1]) == text[: text.index("x" * 90) - 1]
+
+
+def test_a_curve_is_broken_where_nobody_is_seen():
+    frame = grey(100, 100)
+    seen = np.arange(100) % 50 < 40
+    drawing.draw_curve(frame, range(100), np.full(100, 50.0), seen, (255, 0, 0))
+    is_red = (frame == (255, 0, 0)).all(-1).any(0)
+    assert is_red[[5, 30, 55, 80]].all()
+    assert not is_red[[45, 95]].any()

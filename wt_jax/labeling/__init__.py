@@ -1,6 +1,7 @@
 """Repetition starts marked by hand, in a window.
 
-The marks and the file they are kept in, the editor and its keys, what is drawn, and marks proposed.
+The marks and their file, the editor with its keys and the mouse, the curves, what is drawn, marks proposed,
+and labels that a model contradicts.
 """
 
 import lazy_loader as lazy

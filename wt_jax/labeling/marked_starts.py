@@ -1,11 +1,14 @@
 """Repetition starts being set by hand over one video, with undo, and their file and draft on disk."""
 
+import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from wt_jax.data.labels import read_starts, write_starts
+
+LEAST_S = 0.3  # between two starts: nobody repeats as fast, so one of the two is a slip of the finger
 
 
 class MarkedStarts:
@@ -55,10 +58,22 @@ class MarkedStarts:
 
     def unmark_near(self, within_frames: int) -> bool:
         """Takes away the mark nearest to the cursor, the earlier of two. False where none is so near."""
-        near = [start for start in self.starts if abs(start - self.cursor) <= within_frames]
-        if near:
-            self.replace(set(self.starts) - {min(near, key=lambda start: abs(start - self.cursor))})
-        return bool(near)
+        near = self.nearest(self.cursor, within_frames)
+        if near is not None:
+            self.replace(set(self.starts) - {near})
+        return near is not None
+
+    def nearest(self, to_frame: int, within_frames: int) -> int | None:
+        """The mark nearest to a frame, the earlier of two; None where none is so near."""
+        near = [start for start in self.starts if abs(start - to_frame) <= within_frames]
+        return min(near, key=lambda start: abs(start - to_frame), default=None)
+
+    def move(self, start: int, to_frame: int) -> bool:
+        """Moves a mark: one edit. False, and no edit, where another one is there already."""
+        is_free = to_frame not in self.starts
+        if is_free:
+            self.replace((set(self.starts) - {start}) | {to_frame})
+        return is_free
 
     def replace(self, starts: Iterable[int]) -> None:
         """Other marks in place of all these: one edit."""
@@ -94,6 +109,12 @@ class MarkedStarts:
         if frame is not None:
             self.go_to(frame)
         return frame is not None
+
+
+def too_close(starts: Iterable[int], times_s: np.ndarray) -> list[int]:
+    """Those that come less than LEAST_S after another; `times_s` are those of the video's frames."""
+    ordered = sorted(starts)
+    return [b for a, b in itertools.pairwise(ordered) if times_s[b] - times_s[a] < LEAST_S]
 
 
 class MarkedStartsFile:

@@ -34,23 +34,43 @@ def propose(landmarks: Landmarks, class_name: str, predictor: "Predictor | None"
 
 
 def find_landmarks(video: Path, file: MarkedStartsFile, n_frames: int, pose_model: str | None) -> Landmarks:
-    """Landmarks of the video: those of the data root, else found now, which takes its time.
+    """Landmarks of the video: those that are there, else found now, which takes its time.
 
     Those of a video in the root's own raw/ are kept, where `build_dataset` would put them. Raises
     ValueError where the root's are another video's, and for a pose model that cannot be used.
     """
-    class_name, root = file.path.parent.name, file.path.parents[2]
-    path = root / "landmarks" / class_name / f"{video.stem}.npz"
-    if path.exists():
-        landmarks = load_landmarks(path)
-    else:
-        from wt_jax.pose import extraction, model_file  # here: MediaPipe, only where there are no landmarks
+    if (landmarks := stored_landmarks(video, file, n_frames)) is not None:
+        return landmarks
+    from wt_jax.pose import extraction, model_file  # here: MediaPipe, only where there are no landmarks
 
-        print(f"finding the person in {n_frames} frames, some 30 a second ...", flush=True)
-        landmarks = extraction.extract(video, model_file.pose_model(pose_model))
-        is_of_root = video.absolute().parent == (root / "raw" / class_name).absolute()
-        if is_of_root and is_writable(path.parent):
-            save_landmarks(path, landmarks)
+    print(f"finding the person in {n_frames} frames, some 30 a second ...", flush=True)
+    landmarks = extraction.extract(video, model_file.pose_model(pose_model))
+    path = landmarks_path(video, file)
+    if is_of_root(video, file) and is_writable(path.parent):
+        save_landmarks(path, landmarks)
+    return _checked(landmarks, path, video, n_frames)
+
+
+def stored_landmarks(video: Path, file: MarkedStartsFile, n_frames: int) -> Landmarks | None:
+    """Landmarks of the video in the data root of its label file, None where there are none.
+
+    Raises ValueError where they cannot be read, or are another video's.
+    """
+    path = landmarks_path(video, file)
+    return _checked(load_landmarks(path), path, video, n_frames) if path.exists() else None
+
+
+def landmarks_path(video: Path, file: MarkedStartsFile) -> Path:
+    """Where the landmarks of a video are kept: in the data root of its label file."""
+    return file.path.parents[2] / "landmarks" / file.path.parent.name / f"{video.stem}.npz"
+
+
+def is_of_root(video: Path, file: MarkedStartsFile) -> bool:
+    """Does the video lie where `build_dataset` looks, in raw/ of the label file's data root?"""
+    return video.absolute().parent == (file.path.parents[2] / "raw" / file.path.parent.name).absolute()
+
+
+def _checked(landmarks: Landmarks, path: Path, video: Path, n_frames: int) -> Landmarks:
     if len(landmarks.times_s) != n_frames:
         raise ValueError(
             f"{path}: landmarks of {len(landmarks.times_s)} frames, but {video} has {n_frames}: "

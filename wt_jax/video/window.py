@@ -1,8 +1,9 @@
-"""A window that shows frames, (H, W, 3) uint8 in RGB, and hears keys."""
+"""A window that shows frames, (H, W, 3) uint8 in RGB, and hears keys and the mouse."""
 
 import os
 import subprocess
 import sys
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,11 +21,23 @@ _KEYS = {
 }  # fmt: skip
 _KEY_NAMES = {code: name for name, codes in _KEYS.items() for code in codes}
 _KEY_NAMES |= {code: chr(code).lower() for code in range(33, 127)}
+_MOUSE = {  # of the left button; a double click is two
+    cv2.EVENT_LBUTTONDOWN: "press", cv2.EVENT_LBUTTONDBLCLK: "press", cv2.EVENT_LBUTTONUP: "release",
+}  # fmt: skip
 _NO_SCREEN = "predict writes a video in place of a window, and live does with --headless"
 
 
+class MouseEvent(NamedTuple):
+    """What the left button does, "press", "move" (while it is down) or "release", and at which pixel of the
+    frame that is shown."""
+
+    kind: str
+    x: int
+    y: int
+
+
 class Window:
-    """A window that shows frames and hears keys. A context manager: it closes on the way out.
+    """A window that shows frames and hears keys and the mouse. A context manager: it closes on the way out.
 
     Raises ValueError, before any window is tried in this process, where none can be opened: the
     toolkits under OpenCV end the process that asks for a display which is not there.
@@ -34,7 +47,9 @@ class Window:
         check_display()
         self.title = title
         self._is_sized = False
+        self._mouse_events: list[MouseEvent] = []
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
+        cv2.setMouseCallback(title, self._note_mouse)
 
     def __enter__(self) -> "Window":
         return self
@@ -62,6 +77,19 @@ class Window:
         if code > 0xFFFF and code & 0xFFFF:  # GTK: what Shift, Control and Num Lock are, in the upper half
             code &= 0xFFFF
         return _KEY_NAMES.get(code)
+
+    def mouse(self) -> list[MouseEvent]:
+        """What the mouse has done since the last time, up to the last `key`; of moves in a row the last."""
+        events, self._mouse_events = self._mouse_events, []
+        return events
+
+    def _note_mouse(self, event: int, x: int, y: int, flags: int, _: object) -> None:
+        if event == cv2.EVENT_MOUSEMOVE and flags & cv2.EVENT_FLAG_LBUTTON:
+            if self._mouse_events and self._mouse_events[-1].kind == "move":
+                self._mouse_events.pop()
+            self._mouse_events.append(MouseEvent("move", x, y))
+        elif event in _MOUSE:
+            self._mouse_events.append(MouseEvent(_MOUSE[event], x, y))
 
     @property
     def is_closed(self) -> bool:

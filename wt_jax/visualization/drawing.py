@@ -13,7 +13,7 @@ _LEFT = ((11, 13), (13, 15), (15, 19), (23, 25), (25, 27), (27, 29), (29, 31), (
 _RIGHT = ((12, 14), (14, 16), (16, 20), (24, 26), (26, 28), (28, 30), (30, 32), (28, 32))
 _TORSO = ((11, 12), (11, 23), (12, 24), (23, 24), (7, 0), (0, 8))
 
-
+Colour = tuple[int, int, int]
 _ORANGE, _BLUE, _WHITE, _BLACK = (255, 140, 0), (0, 170, 255), (255, 255, 255), (0, 0, 0)
 _SIDES = ((_TORSO, _WHITE), (_LEFT, _ORANGE), (_RIGHT, _BLUE))
 _FAR_PX = 30_000  # beyond any screen; OpenCV's lines overflow at 32 bits in units of 1/65536 pixel
@@ -41,9 +41,7 @@ def draw_skeleton(frame: np.ndarray, landmarks_Lx4: np.ndarray) -> None:
             cv2.line(frame, *ends, _BLACK if is_edge else colour, thickness, cv2.LINE_AA)
 
 
-def draw_text(
-    frame: np.ndarray, text: str, origin: tuple[int, int], line_px: float, colour: tuple[int, int, int]
-) -> None:
+def draw_text(frame: np.ndarray, text: str, origin: tuple[int, int], line_px: float, colour: Colour) -> None:
     """Writes one line that begins at `origin`, (x, y) of its base line; a capital is 0.7 `line_px` high.
 
     ASCII alone can be drawn; other characters become `?`.
@@ -55,6 +53,37 @@ def draw_text(
 def text_width(text: str, line_px: float) -> int:
     """Pixels that `draw_text` would take."""
     return cv2.getTextSize(_drawable(text), _FONT, *_font_size(line_px))[0][0]
+
+
+def shortened(text: str, line_px: float, width_px: int) -> str:
+    """The text, or what of its beginning and its end fits into `width_px`, with .. between them."""
+    shorter, kept = text, len(text)
+    while kept > 2 and text_width(shorter, line_px) > width_px:
+        kept -= 1
+        shorter = f"{text[: kept - kept // 2]}..{text[-(kept // 2) :]}"
+    return shorter
+
+
+def wrapped(text: str, line_px: float, width_px: int) -> list[str]:
+    """The text in lines that fit into `width_px`, broken at spaces; a longer word is shortened."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and text_width(longer, line_px) > width_px:
+            lines.append(shortened(word, line_px, width_px))
+        else:
+            lines[-1] = shortened(longer, line_px, width_px)
+    return lines
+
+
+def draw_curve(
+    frame: np.ndarray, x_N: Sequence[float], y_N: Sequence[float], seen_N: np.ndarray, colour: Colour
+) -> None:
+    """Draws a line through points, in pixels, broken where `seen_N` is False."""
+    points_Nx2 = np.stack([x_N, y_N], 1).round().astype(np.int32)
+    for run in np.split(np.arange(len(seen_N)), np.flatnonzero(np.diff(seen_N)) + 1):
+        if run.size and seen_N[run[0]]:
+            cv2.polylines(frame, [points_Nx2[run]], False, colour, 2, cv2.LINE_AA)
 
 
 def _font_size(line_px: float) -> tuple[float, int]:
