@@ -10,6 +10,7 @@ exercise, and all recordings of it by other people judge. Clips are drawn once a
 import argparse
 import contextlib
 import dataclasses
+import functools
 import json
 import time
 import zlib
@@ -23,13 +24,14 @@ from machine import heading
 from unseen import read_totals
 
 from wt_jax import config, train
-from wt_jax.adaptation.settings import adapted
+from wt_jax.adaptation.old_exercises import OldExercises, find_old
+from wt_jax.adaptation.settings import adapted, adapted_counting
 from wt_jax.adaptation.trial import make_judge
 from wt_jax.counting.key_angle import angle_starts
 from wt_jax.counting.principal_motion import motion_starts, principal_motion
 from wt_jax.data.builder import fingerprint
-from wt_jax.data.loading import Dataset, load_dataset, synthetic_dataset
-from wt_jax.data.recordings import Recording
+from wt_jax.data.loading import Dataset, load_dataset
+from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.data.synthetic_recordings import to_recording
 from wt_jax.evaluation.recording_result import RecordingResult
 from wt_jax.inference.restore import parent_of, restore_model
@@ -49,15 +51,13 @@ EXERCISES = (
 )  # of dips two recordings have known starts: too few to judge by
 MOTIONS = ("inline-lunge", "side-lunge", "sit-to-stand", "shoulder-abduction", "shoulder-scaption")
 N_CLIPS = (1, 3, 5, 10, 20)
-_HEADS = ("projection", "block_*", "attention", "norm")
+_TRUNK = ("projection", "block_*", "attention", "norm")
+_HIDDEN = ("classification/dense_*", "segmentation/dense_*")
 # Of each method what it changes of the settings of `adapt`; with None it does not start from the base.
 METHODS: dict[str, dict[str, Any]] = {
     "adapt": {},
-    "last layers": {
-        "optimizer.freeze": (*_HEADS, "classification/dense_*", "segmentation/dense_*"),
-        "optimizer.learning_rate": 5e-3,
-    },
-    "from scratch": {"optimizer.freeze": (), "train.init": "", "train.windows_per_epoch": 4 * 8192},
+    "last layers": {"optimizer.freeze": (*_TRUNK, *_HIDDEN), "optimizer.learning_rate": 5e-3},
+    "from scratch": {"train.init": "", "train.windows_per_epoch": 4 * 8192},
 }
 
 
@@ -68,7 +68,7 @@ class Case:
     base: RestoredModel
     name: str
     recordings: list[Recording]  # of the exercise, with known starts
-    old: Dataset  # the base's own
+    old: OldExercises
 
 
 def is_near(counted: int, true: int | None) -> bool:
@@ -114,31 +114,28 @@ def draw_clips(recordings: Sequence[Recording], n_clips: int, seed: int) -> list
 def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) -> dict[str, float]:
     """Trains by a method; scores of the exercise on other people, and of the old ones before and after."""
     base = case.base
-    settings = config.unflatten(
-        config.flatten(
-            adapted(base.options, case.name, base.name, Path("clips"), case.old.data, str(workdir))
-        )
-        | METHODS[method]
-    )
-    dataset = Dataset(case.old.data, [*clips, *case.old.recordings], "")
-    dataset = dataclasses.replace(dataset, fingerprint=fingerprint(dataset.recordings))
+    options = adapted(base.options, case.name, base.name, Path("clips"), workdir)
+    settings = config.unflatten(config.flatten(options) | METHODS[method])
+    everyone = [*clips, *case.old.replayed]
+    dataset = Dataset("clips", everyone, fingerprint(everyone))
     began_s = time.perf_counter()
     with quietly(workdir / "log.txt"):
         run = start_run(settings, dataset, parent_of(base) if settings.train.init else None)
         train.fit(run, None, cli.Stop())
         run.checkpoints.close()
     seconds = time.perf_counter() - began_s
-    judge = make_judge(settings, base.counting)
+    judge = make_judge(settings, adapted_counting(base.counting, base.options, case.name))
     taught = {one.group for one in clips}
     others = [one for one in case.recordings if one.group not in taught]
     params = run.progress.state.eval_params
     new = judge(params, others)
-    old_test = [one.load() for one in case.old.recordings if one.split == "test"]
+    old_test = case.old.judged()
     before = make_judge(base.options, base.counting)(base.params, old_test)
+    by_signal = make_judge(settings, base.counting)(params, others)
     return {
         "judged": len(new),
         "OBO": end_to_end(new),
-        "OBO, class given": obo([(one.n_class_given, one.n_true or 0) for one in new]),
+        "OBO by the network's own starts": end_to_end(by_signal),
         "named right": float(np.mean([one.class_name == case.name for one in new])),
         "old OBO before": end_to_end(before),
         "old OBO after": end_to_end(judge(params, old_test)),
@@ -209,36 +206,55 @@ def leave_one_out(args: argparse.Namespace, kept: Kept) -> None:
     """The corpus' exercises in turn."""
     corpus = load_dataset(args.data, args.recordings, CLASSES, args.output / "recordings")
     for name in args.exercises:
-        known = [one.load() for one in corpus.recordings if one.class_name == name and one.starts is not None]
-        known = [one for one in known if one.starts is not None and one.starts.size]
-        kept.get(f"{name}, 0 clips", lambda: untaught([(one, len(one.starts)) for one in known]))
-        rest = [one for one in corpus.recordings if one.class_name != name]
-        old = Dataset(corpus.data, rest, fingerprint(rest))
         filmed = motion.REPERTOIRE.pop(name)
         try:
-            for seed in range(args.seeds):
-                workdir = args.output / f"without-{name}-seed{seed}"
-                classes = tuple(one for one in CLASSES if one != name)
-                flags = [f"--config.data.classes={classes}", f"--config.seed={min(seed, args.bases - 1)}"]
-                workdir = args.output / f"without-{name}-seed{min(seed, args.bases - 1)}"
-                options = parse(["--config", args.config, f"--config.workdir={workdir}", *flags])
-                base = train_base(options, old)
-                case = Case(base, name, known, old)
-                for n_clips, method in plan(seed):
-                    key = f"{name}, {n_clips} clips, {method}, seed {seed}"
-                    clips = [
-                        dataclasses.replace(one, split="train") for one in draw_clips(known, n_clips, seed)
-                    ]
-                    place = args.output / key.replace(", ", "-").replace(" ", "-")
-                    kept.get(key, lambda: learn(case, clips, method, place))  # noqa: B023
+            learn_left_out(args, kept, corpus, name)
         finally:
             motion.REPERTOIRE[name] = filmed
 
 
+def learn_left_out(args: argparse.Namespace, kept: Kept, corpus: Dataset, name: str) -> None:
+    """Bases without one exercise, and what they learn of it."""
+    known = [one.load() for one in corpus.recordings if one.class_name == name and n_true(one)]
+    kept.get(f"{name}, 0 clips", lambda: untaught([(one, n_true(one)) for one in known]))
+    rest = [one for one in corpus.recordings if one.class_name != name]
+    classes = tuple(one for one in CLASSES if one != name)
+    for seed in range(args.seeds):
+        of_base = min(seed, args.bases - 1)
+        flags = [f"--config.data.classes={classes}", f"--config.seed={of_base}"]
+        flags.append(f"--config.workdir={args.output / f'without-{name}-seed{of_base}'}")
+        options = parse(["--config", args.config, *flags])
+        case = Case(
+            train_base(options, Dataset(corpus.data, rest, fingerprint(rest))),
+            name,
+            known,
+            OldExercises(args.data, rest),
+        )
+        for n_clips, method in plan(seed):
+            learn_of(
+                args, kept, case, f"{name}, {n_clips} clips, {method}, seed {seed}", n_clips, method, seed
+            )
+
+
+def learn_of(
+    args: argparse.Namespace, kept: Kept, case: Case, key: str, n_clips: int, method: str, seed: int
+) -> None:
+    """Of so many clips, drawn by the seed."""
+    drawn = draw_clips(case.recordings, n_clips, seed)
+    clips = [dataclasses.replace(one, split="train") for one in drawn]
+    kept.get(key, lambda: learn(case, clips, method, args.output / key.replace(", ", "-").replace(" ", "-")))
+
+
+def n_true(recording: AnyRecording) -> int:
+    """Its known repetitions, 0 where nobody knows them."""
+    return 0 if recording.starts is None else len(recording.starts)
+
+
 def plan(seed: int) -> list[tuple[int, str]]:
-    """Numbers of clips and methods: five clips by all methods, the others by `adapt`, and of one seed."""
-    others = [(n, "adapt") for n in N_CLIPS if n != 5] if seed == 0 else []
-    return [*((5, method) for method in METHODS), *others]
+    """Numbers of clips and methods: of the first draw all, of the others five clips by `adapt`."""
+    if seed:
+        return [(5, "adapt")]
+    return [*((n, "adapt") for n in N_CLIPS), *((5, method) for method in METHODS if method != "adapt")]
 
 
 def in_the_wild(args: argparse.Namespace, kept: Kept) -> None:
@@ -250,7 +266,7 @@ def in_the_wild(args: argparse.Namespace, kept: Kept) -> None:
         if one.class_name == NO_EXERCISE and one.name in totals:
             of_kind.setdefault(totals[one.name].kind, []).append((one.load(), totals[one.name].count))
     for kind, pairs in of_kind.items():
-        kept.get(f"wild {kind} ({len(pairs)})", lambda: untaught(pairs))  # noqa: B023
+        kept.get(f"wild {kind} ({len(pairs)})", functools.partial(untaught, pairs))
     both = [pair for pairs in of_kind.values() for pair in pairs]
     kept.get(f"wild all ({len(both)})", lambda: untaught(both))
 
@@ -258,17 +274,13 @@ def in_the_wild(args: argparse.Namespace, kept: Kept) -> None:
 def of_motion_capture(args: argparse.Namespace, kept: Kept) -> None:
     """The checkpoint in the box learns a motion from five people and is judged on five others."""
     base = restore_model("pretrained", jax.local_devices())
-    data = base.options.data
     for name in MOTIONS:
         filmed = mocap_recordings(Path(args.mocap), name)
-        kept.get(f"mocap {name}, 0 clips", lambda: untaught([(r, len(r.starts)) for r in filmed]))  # noqa: B023
-        made = synthetic_dataset(data.classes, data.synthetic_people, ("val", "test"))
-        old = Dataset("clips", made.recordings, made.fingerprint)
-        case = Case(base, name, filmed, old)
+        pairs = [(one, n_true(one)) for one in filmed]
+        kept.get(f"mocap {name}, 0 clips", functools.partial(untaught, pairs))
+        case = Case(base, name, filmed, find_old(base, None))
         for seed in range(args.seeds):
-            clips = draw_clips(filmed, 5, seed)
-            place = args.output / f"mocap-{name}-seed{seed}"
-            kept.get(f"mocap {name}, 5 clips, seed {seed}", lambda: learn(case, clips, "adapt", place))  # noqa: B023
+            learn_of(args, kept, case, f"mocap {name}, 5 clips, seed {seed}", 5, "adapt", seed)
 
 
 def main() -> None:

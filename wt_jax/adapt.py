@@ -1,4 +1,4 @@
-"""One exercise more for a checkpoint: python -m wt_jax.adapt clips/lunges --name lunges."""
+"""One exercise more for a checkpoint, from a few clips: python -m wt_jax.adapt clips/lunges."""
 
 import contextlib
 import os
@@ -10,12 +10,14 @@ from pathlib import Path
 import jax
 
 from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, Clip, folds_of, read_clips
-from wt_jax.adaptation.settings import adapted
+from wt_jax.adaptation.old_exercises import OldExercises, find_old
+from wt_jax.adaptation.settings import adapted, adapted_counting
 from wt_jax.adaptation.trial import judge_left_out, make_judge
-from wt_jax.data.builder import fingerprint, has_data
-from wt_jax.data.loading import SYNTHETIC, Dataset, load_dataset, synthetic_dataset
-from wt_jax.data.recordings import AnyRecording
+from wt_jax.counting.decoding import Counting
+from wt_jax.data.builder import fingerprint
+from wt_jax.data.loading import Dataset
 from wt_jax.evaluation.recording_result import RecordingResult
+from wt_jax.inference.input_files import find_input_files
 from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.restored_model import RestoredModel
@@ -25,7 +27,7 @@ from wt_jax.pose.model_file import pose_model
 from wt_jax.pose.poses import Poses
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
-from wt_jax.runtime.files import cache_folder, is_writable, only_writer
+from wt_jax.runtime.files import is_writable, only_writer
 from wt_jax.runtime.printable import printable, tell
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class, check_classes
 from wt_jax.train import fit
@@ -33,69 +35,111 @@ from wt_jax.training.setup import TrainingRun, start_run
 
 _MOST_FOLDS = 5
 _ORIGINS = {
-    LABELLED: "labelled",
-    COUNTED: "found, as many as were counted",
-    PROPOSED: "found by what repeats: look at them with python -m wt_jax.label --propose",
+    LABELLED: "from label files",
+    COUNTED: "found by what repeats, as many as were counted",
+    PROPOSED: "found by what repeats; python -m wt_jax.label --propose shows them, to be mended",
 }
 
 
-class Old:
-    """The old exercises: who does them still while a new one is learned, and whom they are judged on."""
-
-    def __init__(self, trained: RestoredModel, root: str | None):
-        own = trained.meta["root"]
-        self.root = root if root is not None else own if own and has_data(own) else SYNTHETIC
-        data = trained.options.data
-        self.recordings: list[AnyRecording]
-        if self.root == SYNTHETIC:
-            self.recordings = synthetic_dataset(
-                data.classes, data.synthetic_people, ("val", "test")
-            ).recordings
-        else:
-            built = trained.meta["recordings"] if self.root == own else ""
-            cache = cache_folder() / "recordings"
-            self.recordings = load_dataset(self.root, built, data.classes, cache, data.max_minutes).recordings
-        self.judged = [one.load() for one in self.recordings if one.split == "test"]
-
-    @property
-    def is_data(self) -> bool:
-        """Whether there are recordings of people beside the synthetic ones."""
-        return self.root != SYNTHETIC
-
-
-def clip_rows(clips: Sequence[Clip], said: Sequence[RecordingResult]) -> list[str]:
-    """A table of the clips; `said` of each, left out, in the same order, or nothing."""
-    width = max(len("clip"), *(len(printable(clip.path.name)) for clip in clips))
-    header = f"{'clip':<{width}}{'seconds':>9}{'repetitions':>13}  {'starts':<12}"
-    rows = [header + (f"{'left out':>10}  exercise" if said else "")]
-    for i, clip in enumerate(clips):
-        recording = clip.recording
-        assert recording.starts is not None
-        row = f"{printable(clip.path.name):<{width}}{len(recording) / FRAME_RATE_HZ:>9.1f}"
-        row += f"{len(recording.starts):>13}  {clip.origin:<12}"
-        if said:
-            row += f"{said[i].n_end_to_end:>10}  {said[i].class_name or 'nobody seen'}"
-        rows.append(row.rstrip())
-    return rows
+def adapt(
+    trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExercises, folder: Path, output: Path
+) -> list[str]:
+    """Learns, and leaves the new checkpoint in `output`, whole or not at all; returns what to say of it."""
+    recordings = [clip.recording for clip in clips]
+    counting = adapted_counting(trained.counting, trained.options, name)
+    judged = old.judged()
+    before = make_judge(trained.options, trained.counting)(trained.params, judged)
+    everyone = [*recordings, *old.replayed]
+    parent = parent_of(trained)
+    with folder_for(output) as workdir, only_writer(workdir):
+        settings = adapted(trained.options, name, trained.name, folder, workdir)
+        with (workdir / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
+            run = start_run(settings, Dataset(str(folder), everyone, fingerprint(everyone)), parent)
+        judge = make_judge(settings, counting)
+        said = judge_left_out(run, parent, recordings, folds_of(clips, _MOST_FOLDS), judge)
+        print("\n".join(clip_rows(clips, said)), flush=True)
+        learn(run, counting)
+        after = judge(run.progress.state.eval_params, judged)
+    return [
+        f"old exercises before: {old_words(before)}",
+        f"old exercises after:  {old_words(after)}",
+        f"{output}: knows {', '.join(settings.data.classes)}",
+    ]
 
 
-def old_line(results: Sequence[RecordingResult]) -> str:
-    """What the judged recordings of the old exercises are scored."""
-    counted = [one for one in results if one.is_exercise and one.n_true]
-    right = sum(one.class_name == one.recording.class_name for one in results)
-    within = sum(abs(one.n_end_to_end - (one.n_true or 0)) <= 1 for one in counted)
-    return f"{within} of {len(counted)} counted to within one, exercise right in {right} of {len(results)}"
+def learn(run: TrainingRun, counting: Counting) -> None:
+    """Trains to the end, and keeps how the checkpoint is read. Raises KeyboardInterrupt for a signal."""
+    with cli.catch_stop() as stop, contextlib.closing(run.checkpoints):
+        fit(run, None, stop)
+        if run.stopped_by:
+            raise KeyboardInterrupt
+        served = run.checkpoints.served_step
+        assert served is not None
+        run.checkpoints.save_counting(served, counting)
+        run.progress.history.save(run.workdir)
 
 
 @contextlib.contextmanager
 def folder_for(output: Path) -> Iterator[Path]:
     """A folder beside `output` that takes its place at the end; nothing is left where there is none."""
     beside = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    beside.mkdir(parents=True)
     try:
         yield beside
-        os.replace(beside, output)
+        beside.rename(output)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def clip_rows(clips: Sequence[Clip], said: Sequence[RecordingResult] = ()) -> list[str]:
+    """A table of the clips; `said`: what a training without each says of it."""
+    of_each = {one.recording.name: one for one in said}
+    width = max(len("clip"), *(len(printable(clip.path.name)) for clip in clips))
+    rows = [f"{'clip':<{width}}{'seconds':>9}{'repetitions':>13}  {'known from':<11}"]
+    rows[0] += f"{'left out':>10}  exercise" if of_each else ""
+    for clip in clips:
+        recording = clip.recording
+        n_starts = 0 if recording.starts is None else len(recording.starts)
+        row = f"{printable(clip.path.name):<{width}}{len(recording) / FRAME_RATE_HZ:>9.1f}{n_starts:>13}"
+        row += f"  {clip.origin:<11}"
+        if one := of_each.get(recording.name):
+            counted = [repetition.class_name for repetition in one.repetitions]
+            named = max(dict.fromkeys(counted), key=counted.count, default=NO_EXERCISE)
+            row += f"{one.n_end_to_end:>10}  {named}"
+        rows.append(row.rstrip())
+    return rows
+
+
+def old_words(results: Sequence[RecordingResult]) -> str:
+    """What is right of recordings of the old exercises."""
+    counted = [one for one in results if one.is_exercise and one.n_true]
+    within = sum(abs(one.n_end_to_end - (one.n_true or 0)) <= 1 for one in counted)
+    named = sum(one.class_name == one.recording.class_name for one in results)
+    return f"{within} of {len(counted)} counted to within one, exercise right in {named} of {len(results)}"
+
+
+def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExercises) -> list[str]:
+    """What would be done, and what the score of the clips will be worth."""
+    numbers = {words: sum(clip.origin == origin for clip in clips) for origin, words in _ORIGINS.items()}
+    lines = [f"starts of {_clips(n)}: {words}" for words, n in numbers.items() if n]
+    classes = trained.options.data.classes
+    more = " further" if name in classes else ""
+    who = f"{old.root} and synthetic people" if old.is_of_people else "synthetic people"
+    folds = folds_of(clips, _MOST_FOLDS)
+    how = "all are of one person or video, so that they cannot say how good it is"
+    if folds:
+        how = f"in {len(folds)} trials each is judged by a training without its person"
+    if folds and all(len(fold) == 1 for fold in folds):
+        how = "left out one by one, each is judged by a training without it"
+    return [
+        *lines,
+        f"{trained.name} learns {name}{more} from {_clips(len(clips))}; {who} keep {', '.join(classes)}",
+        f"how good it is: {how}",
+    ]
+
+
+def _clips(n: int) -> str:
+    return f"{n} clip{'s'[: n != 1]}"
 
 
 def check_output(output: Path) -> None:
@@ -106,24 +150,12 @@ def check_output(output: Path) -> None:
         raise ValueError(f"--output {output}: cannot be written: name another")
 
 
-def learn(run: TrainingRun, trained: RestoredModel) -> None:
-    """Trains, and keeps the thresholds that the checkpoint had: of few clips none are chosen."""
-    with cli.catch_stop() as stop, contextlib.closing(run.checkpoints):
-        fit(run, None, stop)
-        if run.stopped_by:
-            raise KeyboardInterrupt
-        served = run.checkpoints.served_step
-        assert served is not None
-        run.checkpoints.save_counting(served, trained.counting)
-        run.progress.history.save(run.workdir)
-
-
 def main(arguments: Sequence[str]) -> int:
     """The command: its exit status."""
     parser = ArgumentParser(
         prog="python -m wt_jax.adapt",
-        description="From a folder of a few clips of one exercise to a checkpoint that knows one exercise more. "
-        "Where nobody has marked or counted repetitions, they are found by what repeats.",
+        description="From a few clips of one exercise to a checkpoint that knows one exercise more. Where "
+        "nobody has marked or counted the repetitions, they are found by what repeats.",
     )
     parser.add_argument("clips", type=Path, metavar="CLIPS", help="folder of videos or landmark files")
     parser.add_argument("--name", help="what the exercise is called (default: the folder's name)")
@@ -139,8 +171,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--data",
         metavar="ROOT",
-        help="old data, not to be forgotten, beside synthetic people (default: what the checkpoint was trained "
-        "on, where that is there; synthetic: none)",
+        help="old data that is not to be forgotten (default: what the checkpoint was trained on, where that "
+        "is there; synthetic: synthetic people alone)",
     )
     parser.add_argument(
         "--pose_model",
@@ -154,82 +186,32 @@ def main(arguments: Sequence[str]) -> int:
     name = canonical_class(options.name or options.clips.resolve().name)
     check_classes([name], "--name")
     if name == NO_EXERCISE:
-        raise ValueError(f"--name {name}: is what is none of the exercises")
+        raise ValueError(f"--name {name}: that is what is none of the exercises")
     if not options.clips.is_dir():
         raise ValueError(f"{options.clips}: no such folder: give one with videos or landmark files")
     output = options.output or Path("checkpoints") / name
     check_output(output)
     jax_setup.use_compilation_cache()
     trained = restore_model(options.checkpoint, jax.local_devices())
-    videos = any(map(is_video, options.clips.rglob("*.*[!zv]")))
-    model = pose_model(options.pose_model) if videos else None
+    has_videos = any(map(is_video, find_input_files([options.clips], None)[0]))
+    model = pose_model(options.pose_model) if has_videos else None
     poses = Poses(model, LandmarkCache() if model else None)
     clips, failed = read_clips(options.clips, name, lambda path: poses.look_at(path)[0])
     for path, reason in failed.items():
         tell(f"error: {path}: {reason}")
     if not clips:
         raise ValueError(f"{options.clips}: no clip to learn from")
-    old = Old(trained, options.data)
-    folds = folds_of(clips, _MOST_FOLDS)
+    old = find_old(trained, options.data)
+    print("\n".join(plan(trained, name, clips, old)), flush=True)
     if options.dry_run:
-        print("\n".join(clip_rows(clips, [])))
-    print_origins(clips)
-    known = name in trained.options.data.classes
-    print(
-        f"{trained.name} learns {name}{' further' if known else ''} from {len(clips)} "
-        f"clip{'s'[: len(clips) > 1]}, beside {old.root if old.is_data else 'synthetic people'} that "
-        f"keep{'s' if old.is_data else ''} {', '.join(trained.options.data.classes)}; {how_judged(folds)}",
-        flush=True,
-    )
-    if options.dry_run:
-        print(f"nothing done (--dry_run); the checkpoint would be in {output}")
+        print("\n".join([*clip_rows(clips), f"nothing done (--dry_run); it would be in {output}"]))
         return cli.USER_ERROR if failed else 0
-
-    recordings = [clip.recording for clip in clips]
-    dataset = Dataset(str(options.clips), [*recordings, *old.recordings], "")
-    with folder_for(output) as workdir, only_writer(workdir):
-        settings = adapted(
-            trained.options,
-            name,
-            options.checkpoint,
-            options.clips,
-            old.root if old.is_data else "",
-            str(workdir),
-        )
-        parent = parent_of(trained)
-        with contextlib.redirect_stdout(open(workdir / "log.txt", "w")):
-            run = start_run(
-                settings, Dataset(dataset.data, dataset.recordings, fingerprint(dataset.recordings)), parent
-            )
-        judge = make_judge(settings, trained.counting)
-        before = make_judge(trained.options, trained.counting)(trained.params, old.judged)
-        left_out = judge_left_out(run, parent, recordings, folds, judge)
-        order = {one.recording.name: one for one in left_out}
-        print("\n".join(clip_rows(clips, [order[one.name] for one in recordings] if order else [])))
-        learn(run, trained)
-        after = judge(run.progress.state.eval_params, old.judged)
-    print(f"old exercises before: {old_line(before)}\nold exercises after:  {old_line(after)}")
+    lines = adapt(trained, name, clips, old, options.clips, output)
+    print("\n".join(lines))
     print(
-        f"{output}: knows {', '.join(settings.data.classes)}; {time.perf_counter() - began_s:.0f} s\n"
-        f"next: python -m wt_jax.predict VIDEO --checkpoint {output}"
+        f"{time.perf_counter() - began_s:.0f} s\nnext: python -m wt_jax.predict VIDEO --checkpoint {output}"
     )
     return cli.USER_ERROR if failed else 0
-
-
-def print_origins(clips: Sequence[Clip]) -> None:
-    """Who says where repetitions start, of how many clips."""
-    for origin, words in _ORIGINS.items():
-        if n := sum(clip.origin == origin for clip in clips):
-            print(f"starts of {n} clip{'s'[: n > 1]}: {words}")
-
-
-def how_judged(folds: Sequence[Sequence[int]]) -> str:
-    """What the score of the clips will be worth."""
-    if not folds:
-        return "all of one person or video, so that nothing honest can be said of others"
-    if all(len(fold) == 1 for fold in folds):
-        return "each clip is judged by a training without it"
-    return f"judged {len(folds)} times, each by a training without those people"
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.config_flags import parse
 from wt_jax.runtime.files import only_writer, written_beside
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, is_class_name
-from wt_jax.train import calibrate_best, fit
+from wt_jax.train import calibrate_best, find_parent, fit
 from wt_jax.training.setup import start_run
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
@@ -116,7 +116,7 @@ def cross_fit(
 
 def _train(options: config.Config, dataset: Dataset) -> None:
     with only_writer(options.workdir), cli.catch_stop() as stop:
-        run = start_run(options, dataset)
+        run = start_run(options, dataset, find_parent(options))
         with contextlib.closing(run.checkpoints):
             fit(run, None, stop)
             if run.is_over:

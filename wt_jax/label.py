@@ -73,7 +73,7 @@ def find_videos(folder: Path) -> list[Path]:
 
 
 def restore(checkpoint: str | None, class_name: str) -> "tuple[Predictor | None, str]":
-    """What proposes marks, None for the joint angle, and what it is called.
+    """What proposes marks, None for what repeats, and what it is called.
 
     Without `checkpoint` that is the one in the box, where it knows the exercise.
     """
@@ -83,7 +83,7 @@ def restore(checkpoint: str | None, class_name: str) -> "tuple[Predictor | None,
     if checkpoint is None:
         checkpoint = pretrained.PRETRAINED
         if class_name not in pretrained.read_about(pretrained.BOX)["meta"]["config"]["data.classes"]:
-            return None, f"the joint angle (the checkpoint in the box knows no {class_name})"
+            return None, f"what repeats (the checkpoint in the box knows no {class_name})"
     use_compilation_cache()
     return Predictor.restore(checkpoint), checkpoint
 

@@ -60,7 +60,7 @@ def read_clips(
 
 
 def label_file(path: Path, class_name: str) -> Path | None:
-    """Where `wt_jax.label` and people put the labels of a clip: beside it, or in labels/<class>/ of its root."""
+    """Where the labels of a clip are: beside it, or in labels/<class>/ of its root."""
     roots = [path.parent, path.parent.parent, path.parent.parent.parent]
     places = [
         path.with_suffix(".csv"),
@@ -70,7 +70,7 @@ def label_file(path: Path, class_name: str) -> Path | None:
 
 
 def folds_of(clips: Sequence[Clip], most: int) -> list[list[int]]:
-    """Clips (by number) to leave out together, no group in two; of few groups each is one. [] of one group."""
+    """Clips (by number) to leave out together: of few groups each is a fold. [] of one group."""
     groups = sorted({clip.recording.group for clip in clips})
     n_folds = min(len(groups), most)
     if n_folds < 2:

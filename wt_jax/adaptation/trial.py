@@ -40,7 +40,8 @@ def judge_left_out(
     `clips` are the first of the run's recordings, whose frames are on its devices. As long as the run, from
     the same weights, by the same program: nothing is compiled anew.
     """
-    options, devices = run.options, all_devices()
+    options, devices, sequences = run.options, all_devices(), run.data.sequences
+    assert isinstance(sequences, dict)  # data.resident
     params, _ = warm_start(options, init_params(options), parent)
     results: list[RecordingResult] = []
     for fold in folds:
@@ -48,14 +49,14 @@ def judge_left_out(
         batches = make_train_batches(kept, options)
         state = init_state(options, devices, params)
         for _ in range(run.dispatches_per_epoch * options.train.epochs):
-            state, losses_K = run.programs.dispatch(state, run.data.sequences, next(batches))
+            state, losses_K = run.programs.dispatch(state, sequences, next(batches))
             jax.block_until_ready(losses_K)  # several CPU devices deadlock where steps are queued
         results += judge(state.eval_params, [clips[i] for i in fold])
     return results
 
 
 def _without(windows: Runs, clips: Sequence[Recording], fold: Sequence[int], gap: int) -> Runs:
-    """Those that show none of these clips; before and after each there is a gap, which no other reaches into."""
+    """Those that show none of these clips; into the gap before and after each no other window reaches."""
     spans = spans_of(clips, gap)
     is_kept_R = windows.firsts_R >= 0
     for i in fold:

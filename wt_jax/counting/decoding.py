@@ -39,10 +39,10 @@ class Counting:
     class_smoothing_frames: float = 90.0  # standard deviation of the Gaussian over class probabilities
     min_segment_frames: int = 90  # a shorter stretch of one class joins its longer neighbour
     doubt: Doubt = field(default_factory=Doubt)
-    # Exercises learned from a few clips (`wt_jax.adapt`): the network names them, but shyly, and what repeats in
-    # their segments is counted, which it has not yet learned to do better.
+    # Exercises learned from a few clips (`wt_jax.adapt`): the network names them, if shyly, and what repeats
+    # in their segments is counted, which it has not learned to do better yet.
     taught: tuple[str, ...] = ()
-    taught_threshold: float = 0.25  # `class_threshold` of these
+    taught_threshold: float = 0.2  # `class_threshold` of these
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "taught", tuple(self.taught))  # a list, as JSON has it
@@ -257,13 +257,13 @@ def count_ranges(
 ) -> dict[str, tuple[int, int]]:
     """Exercise -> the least and the greatest count, by whether its doubtful starts are left out or let in.
 
-    Of each exercise that has a segment; those `taught` have one number. A start is doubtful where its height is within `doubt.height_factor`
-    of the working height, above or below.
+    Of each exercise that has a segment; those `taught` have one number. A start is doubtful where its height
+    is within `doubt.height_factor` of the working height, above or below.
     """
     starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
     working, factor = working_height(heights, counting), counting.doubt.height_factor
     names = np.array([segment.class_name for segment in segments_of(starts, segments)], object)
-    ranges = {}
+    ranges: dict[str, tuple[int, int]] = {}
     for repetition in count_taught(timeline, counting, segments):
         low, high = ranges.get(repetition.class_name, (0, 0))
         ranges[repetition.class_name] = low + 1, high + 1

@@ -6,7 +6,7 @@ Letters: F frames at 30 a second, J joint angles, M what is looked at of them, P
 import numpy as np
 import scipy  # its parts are imported where they are first used: half a second before training starts
 
-from wt_jax.counting.key_angle import last_extended
+from wt_jax.counting.key_angle import KEY_JOINTS, angle_starts, last_extended
 from wt_jax.skeleton import ANGLE_NAMES
 
 _LIMBS = ("elbow", "shoulder", "hip", "knee")  # hands and feet jitter too much to ask
@@ -61,6 +61,13 @@ def motion_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, count: int | None
         for before, valley in zip([0, *valleys], valleys, strict=False)
     ]
     return np.array(starts, np.int32)
+
+
+def untaught_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, class_name: str) -> np.ndarray:
+    """Starts without a model: by the key angle of an exercise that has one, else by what repeats."""
+    if class_name in KEY_JOINTS:
+        return angle_starts(angles_FxJ, valid_F, class_name)
+    return motion_starts(angles_FxJ, valid_F)
 
 
 def likeness(angles_FxJ: np.ndarray, valid_F: np.ndarray, starts: np.ndarray) -> float:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wt_jax.counting.key_angle import angle_starts
+from wt_jax.counting.principal_motion import untaught_starts
 from wt_jax.labeling.marked_starts import MarkedStartsFile
 from wt_jax.pose.joint_angles import angle_sequence
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def propose(landmarks: Landmarks, class_name: str, predictor: "Predictor | None" = None) -> np.ndarray:
     """Where repetitions may start: int32, strictly increasing, in frames of the landmarks' video.
 
-    As the predictor finds them where there is one, else by the key joint angle; both are told the exercise.
+    As the predictor finds them where there is one, else without a model; both are told the exercise.
     """
     times_s = landmarks.times_s
     if predictor is not None:
@@ -28,7 +28,7 @@ def propose(landmarks: Landmarks, class_name: str, predictor: "Predictor | None"
         angles_FxJ, valid_F = angle_sequence(
             landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
         )
-        starts_s = times_s[0] + angle_starts(angles_FxJ, valid_F, class_name) / FRAME_RATE_HZ
+        starts_s = times_s[0] + untaught_starts(angles_FxJ, valid_F, class_name) / FRAME_RATE_HZ
     nearest = np.abs(times_s[:, None] - starts_s).argmin(0)
     return np.unique(nearest).astype(np.int32)  # two starts may be nearest to one frame of a slow camera
 
