@@ -57,7 +57,7 @@ _HIDDEN = ("classification/dense_*", "segmentation/dense_*")
 METHODS: dict[str, dict[str, Any]] = {
     "adapt": {},
     "last layers": {"optimizer.freeze": (*_TRUNK, *_HIDDEN), "optimizer.learning_rate": 5e-3},
-    "from scratch": {"train.init": "", "train.windows_per_epoch": 4 * 8192},
+    "from scratch": {"train.init": "", "train.windows_per_epoch": 4 * 6144, "optimizer.layer_decay": 1.0},
 }
 
 

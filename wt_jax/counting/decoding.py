@@ -42,7 +42,7 @@ class Counting:
     # Exercises learned from a few clips (`wt_jax.adapt`): the network names them, if shyly, and what repeats
     # in their segments is counted, which it has not learned to do better yet.
     taught: tuple[str, ...] = ()
-    taught_threshold: float = 0.2  # `class_threshold` of these
+    taught_threshold: float = 0.3  # `class_threshold` of these
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "taught", tuple(self.taught))  # a list, as JSON has it
