@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "config",
         "evaluate",
         "train",
+        "adaptation",
         "compilation",
         "counting",
         "data",

@@ -1,6 +1,7 @@
 """From a timeline to exercises and repetitions.
 
-How a model's outputs over a video are read, and the plain counter by the one joint angle of an exercise.
+How a model's outputs over a video are read, and the counters that need none: by one joint
+angle, by what repeats.
 """
 
 import lazy_loader as lazy
@@ -13,5 +14,6 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "key_angle": ["angle_starts"],
         "naming": ["Candidate", "Undecided"],
         "prediction": ["Prediction", "read_timeline"],
+        "principal_motion": ["motion_starts"],
     },
 )
