@@ -141,7 +141,7 @@ def evaluate(
         "split": split,
         "checkpoint_step": trained.step,
         "recordings_trained_on": sum(recording.content in trained.trained_on for recording in chosen),
-        "counting": dataclasses.asdict(trained.counting),
+        "counting": trained.counting.values(),
         **score(results, options.data.classes),
     }
     for key, methods in (("against", rivals), ("baselines", by_others)):

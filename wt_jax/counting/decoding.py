@@ -4,7 +4,8 @@ Letters: F frames of a recording at 30 a second, C classes.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy  # its parts are imported where they are first used: half a second before training starts
@@ -52,6 +53,10 @@ class Counting:
             is_kind = isinstance(value, int | np.integer) or (kind == "number" and isinstance(value, float))
             if isinstance(value, bool) or not is_kind or not low <= value <= high:
                 raise ValueError(f"{name}={value!r}: must be a {kind} from {low} to {high}")
+
+    def values(self) -> dict[str, Any]:
+        """All of it as JSON has it."""
+        return {**asdict(self), "taught": list(self.taught)}
 
 
 @dataclass(frozen=True, eq=False)

@@ -211,7 +211,7 @@ class Prediction:
         return {
             "version": SCHEMA_VERSION,
             "source": dict(source),
-            "model": {**model, "counting": dataclasses.asdict(self.counting)},
+            "model": {**model, "counting": self.counting.values()},
             "remark": remark or None,
             **found,
         }

@@ -1,6 +1,5 @@
 """The checkpoint in the box, `wt_jax/pretrained`: weights as float16, and what is to be said of them."""
 
-import dataclasses
 import datetime
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,7 +46,7 @@ def write_pretrained(trained: RestoredModel, folder: Path) -> dict[str, Any]:
             "date": datetime.date.today().isoformat(),
             "step": trained.step,
             "weights_sha256": sha256(weights_file),
-            "counting": dataclasses.asdict(trained.counting),
+            "counting": trained.counting.values(),
             "meta": _without_places(trained.meta),
         }
         write_sealed(about_file, about)

@@ -105,7 +105,7 @@ class StepFolder:
 
     def save_counting(self, counting: Counting) -> None:
         """Keeps how the timelines of the checkpoint are read."""
-        write_sealed(self.path / _COUNTING, {"frame_rate_hz": FRAME_RATE_HZ, **dataclasses.asdict(counting)})
+        write_sealed(self.path / _COUNTING, {"frame_rate_hz": FRAME_RATE_HZ, **counting.values()})
 
     def counting(self) -> Counting | None:
         """How the timelines of the checkpoint are read; None where nothing was chosen for it.
