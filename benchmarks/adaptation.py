@@ -38,7 +38,7 @@ from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.config_flags import parse
-from wt_jax.skeleton import CLASSES, NO_EXERCISE
+from wt_jax.skeleton import CLASSES, FRAME_RATE_HZ, NO_EXERCISE
 from wt_jax.synthetic import motion
 from wt_jax.synthetic.joint_tracks import leaving_starts, load_track
 from wt_jax.synthetic.mocap import film_track
@@ -131,6 +131,7 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
     new = judge(params, others)
     old_test = case.old.judged()
     before = make_judge(base.options, base.counting)(base.params, old_test)
+    after = judge(params, old_test)
     by_signal = make_judge(settings, base.counting)(params, others)
     return {
         "judged": len(new),
@@ -138,7 +139,9 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
         "OBO by the network's own starts": end_to_end(by_signal),
         "named right": float(np.mean([one.class_name == case.name for one in new])),
         "old OBO before": end_to_end(before),
-        "old OBO after": end_to_end(judge(params, old_test)),
+        "old OBO after": end_to_end(after),
+        "false a minute before": false_a_minute(before),
+        "false a minute after": false_a_minute(after),
         "seconds": seconds,
     }
 
@@ -146,6 +149,13 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
 def end_to_end(results: Sequence[RecordingResult]) -> float:
     """OBO of the exercises among them, exercise and all."""
     return obo([(one.n_end_to_end, one.n_true) for one in results if one.is_exercise and one.n_true])
+
+
+def false_a_minute(results: Sequence[RecordingResult]) -> float:
+    """Repetitions of any exercise that are counted in no-exercise."""
+    rest = [one for one in results if not one.is_exercise]
+    minutes = sum(len(one.recording) for one in rest) / FRAME_RATE_HZ / 60
+    return sum(one.n_end_to_end for one in rest) / minutes if rest else float("nan")
 
 
 def period_count(recording: Recording) -> int:

@@ -101,6 +101,18 @@ def test_what_repeats_in_no_exercise_is_said_and_is_no_count_of_an_exercise():
     np.testing.assert_allclose(said["any"]["starts_s"], 2 + np.array(STARTS) / 30, atol=0.2)
 
 
+def test_an_exercise_that_clips_have_taught_is_named_early_and_counted_by_what_repeats():
+    moving = angles(knee_left=repeated(), knee_right=repeated())
+    shares = np.tile(np.float32([0.35, 0.65]), (360, 1))
+    shy = Timeline(("squats", NO_EXERCISE), shares, np.zeros(360, np.float32), ALL, moving)
+    assert read_timeline(shy, Counting(), 0.0).counts == {}
+    prediction = read_timeline(shy, Counting(taught=("squats",), taught_threshold=0.3), 0.0)
+    assert prediction.counts == {"squats": 5} and prediction.ranges == {"squats": (5, 5)}
+    assert prediction.unknown_repetitions == []
+    np.testing.assert_allclose(prediction.starts_as("squats"), np.array(STARTS) / 30, atol=0.2)
+    assert read_timeline(shy, Counting(taught=("squats",), taught_threshold=0.4), 0.0).counts == {}
+
+
 def test_only_segments_of_no_exercise_are_asked_and_each_by_itself():
     moving = angles(knee_left=repeated(), knee_right=repeated())
     of = timeline(moving, np.arange(360) < 130)

@@ -151,6 +151,24 @@ def test_a_long_stream_counts_again_only_its_end(predictor, monkeypatch):
     assert len(stream._points) <= stream._span + stream._stride
 
 
+def test_exercises_taught_by_clips_are_counted_by_what_repeats(predictor, monkeypatch):
+    """In the end as predict does, and while it lasts as of the frames so far."""
+    taught = tuple(name for name in predictor.classes if name != NO_EXERCISE)
+    counting = dataclasses.replace(predictor.counting, taught=taught, taught_threshold=0.0)
+    monkeypatch.setattr(predictor, "counting", counting)
+    monkeypatch.setattr(stream_module, "_KEPT_FRAMES", 200)
+    monkeypatch.setattr(stream_module, "_MOST_FRAMES", 600)
+    landmarks = Landmarks(walking(900), 30.0, 320, 240)
+    stream = Stream(predictor, 320, 240)
+    push_all(stream, landmarks)
+    whole = predictor.predict(landmarks)
+    there = len(whole.repetitions)
+    assert there > 10 and there == len(whole.any_starts_s)
+    assert abs(sum(stream.state.counts.values()) - there) <= 2
+    assert_same(stream.flush(), whole)
+    assert all(low == high for low, high in whole.ranges.values())
+
+
 def test_it_is_as_undecided_as_predict_of_the_frames_so_far(predictor, monkeypatch):
     """Nothing is sure enough. A long stream remembers the beginning that it does not look at again."""
     monkeypatch.setattr(stream_module, "_KEPT_FRAMES", 200)
