@@ -126,10 +126,9 @@ def test_depth_and_the_order_of_thawing_by_hand():
     }
 
 
-@pytest.mark.parametrize("accumulate", [0, 4])
-def test_what_is_frozen_stays_bit_equal_and_the_rest_moves_as_if_nothing_were(accumulate):
+def test_what_is_frozen_stays_bit_equal_and_the_rest_moves_as_if_nothing_were():
     """In three steps of one dispatch; of the first step what is trained moves as without freezing."""
-    both = {"train.average": 0.9, "train.accumulate": accumulate}
+    both = {"train.average": 0.9, "train.accumulate": 4}
     options = freezing("block_*", "projection", **both)
     before = jax.device_get(train_step.init_state(options, DEVICES))
     after, losses = run_steps(options)
@@ -223,21 +222,18 @@ def test_a_learning_rate_by_depth():
             np.testing.assert_allclose(part - was, (whole - was) / 2**k, atol=1e-7, err_msg=name)
 
 
-@pytest.mark.optimized
 def test_a_run_that_thaws_is_taken_up_across_a_thaw_bit_for_bit(tmp_path: Path, capsys):
-    """The second block thaws after an epoch, the first after another: stopped after the first of four."""
+    """The second block thaws after an epoch: stopped before."""
     root = write_root(tmp_path / "root")
     thawing = {
-        "optimizer.freeze": "('block_*',)", "optimizer.unfreeze_epochs": 1,
+        "optimizer.freeze": "('block_1',)", "optimizer.unfreeze_epochs": 1,
         "train.epochs": 4, "train.average": 0.5, "train.windows_per_epoch": 32,
         "optimizer.plateau_patience": 1, "optimizer.learning_rate": 20,
     }  # fmt: skip
     whole = tmp_path / "whole"
     assert train.main(arguments(root, whole, **thawing)) == 0
     said = capsys.readouterr().out
-    assert re.findall(r"\n(frozen|thawed): (.*);", said) == [
-        ("frozen", "block_0, block_1"), ("thawed", "block_1"), ("thawed", "block_0"),
-    ]  # fmt: skip
+    assert re.findall(r"\n(frozen|thawed): (.*);", said) == [("frozen", "block_1"), ("thawed", "block_1")]
     for n_epochs in (1, 4):
         assert train.main(arguments(root, tmp_path / "run", **thawing | {"train.epochs": n_epochs})) == 0
     assert_same_run(whole, tmp_path / "run")
