@@ -54,7 +54,7 @@ def adapt(
     with folder_for(output) as workdir, only_writer(workdir):
         settings = adapted(trained.options, name, trained.name, folder, workdir)
         with (workdir / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
-            run = start_run(settings, Dataset(str(folder), everyone, fingerprint(everyone)), parent)
+            run = start_run(settings, Dataset(str(folder.resolve()), everyone, fingerprint(everyone)), parent)
         judge = make_judge(settings, counting)
         said = judge_left_out(run, parent, recordings, folds_of(clips, _MOST_FOLDS), judge)
         print("\n".join(clip_rows(clips, said)), flush=True)
@@ -99,8 +99,9 @@ def clip_rows(clips: Sequence[Clip], said: Sequence[RecordingResult] = ()) -> li
     rows[0] += f"{'left out':>10}  exercise" if of_each else ""
     for clip in clips:
         recording = clip.recording
-        n_starts = 0 if recording.starts is None else len(recording.starts)
-        row = f"{printable(clip.path.name):<{width}}{len(recording) / FRAME_RATE_HZ:>9.1f}{n_starts:>13}"
+        row = (
+            f"{printable(clip.path.name):<{width}}{len(recording) / FRAME_RATE_HZ:>9.1f}{_n_starts(clip):>13}"
+        )
         row += f"  {clip.origin:<11}"
         if one := of_each.get(recording.name):
             counted = [repetition.class_name for repetition in one.repetitions]
@@ -136,6 +137,10 @@ def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExerc
         f"{trained.name} learns {name}{more} from {_clips(len(clips))}; {who} keep {', '.join(classes)}",
         f"how good it is: {how}",
     ]
+
+
+def _n_starts(clip: Clip) -> int:
+    return 0 if clip.recording.starts is None else len(clip.recording.starts)
 
 
 def _clips(n: int) -> str:
@@ -201,7 +206,9 @@ def main(arguments: Sequence[str]) -> int:
         tell(f"error: {path}: {reason}")
     if not clips:
         raise ValueError(f"{options.clips}: no clip to learn from")
-    old = find_old(trained, options.data)
+    if not any(map(_n_starts, clips)):
+        raise ValueError(f"{options.clips}: no clip has a repetition: mark them with python -m wt_jax.label")
+    old = find_old(trained, options.data).without([clip.recording for clip in clips])
     print("\n".join(plan(trained, name, clips, old)), flush=True)
     if options.dry_run:
         print("\n".join([*clip_rows(clips), f"nothing done (--dry_run); it would be in {output}"]))

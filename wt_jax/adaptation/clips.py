@@ -66,7 +66,7 @@ def label_file(path: Path, class_name: str) -> Path | None:
         path.with_suffix(".csv"),
         *(root / "labels" / class_name / f"{path.stem}.csv" for root in roots),
     ]
-    return next((place for place in places if place.is_file()), None)
+    return next((place for place in places if place.is_file() and place.name != COUNTS), None)
 
 
 def folds_of(clips: Sequence[Clip], most: int) -> list[list[int]]:
@@ -111,7 +111,10 @@ def _find_starts(
     found = motion_starts(angles_FxJ, valid_F, count)
     if len(found) < (1 if count is None else count):
         wanted = "nothing that repeats" if count is None else f"{len(found)} of the {count} repetitions"
-        raise ValueError(f"{wanted} found: mark them: python -m wt_jax.label {path} --class {class_name}")
+        raise ValueError(
+            f"{wanted} found: mark them: python -m wt_jax.label {path} --class {class_name} "
+            f"--data {path.parent.parent}"
+        )
     starts_s = times_s[0] + found / 30.0
     nearest = np.abs(times_s[:, None] - starts_s).argmin(0)
     return np.unique(nearest).astype(np.int32), PROPOSED if count is None else COUNTED

@@ -43,7 +43,7 @@ def parent_of(model: RestoredModel) -> Parent:
     """What a run that starts from it must know of it (`start_run`)."""
     params = jax.device_get(model.params)
     lineage = tuple(model.meta["parents"])
-    return Parent(model.name, model.options, params, model.step, digest_of(params), lineage)
+    return Parent(model.name, model.options, params, model.step, digest_of(params), lineage, model.trained_on)
 
 
 def _restore(

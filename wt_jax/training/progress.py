@@ -29,6 +29,7 @@ class Progress:
     monitor: Monitor
     history: History
     parents: list[dict[str, Any]]  # `Parent.lineage`, of a run that started from a checkpoint
+    inherited: frozenset[str]  # what those learned from, `Recording.content`
 
 
 def begin(options: config.Config, devices: Sequence[jax.Device], parent: Parent | None) -> Progress:
@@ -38,7 +39,8 @@ def begin(options: config.Config, devices: Sequence[jax.Device], parent: Parent 
         params, table = warm_start(options, params, parent)
         print("\n".join(table))
     state = init_state(options, devices, params)
-    return Progress(state, 0, Monitor(learning_rate(options)), History(), parent.lineage if parent else [])
+    lineage, inherited = (parent.lineage, parent.trained_on) if parent else ([], frozenset[str]())
+    return Progress(state, 0, Monitor(learning_rate(options)), History(), lineage, inherited)
 
 
 def take_up(
@@ -65,7 +67,12 @@ def take_up(
         n_epochs, remark = len(meta["history"]["loss"]), "" if restored.is_checked else f"; {UNCHECKED}"
         print(f"resumed: {options.workdir}, step {step}, {n_epochs} epochs done{remark}")
         return Progress(
-            restored.state, step, Monitor(**meta["monitor"]), History(meta["history"]), meta["parents"]
+            restored.state,
+            step,
+            Monitor(**meta["monitor"]),
+            History(meta["history"]),
+            meta["parents"],
+            frozenset(meta["trained_on"]),
         )
     checkpoints.set_aside(damaged)  # raises, where there was any
     return None

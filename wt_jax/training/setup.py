@@ -124,7 +124,7 @@ class TrainingRun:
         started_s, progress = time.perf_counter(), self.progress
         meta = make_meta(
             self.options,
-            **self.data.about,
+            **self.data.about | {"trained_on": sorted({*self.data.about["trained_on"], *progress.inherited})},
             monitor=dataclasses.asdict(progress.monitor),
             history=progress.history.values,
             parents=progress.parents,

@@ -29,6 +29,7 @@ class Parent:
     step: int
     digest: str
     parents: tuple[dict[str, Any], ...] = ()
+    trained_on: frozenset[str] = frozenset()  # `Recording.content` of all that it learned from
 
     @property
     def lineage(self) -> list[dict[str, Any]]:
@@ -63,8 +64,10 @@ def warm_start(options: config.Config, params: Any, parent: Parent) -> tuple[Any
     drawn, there = (flatten_dict(tree, sep="/") for tree in (params, parent.params))
     taken: Counter[str] = Counter()
     mixed = {}
+    rows = [np.shape(of.get(f"{_CLASSES}kernel"))[:-1] for of in (drawn, there)]
     for name, values in drawn.items():
-        mixed[name], taken[name] = _mixed(options, name, np.asarray(values), parent, there.get(name))
+        theirs = there.get(name) if rows[0] == rows[1] or not name.startswith(_CLASSES) else None
+        mixed[name], taken[name] = _mixed(options, name, np.asarray(values), parent, theirs)
     notes = _notes(options, parent)
     if not any(taken.values()):
         raise ValueError(f"train.init={parent.name}: none of its weights fit: {'; '.join(notes)}")

@@ -1,0 +1,49 @@
+"""Who learns from whom, and who is left out."""
+
+import dataclasses
+
+import numpy as np
+
+from wt_jax.adaptation.old_exercises import OldExercises
+from wt_jax.adaptation.settings import adapted, adapted_counting, with_class
+from wt_jax.adaptation.trial import _without
+from wt_jax.counting.decoding import Counting
+from wt_jax.input_pipeline.window_runs import runs_of
+from wt_jax.input_pipeline.windows import gap_frames, lay_out, spans_of
+
+
+def test_no_window_shows_a_clip_that_is_left_out(tiny_config, make_recording):
+    recordings = [make_recording(f"squats/{name}", 90, (20, 60)) for name in "abcd"]
+    _, windows = lay_out(tiny_config, recordings, 1)
+    kept = _without(runs_of(windows, 1), recordings[:3], [0, 2], gap_frames(tiny_config))
+    firsts_N = kept.firsts(np.arange(len(kept)))
+    spans = spans_of(recordings, gap_frames(tiny_config))
+    shown = {
+        i
+        for i, span in enumerate(spans)
+        for first in firsts_N
+        if first < span.stop and first + tiny_config.data.span_frames > span.start
+    }
+    assert shown == {1, 3}
+    assert len(kept) == (windows.recordings_N == 1).sum() + (windows.recordings_N == 3).sum()
+
+
+def test_people_of_the_clips_are_neither_replayed_nor_judges(make_recording):
+    clip = make_recording("lunges/anna")
+    old = [
+        dataclasses.replace(make_recording(f"squats/{name}", split=split), group=group)
+        for name, group, split in [("a", clip.group, "test"), ("b", "bob", "test"), ("c", "cleo", "train")]
+    ]
+    rest = OldExercises("data", old).without([clip])
+    assert [one.name for one in rest.judged()] == ["squats/b"]
+    assert [(one.name, one.is_made) for one in rest.replayed] == [("squats/c", True)]
+
+
+def test_the_settings_of_a_new_exercise_and_of_a_known_one(tiny_config, tmp_path):
+    assert with_class(("squats", "no-exercise"), "lunges") == ("squats", "lunges", "no-exercise")
+    assert with_class(("squats",), "lunges") == ("squats", "lunges")
+    assert with_class(("squats", "lunges"), "lunges") == ("squats", "lunges")
+    options = adapted(tiny_config, "lunges", "base", tmp_path, tmp_path / "new")
+    assert options.train.init == "base" and options.model == tiny_config.model
+    assert adapted_counting(Counting(), tiny_config, "lunges").taught == ("lunges",)
+    assert adapted_counting(Counting(), options, "lunges").taught == ()
