@@ -63,14 +63,13 @@ def test_from_clips_to_a_checkpoint_that_knows_one_exercise_more(base, clips, tm
     assert after.options.data.classes[-2:] == ("jumping-jacks", "no-exercise")
     assert after.counting.taught == ("jumping-jacks",) and after.counting.class_threshold == 0.6
     assert after.meta["parents"][0]["digest"] == parent_of(before).digest
+    assert after.trained_on > before.trained_on  # nobody of theirs may judge it
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jumper"]  # nothing half done beside it
     prediction = Predictor.restore(output).predict(load_landmarks(clips / "anna.npz"))
     assert set(prediction.timeline.classes) == set(after.options.data.classes)
 
-    assert adapt.main([str(clips), "--checkpoint", str(output), "--output", str(tmp_path / "again")]) == 0
+    assert adapt.main([str(clips), "--checkpoint", str(output), "--dry_run"]) == 0
     assert "learns jumping-jacks further from 2 clips" in capsys.readouterr().out
-    again = restore_model(tmp_path / "again", jax.local_devices())
-    assert again.counting.taught == ("jumping-jacks",) and len(again.meta["parents"]) == 2
 
 
 def test_a_clip_that_cannot_be_used_is_named_and_the_others_are_learned(base, clips, tmp_path, capsys):

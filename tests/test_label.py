@@ -222,7 +222,7 @@ def test_landmarks_are_found_where_there_are_none(clip, squatting, monkeypatch, 
     ("class_name", "says"),
     [
         ("squats", r"note: pretrained, .*\n1 repetitions proposed by pretrained: look at each\n"),
-        ("lunges", r"0 repetitions proposed by the joint angle \(the .* in the box knows no lunges\): .*\n"),
+        ("lunges", r"0 repetitions proposed by what repeats \(the .* in the box knows no lunges\): .*\n"),
     ],
 )
 def test_the_checkpoint_in_the_box_proposes_where_it_knows_the_exercise(

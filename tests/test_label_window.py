@@ -54,12 +54,12 @@ def test_labelling_by_key_and_reopening(virtual_screen, clip):
 
 
 def test_proposals_in_the_window(virtual_screen, clip, squatting):
-    """Of an exercise that the checkpoint in the box does not know: by the joint angle."""
+    """Of an exercise that the checkpoint in the box does not know: by what repeats."""
     save_landmarks(clip.parents[2] / "landmarks" / "lunges" / "clip.npz", squatting())
     command = [sys.executable, "-m", "wt_jax.label", str(clip), "--class", "lunges", "--propose"]
     virtual_screen.start(command, "^lunges/clip$")
     virtual_screen.press("s", "q")
-    assert "2 repetitions proposed by the joint angle" in virtual_screen.closed()
+    assert "2 repetitions proposed by what repeats" in virtual_screen.closed()
     labels = read_starts(clip.parents[2] / "labels" / "lunges" / "clip.csv", 100)
     assert labels.tolist() == propose(squatting(), "lunges").tolist()
 

@@ -68,11 +68,11 @@ def adapt(
 
 
 def learn(run: TrainingRun, counting: Counting) -> None:
-    """Trains to the end, and keeps how the checkpoint is read. Raises KeyboardInterrupt for a signal."""
+    """Trains, and keeps how the checkpoint is read. Raises KeyboardInterrupt or Terminated for a signal."""
     with cli.catch_stop() as stop, contextlib.closing(run.checkpoints):
         fit(run, None, stop)
         if run.stopped_by:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt if stop.status == cli.INTERRUPTED else cli.Terminated
         served = run.checkpoints.served_step
         assert served is not None
         run.checkpoints.save_counting(served, counting)

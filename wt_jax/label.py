@@ -17,6 +17,7 @@ from wt_jax.labeling.worklist import Worklist
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.cli import run
 from wt_jax.runtime.files import is_writable
+from wt_jax.runtime.inputs import check_file
 from wt_jax.runtime.jax_setup import use_compilation_cache
 from wt_jax.runtime.printable import printable
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
@@ -181,6 +182,8 @@ def main(arguments: Sequence[str]) -> int:
     if len(checkpoints) > 1:
         raise ValueError(f"--checkpoint {checkpoints[1]}: is the second; several are for --check")
     given, is_folder = options.video, options.video.is_dir()
+    if not is_folder:
+        check_file(given, "a video")
     videos = find_videos(given) if is_folder else [given]
     files = [MarkedStartsFile(label_path(video, options.data, options.class_name)) for video in videos]
     checkpoint = next(iter(checkpoints), None)

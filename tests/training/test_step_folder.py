@@ -118,7 +118,7 @@ BAD_VALUES = [
 def test_a_meta_of_another_shape(folder):
     """Every entry missing, and of every other type; every value of the monitor and of the history."""
     meta, path = folder.meta(), folder.path / "meta" / "metadata"
-    assert check_meta(meta, path) is meta
+    assert check_meta(meta, path) == {"parents": [], **meta}
     for whole in ([], "text", None, 3):
         with pytest.raises(DamagedError, match=r"metadata: holds \w+, not an object"):
             check_meta(whole, path)

@@ -11,7 +11,7 @@ import numpy as np
 from wt_jax.counting.decoding import align, find_starts, smooth
 from wt_jax.counting.prediction import Prediction
 from wt_jax.data.recordings import Recording
-from wt_jax.skeleton import NO_EXERCISE
+from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
 _NEAR_FRAMES = 20  # from a label: the same start; some labels lie anywhere in the pause before a repetition
 _MOVED_WEIGHT = 0.25  # of a label that is there, but elsewhere: found and labelled are as many
@@ -84,6 +84,9 @@ def _found(class_name: str, prediction: Prediction) -> tuple[np.ndarray, np.ndar
         counted = prediction.found_repetitions
         return np.array([r.frame for r in counted], int), np.array([r.confidence for r in counted])
     timeline = prediction.timeline
+    if class_name in prediction.counting.taught:
+        starts = np.rint((prediction.any_starts_s - prediction.first_s) * FRAME_RATE_HZ).astype(int)
+        return starts, np.ones(len(starts))
     starts, heights = find_starts(timeline.signal_F, timeline.valid_F, prediction.counting)
     return align(timeline, starts, class_name).astype(int), heights
 
