@@ -12,7 +12,7 @@ import scipy  # its parts are imported where they are first used: half a second 
 
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.key_angle import align_starts, smooth_key_angle
-from wt_jax.counting.principal_motion import LEAST_LIKENESS, likeness, motion_starts
+from wt_jax.counting.principal_motion import motion_starts, repeated_starts
 from wt_jax.skeleton import NO_EXERCISE
 
 LOWEST_HEIGHT = 0.01  # of a candidate: precision-recall curves see them down to here
@@ -92,6 +92,11 @@ class Segment:
     first: int
     last: int
     confidence: float
+
+    @property
+    def at(self) -> slice:
+        """Its frames, of arrays of all."""
+        return slice(self.first, self.last + 1)
 
 
 def find_starts(
@@ -225,11 +230,13 @@ def count_repetitions(
 
 def count_taught(timeline: Timeline, counting: Counting, segments: Sequence[Segment]) -> list[Repetition]:
     """What repeats in segments of the exercises `counting.taught`, as sure as the segment is of them."""
-    own = [segment for segment in segments if segment.class_name in counting.taught]
+    if timeline.angles_FxJ is None:
+        return []
     return [
-        Repetition(frame, segment.confidence, segment.class_name)
-        for segment in own
-        for frame in _motion_in(timeline, segment)[0]
+        Repetition(segment.first + int(start), segment.confidence, segment.class_name)
+        for segment in segments
+        if segment.class_name in counting.taught
+        for start in motion_starts(timeline.angles_FxJ[segment.at], timeline.valid_F[segment.at])
     ]
 
 
@@ -239,22 +246,13 @@ def count_unknown(timeline: Timeline, segments: Sequence[Segment]) -> list[Repet
     Its confidence is how alike the repetitions are. [] of a timeline without angles.
     """
     repetitions: list[Repetition] = []
+    if timeline.angles_FxJ is None:
+        return repetitions
     for segment in segments:
         if segment.class_name == NO_EXERCISE:
-            frames, alike = _motion_in(timeline, segment)
-            if alike >= LEAST_LIKENESS:
-                repetitions += [Repetition(frame, alike, UNKNOWN) for frame in frames]
+            starts, alike = repeated_starts(timeline.angles_FxJ[segment.at], timeline.valid_F[segment.at])
+            repetitions += [Repetition(segment.first + int(start), alike, UNKNOWN) for start in starts]
     return repetitions
-
-
-def _motion_in(timeline: Timeline, segment: Segment) -> tuple[list[int], float]:
-    """Frames where what repeats in a segment starts, and how alike that is; none without angles."""
-    if timeline.angles_FxJ is None:
-        return [], 0.0
-    at = slice(segment.first, segment.last + 1)
-    pose = timeline.angles_FxJ[at], timeline.valid_F[at]
-    starts = motion_starts(*pose)
-    return (segment.first + starts).tolist(), likeness(*pose, starts)
 
 
 def count_ranges(
@@ -268,11 +266,12 @@ def count_ranges(
     starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
     working, factor = working_height(heights, counting), counting.doubt.height_factor
     names = np.array([segment.class_name for segment in segments_of(starts, segments)], object)
-    ranges: dict[str, tuple[int, int]] = {}
-    for repetition in count_taught(timeline, counting, segments):
-        low, high = ranges.get(repetition.class_name, (0, 0))
-        ranges[repetition.class_name] = low + 1, high + 1
-    for name in {segment.class_name for segment in segments} - {NO_EXERCISE, *counting.taught}:
+    taught = [repetition.class_name for repetition in count_taught(timeline, counting, segments)]
+    ranges = {}
+    for name in {segment.class_name for segment in segments} - {NO_EXERCISE}:
+        if name in counting.taught:
+            ranges[name] = taught.count(name), taught.count(name)
+            continue
         own = heights[names == name]
         ranges[name] = int((own >= working * factor).sum()), int((own >= working / factor).sum())
     return ranges

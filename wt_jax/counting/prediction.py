@@ -125,7 +125,7 @@ class Prediction:
     def ranges(self) -> dict[str, tuple[int, int]]:
         """Of each of `counts` the least and the greatest that may be: the same where it is sure."""
         found = count_ranges(self.timeline, self.counting, self.found_segments)
-        return {name: found.get(name, (0, 0)) for name in self.counts}
+        return {name: found[name] for name in self.counts}
 
     def count_text(self, exercise: str) -> str:
         """A count as it is shown: "12", or "12 (11-12)" where it is doubtful."""

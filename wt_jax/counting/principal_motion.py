@@ -20,7 +20,7 @@ _LEAST_SHARE = 0.1  # ... where it is known how many there are
 _LEAST_SWING = 0.08  # half turns: less is nobody's exercise
 _MIN_DISTANCE_FRAMES = 12  # between two turning points
 _POINTS = 16  # of a cycle, to compare it with others
-LEAST_LIKENESS = 0.75  # for something to be said to repeat: of exercises seven in eight are above
+_LEAST_LIKENESS = 0.75  # for something to be said to repeat: of exercises seven in eight are above
 FEWEST = 3  # times that something is done for it to be said to repeat: twice is chance
 
 
@@ -31,9 +31,12 @@ def principal_motion(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> np.ndarray:
     how far apart they are, so that a left and a right leg in turn are two repetitions. What changes over
     many seconds is left out. Frames that are not valid are interpolated; 0 where none is.
     """
-    motion_FxM = _motion(angles_FxJ, valid_F)
+    return _along(_motion(angles_FxJ, valid_F))
+
+
+def _along(motion_FxM: np.ndarray) -> np.ndarray:
     if not motion_FxM.any():
-        return np.zeros(len(valid_F))
+        return np.zeros(len(motion_FxM))
     along_F = motion_FxM @ np.linalg.eigh(motion_FxM.T @ motion_FxM)[1][:, -1]
     low, high = np.percentile(along_F, [5, 95])
     return along_F if np.median(along_F) >= (low + high) / 2 else -along_F
@@ -46,7 +49,11 @@ def motion_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, count: int | None
     that somebody comes from is still held. [] where nobody is seen, or nothing moves. Where somebody has
     counted them, the deepest `count` valleys are taken, or fewer where there are no more.
     """
-    along_F = principal_motion(angles_FxJ, valid_F)
+    return _starts(_motion(angles_FxJ, valid_F), count)
+
+
+def _starts(motion_FxM: np.ndarray, count: int | None = None) -> np.ndarray:
+    along_F = _along(motion_FxM)
     swing = float(np.ptp(np.percentile(along_F, [5, 95]))) if along_F.size else 0.0
     if swing < _LEAST_SWING:
         return np.zeros(0, np.int32)
@@ -75,12 +82,23 @@ def likeness(angles_FxJ: np.ndarray, valid_F: np.ndarray, starts: np.ndarray) ->
 
     In [-1, 1]; 0 of fewer than `FEWEST` starts.
     """
+    return _likeness(_motion(angles_FxJ, valid_F), starts)
+
+
+def repeated_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> tuple[np.ndarray, float]:
+    """`motion_starts`, and the `likeness` of what is between them; none where they are not alike enough."""
+    motion_FxM = _motion(angles_FxJ, valid_F)
+    starts = _starts(motion_FxM)
+    alike = _likeness(motion_FxM, starts)
+    return (starts, alike) if alike >= _LEAST_LIKENESS else (starts[:0], alike)
+
+
+def _likeness(motion_FxM: np.ndarray, starts: np.ndarray) -> float:
     if len(starts) < FEWEST:
         return 0.0
-    motion_FxM = _motion(angles_FxJ, valid_F)
     frames_CxP = np.linspace(starts[:-1], starts[1:], _POINTS, axis=1)
     cycles = np.stack(
-        [[np.interp(at_P, np.arange(len(valid_F)), of_F) for of_F in motion_FxM.T] for at_P in frames_CxP]
+        [[np.interp(at_P, np.arange(len(motion_FxM)), of_F) for of_F in motion_FxM.T] for at_P in frames_CxP]
     ).reshape(len(starts) - 1, -1)
     mean = cycles.mean(0)
     products = cycles @ mean / (np.linalg.norm(cycles, axis=1) * np.linalg.norm(mean) + 1e-9)
