@@ -1,10 +1,8 @@
 """One exercise more for a checkpoint, from a few clips: python -m wt_jax.adapt clips/lunges."""
 
 import contextlib
-import os
-import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -26,8 +24,8 @@ from wt_jax.pose.landmarks import is_video
 from wt_jax.pose.model_file import pose_model
 from wt_jax.pose.poses import Poses
 from wt_jax.runtime import cli, jax_setup
-from wt_jax.runtime.arguments import ArgumentParser
-from wt_jax.runtime.files import is_writable, only_writer
+from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
+from wt_jax.runtime.files import is_writable, only_writer, written_beside
 from wt_jax.runtime.printable import printable, tell
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class, check_classes
 from wt_jax.train import fit
@@ -51,7 +49,7 @@ def adapt(
     before = make_judge(trained.options, trained.counting)(trained.params, judged)
     everyone = [*recordings, *old.replayed]
     parent = parent_of(trained)
-    with folder_for(output) as workdir, only_writer(workdir):
+    with written_beside(output) as workdir, only_writer(workdir):
         settings = adapted(trained.options, name, trained.name, folder, workdir)
         with (workdir / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
             run = start_run(settings, Dataset(str(folder.resolve()), everyone, fingerprint(everyone)), parent)
@@ -72,23 +70,11 @@ def learn(run: TrainingRun, counting: Counting) -> None:
     with cli.catch_stop() as stop, contextlib.closing(run.checkpoints):
         fit(run, None, stop)
         if run.stopped_by:
-            raise KeyboardInterrupt if stop.status == cli.INTERRUPTED else cli.Terminated
+            raise stop.exception
         served = run.checkpoints.served_step
         assert served is not None
         run.checkpoints.save_counting(served, counting)
         run.progress.history.save(run.workdir)
-
-
-@contextlib.contextmanager
-def folder_for(output: Path) -> Iterator[Path]:
-    """A folder beside `output` that takes its place at the end; nothing is left where there is none."""
-    beside = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    beside.mkdir(parents=True)
-    try:
-        yield beside
-        beside.rename(output)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def clip_rows(clips: Sequence[Clip], said: Sequence[RecordingResult] = ()) -> list[str]:
@@ -179,11 +165,7 @@ def main(arguments: Sequence[str]) -> int:
         help="old data that is not to be forgotten (default: what the checkpoint was trained on, where that "
         "is there; synthetic: synthetic people alone)",
     )
-    parser.add_argument(
-        "--pose_model",
-        metavar="FILE",
-        help="a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
-    )
+    add_pose_model(parser)
     parser.add_argument("--dry_run", action="store_true", help="look at the clips, say what would be done")
     options = parser.parse_args(arguments)
 
@@ -198,10 +180,11 @@ def main(arguments: Sequence[str]) -> int:
     check_output(output)
     jax_setup.use_compilation_cache()
     trained = restore_model(options.checkpoint, jax.local_devices())
-    has_videos = any(map(is_video, find_input_files([options.clips], None)[0]))
-    model = pose_model(options.pose_model) if has_videos else None
+    sources, failed = find_input_files([options.clips], None)
+    model = pose_model(options.pose_model) if any(map(is_video, sources)) else None
     poses = Poses(model, LandmarkCache() if model else None)
-    clips, failed = read_clips(options.clips, name, lambda path: poses.look_at(path)[0])
+    clips, unusable = read_clips(options.clips, sources, name, lambda path: poses.look_at(path)[0])
+    failed |= unusable
     for path, reason in failed.items():
         tell(f"error: {path}: {reason}")
     if not clips:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wt_jax.config import Data
 from wt_jax.data.builder import build, recordings_folder
-from wt_jax.runtime.arguments import ArgumentParser
+from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.cli import positive_number, run, whole_number
 from wt_jax.skeleton import CLASSES, check_classes
 
@@ -39,11 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     videos.add_argument(
         "--cluster", metavar="ADDRESS", help="a Ray cluster in place of --workers: host:port, auto"
     )
-    videos.add_argument(
-        "--pose_model",
-        metavar="FILE",
-        help="a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
-    )
+    add_pose_model(videos)
     videos.add_argument(
         "--pose_size", metavar="NAME", help="which one is downloaded: lite, full or heavy (default: full)"
     )

@@ -123,7 +123,7 @@ def _train(options: config.Config, dataset: Dataset) -> None:
                 calibrate_best(run)
     if not run.is_over:
         print(f"saved in {options.workdir}: the same command goes on from there")
-        raise KeyboardInterrupt if stop.status == cli.INTERRUPTED else cli.Terminated
+        raise stop.exception
 
 
 def judges_of(

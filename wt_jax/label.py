@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.labeling.marked_starts import LEAST_S, MarkedStartsFile
-from wt_jax.labeling.session import LANDMARKS_SUFFIX, Restore, Session, open_session, show
+from wt_jax.labeling.session import Restore, Session, open_session, show
 from wt_jax.labeling.view import draw_notice
 from wt_jax.labeling.worklist import Worklist
-from wt_jax.runtime.arguments import ArgumentParser
+from wt_jax.pose.landmarks import LANDMARKS_SUFFIX
+from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.cli import run
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.inputs import check_file
@@ -257,11 +258,7 @@ def _parser() -> ArgumentParser:
         help="for --propose: workdir of a training run (default: pretrained, the checkpoint in the box); "
         "for --check: what judges recordings it was not trained on, may be given several times",
     )
-    parser.add_argument(
-        "--pose_model",
-        metavar="FILE",
-        help="for --propose: a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
-    )
+    add_pose_model(parser, "for --propose: ")
     checking = parser.add_argument_group("labels that a model contradicts")
     checking.add_argument(
         "--check",

@@ -13,7 +13,7 @@ from wt_jax.inference.streaming import warm_up
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli, jax_setup
-from wt_jax.runtime.arguments import ArgumentParser
+from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.files import is_writable, write_json
 from wt_jax.video.live_feed import LiveFeed
 from wt_jax.video.reader import Video
@@ -59,11 +59,7 @@ def main(arguments: Sequence[str]) -> int:
         "--every_frame", action="store_true", help="of a file: drop none, however long that takes"
     )
     parser.add_argument("--seconds", metavar="S", help="end after so much of the source")
-    parser.add_argument(
-        "--pose_model",
-        metavar="FILE",
-        help="a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
-    )
+    add_pose_model(parser)
     options = parser.parse_args(arguments)
     source = _number_or_file(options.source)
     if options.every_frame and isinstance(source, int):

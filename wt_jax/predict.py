@@ -19,7 +19,7 @@ from wt_jax.pose.landmarks import Landmarks, is_video
 from wt_jax.pose.model_file import pose_model
 from wt_jax.pose.poses import Poses, WrongModelError
 from wt_jax.runtime import cli, jax_setup
-from wt_jax.runtime.arguments import ArgumentParser
+from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.printable import printable, tell
 
@@ -99,11 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         help="count whatever repeats in each video, an exercise that nobody was taught as well",
     )
     parser.add_argument("--no_video", action="store_true", help="write no annotated videos")
-    parser.add_argument(
-        "--pose_model",
-        metavar="FILE",
-        help="a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)",
-    )
+    add_pose_model(parser)
     parser.add_argument(
         "--no_cache", action="store_true", help="find poses anew, and keep none for another checkpoint"
     )

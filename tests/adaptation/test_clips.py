@@ -5,9 +5,15 @@ import pytest
 
 from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, folds_of, label_file, read_clips
 from wt_jax.data.labels import write_starts
+from wt_jax.inference.input_files import find_input_files
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.synthetic import synthetic_motion
 from wt_jax.synthetic.bodies import Body
+
+
+def read(folder):
+    sources, _ = find_input_files([folder], None)
+    return read_clips(folder, sources, "presses", load_landmarks)
 
 
 def film(path, seed, name="squats"):
@@ -31,7 +37,7 @@ def folder(tmp_path_factory):
 
 
 def test_starts_are_labelled_counted_or_found(folder):
-    clips, failed = read_clips(folder, "presses", load_landmarks)
+    clips, failed = read(folder)
     assert failed == {}
     assert [(clip.path.name, clip.origin) for clip in clips] == [
         ("anna.npz", LABELLED), ("bob.npz", COUNTED), ("cleo.npz", PROPOSED),
@@ -58,14 +64,14 @@ def test_what_is_wrong_with_counts_is_said_with_its_line(tmp_path, rows, message
     film(tmp_path / "bob.npz", 2)
     (tmp_path / "counts.csv").write_text(f"file,count\n{rows}\n")
     with pytest.raises(ValueError, match=message):
-        read_clips(tmp_path, "presses", load_landmarks)
+        read(tmp_path)
 
 
 def test_a_clip_with_fewer_repetitions_than_were_counted_is_left_out(tmp_path):
     film(tmp_path / "bob.npz", 2)
     film(tmp_path / "anna.npz", 1)
     (tmp_path / "counts.csv").write_text("file,count\nbob,90\n")
-    clips, failed = read_clips(tmp_path, "presses", load_landmarks)
+    clips, failed = read(tmp_path)
     assert [clip.path.name for clip in clips] == ["anna.npz"]
     assert "of the 90 repetitions found: mark them: python -m wt_jax.label" in failed[tmp_path / "bob.npz"]
 
@@ -73,7 +79,7 @@ def test_a_clip_with_fewer_repetitions_than_were_counted_is_left_out(tmp_path):
 def test_a_broken_clip_does_not_stop_the_others(tmp_path):
     film(tmp_path / "anna.npz", 1)
     (tmp_path / "bob.npz").write_bytes(b"no zip")
-    clips, failed = read_clips(tmp_path, "presses", load_landmarks)
+    clips, failed = read(tmp_path)
     assert len(clips) == 1 and list(failed) == [tmp_path / "bob.npz"]
 
 
@@ -91,8 +97,8 @@ def test_people_are_left_out_whole(folder, tmp_path):
     film(tmp_path / "anna_part1.npz", 1)
     film(tmp_path / "anna_part2.npz", 4)
     film(tmp_path / "bob.npz", 2)
-    clips, _ = read_clips(tmp_path, "presses", load_landmarks)
+    clips, _ = read(tmp_path)
     assert folds_of(clips, 5) == [[0, 1], [2]]
     assert folds_of(clips[:2], 5) == []
-    many, _ = read_clips(folder, "presses", load_landmarks)
+    many, _ = read(folder)
     assert {i for fold in folds_of(many, 2) for i in fold} == {0, 1, 2} and len(folds_of(many, 2)) == 2

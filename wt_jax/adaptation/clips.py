@@ -13,12 +13,12 @@ from wt_jax.data.csv_tables import parse_whole_number, read_table
 from wt_jax.data.labels import read_starts
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import assign_splits
-from wt_jax.inference.input_files import find_input_files, name_results
-from wt_jax.pose.joint_angles import pose_sequence
+from wt_jax.inference.input_files import name_results
+from wt_jax.pose.joint_angles import angle_sequence, nearest_frames
 from wt_jax.pose.landmarks import Landmarks
+from wt_jax.skeleton import FRAME_RATE_HZ
 
 LABELLED, COUNTED, PROPOSED = "labels", "counts.csv", "proposed"  # where the starts are from
-COUNTS = "counts.csv"
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,18 @@ class Clip:
 
 
 def read_clips(
-    folder: Path, class_name: str, look_at: Callable[[Path], Landmarks]
+    folder: Path, sources: Sequence[Path], class_name: str, look_at: Callable[[Path], Landmarks]
 ) -> tuple[list[Clip], dict[Path, str]]:
-    """The clips of a folder, in groups by person or source video, and what is wrong with the others.
+    """The clips among `sources`, files of a folder, in groups by person or source video, and what is wrong
+    with the others.
 
     Starts are those of a label file (`label_file`); else as many as `counts.csv` (`file,count`) says, else as
     many as there seem to be: by what repeats. Raises ValueError, with the line, for a wrong counts.csv.
     """
-    sources, failed = find_input_files([folder], None)
     names = name_results(sources)
     counts = _read_counts(folder, names)
     clips: list[Clip] = []
+    failed: dict[Path, str] = {}
     for path, name in names.items():
         try:
             landmarks = look_at(path)
@@ -66,7 +67,7 @@ def label_file(path: Path, class_name: str) -> Path | None:
         path.with_suffix(".csv"),
         *(root / "labels" / class_name / f"{path.stem}.csv" for root in roots),
     ]
-    return next((place for place in places if place.is_file() and place.name != COUNTS), None)
+    return next((place for place in places if place.is_file() and place.name != COUNTED), None)
 
 
 def folds_of(clips: Sequence[Clip], most: int) -> list[list[int]]:
@@ -83,7 +84,7 @@ def folds_of(clips: Sequence[Clip], most: int) -> list[list[int]]:
 
 def _read_counts(folder: Path, names: dict[Path, str]) -> dict[str, int]:
     """Name of a clip -> repetitions, of `folder`/counts.csv; {} without it."""
-    table = folder / COUNTS
+    table = folder / COUNTED
     if not table.is_file():
         return {}
     known = {text: name for path, name in names.items() for text in (path.name, path.stem, name)}
@@ -105,7 +106,7 @@ def _find_starts(
     times_s = landmarks.times_s
     if labels := label_file(path, class_name):
         return read_starts(labels, len(times_s)), LABELLED
-    angles_FxJ, _, valid_F = pose_sequence(
+    angles_FxJ, valid_F = angle_sequence(
         landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
     )
     found = motion_starts(angles_FxJ, valid_F, count)
@@ -115,6 +116,5 @@ def _find_starts(
             f"{wanted} found: mark them: python -m wt_jax.label {path} --class {class_name} "
             f"--data {path.parent.parent}"
         )
-    starts_s = times_s[0] + found / 30.0
-    nearest = np.abs(times_s[:, None] - starts_s).argmin(0)
-    return np.unique(nearest).astype(np.int32), PROPOSED if count is None else COUNTED
+    starts_s = times_s[0] + found / FRAME_RATE_HZ
+    return nearest_frames(starts_s, times_s), PROPOSED if count is None else COUNTED

@@ -7,7 +7,7 @@ import numpy as np
 
 from wt_jax.counting.principal_motion import untaught_starts
 from wt_jax.labeling.marked_starts import MarkedStartsFile
-from wt_jax.pose.joint_angles import angle_sequence
+from wt_jax.pose.joint_angles import angle_sequence, nearest_frames
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.runtime.files import is_writable
 from wt_jax.skeleton import FRAME_RATE_HZ
@@ -29,8 +29,7 @@ def propose(landmarks: Landmarks, class_name: str, predictor: "Predictor | None"
             landmarks.landmarks_FxLx4, times_s, landmarks.width_px, landmarks.height_px
         )
         starts_s = times_s[0] + untaught_starts(angles_FxJ, valid_F, class_name) / FRAME_RATE_HZ
-    nearest = np.abs(times_s[:, None] - starts_s).argmin(0)
-    return np.unique(nearest).astype(np.int32)  # two starts may be nearest to one frame of a slow camera
+    return nearest_frames(starts_s, times_s)
 
 
 def find_landmarks(video: Path, file: MarkedStartsFile, n_frames: int, pose_model: str | None) -> Landmarks:

@@ -17,6 +17,7 @@ from wt_jax.labeling.proposals import find_landmarks, is_of_root, propose, store
 from wt_jax.labeling.skeleton_film import SkeletonFilm
 from wt_jax.labeling.view import draw, fit_picture
 from wt_jax.labeling.worklist import Worklist
+from wt_jax.pose.landmarks import is_video
 from wt_jax.runtime.progress import Progress
 from wt_jax.video.reader import Video
 from wt_jax.video.window import Window
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 # Exercise -> what proposes marks, None for the joint angle, and what it is called.
 Restore = Callable[[str], "tuple[Predictor | None, str]"]
-LANDMARKS_SUFFIX = ".npz"
 
 
 @dataclass
@@ -57,7 +57,7 @@ def open_session(
     With `restore`, marks are proposed where there are no labels yet and no draft: landmarks are then found
     where there are none. Raises ValueError for a video, labels or landmarks that cannot be used.
     """
-    film = SkeletonFilm(path) if path.suffix.lower() == LANDMARKS_SUFFIX else Video(path)
+    film = Video(path) if is_video(path) else SkeletonFilm(path)
     try:
         times_s = film.times_s if isinstance(film, SkeletonFilm) else _read_times(film)
         was_there, marks = file.is_there, file.load(len(times_s))

@@ -180,5 +180,13 @@ def to_frame(frames: np.ndarray, times_s: np.ndarray) -> np.ndarray:
     return np.minimum(nearest, _n_output_frames(since_s[-1]) - 1).astype(np.int32)
 
 
+def nearest_frames(at_s: np.ndarray, times_s: np.ndarray) -> np.ndarray:
+    """The frames of a video, whose times are `times_s`, that are nearest to some times: int32, increasing.
+
+    Fewer than times where two are nearest to one frame, of a slow camera.
+    """
+    return np.unique(np.abs(times_s[:, None] - at_s).argmin(0)).astype(np.int32)
+
+
 def _n_output_frames(duration_s: float) -> int:
     return int(np.floor((duration_s + _SAME_TIME_S) * FRAME_RATE_HZ)) + 1

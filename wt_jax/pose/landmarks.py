@@ -17,6 +17,7 @@ from wt_jax.runtime.files import written_beside
 from wt_jax.runtime.npz import Npz, Unreadable, open_npz
 from wt_jax.skeleton import N_LANDMARKS
 
+LANDMARKS_SUFFIX = ".npz"
 _KEYS = ("landmarks", "fps", "width", "height")
 _PROVENANCE_KEYS = ("video_sha256", "model_sha256")
 FPS = (1.0, 1000.0)  # least and most: time lapse, high-speed cameras; a second at 1e-6 would fill the memory
@@ -28,7 +29,7 @@ _LONG_FPS = 60.0  # of the longest recordings; cameras of more frames a second f
 
 def is_video(file: Path) -> bool:
     """Whatever is no landmark file is tried as a video."""
-    return file.suffix.lower() != ".npz"
+    return file.suffix.lower() != LANDMARKS_SUFFIX
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,3 +24,12 @@ class ArgumentParser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises ValueError in the place of ending the program."""
         raise ValueError(message if message.endswith("?") else f"{message}; --help lists the options")
+
+
+def add_pose_model(to: Any, purpose: str = "") -> None:
+    """--pose_model, of the commands that look at videos: to a parser or a group of its options.
+
+    `purpose` begins what --help says of it.
+    """
+    about = f"{purpose}a pose_landmarker_*.task file (default: WT_JAX_POSE_MODEL, or downloaded)"
+    to.add_argument("--pose_model", metavar="FILE", help=about)

@@ -159,6 +159,11 @@ class Stop:
         """Exit status of the run that was stopped."""
         return stop_status(self.caught)
 
+    @property
+    def exception(self) -> BaseException:
+        """What the signal would have raised, had it not been noted: to be raised once all is saved."""
+        return KeyboardInterrupt() if self.status == INTERRUPTED else Terminated()
+
 
 def stop_status(caught: signal.Signals | None) -> int:
     """Exit status of a run that a signal stopped."""

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ _SEAL = "sha256"
 def written_beside(path: Path | str) -> Iterator[Path]:
     """Yields a hidden file beside `path`, of the same suffix, that takes its name once written.
 
-    Makes the folder. Where the block raises, `path` is left as it was and the other file is removed; an
-    OSError that names no file (a full disk) then names `path`.
+    Or a folder, where the block makes one; `path` is then no file, and no folder with anything in it. Makes
+    the folder above. Where the block raises, `path` is left as it was and the other is removed; an OSError
+    that names no file (a full disk) then names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +34,10 @@ def written_beside(path: Path | str) -> Iterator[Path]:
             error.filename = str(path)
         raise
     finally:
-        beside.unlink(missing_ok=True)
+        if beside.is_dir():
+            shutil.rmtree(beside, ignore_errors=True)
+        else:
+            beside.unlink(missing_ok=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
