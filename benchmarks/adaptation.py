@@ -70,6 +70,16 @@ class Case:
     recordings: list[Recording]  # of the exercise, with known starts
     old: OldExercises
 
+    @functools.cached_property
+    def judged(self) -> list[Recording]:
+        """Of the old exercises."""
+        return self.old.judged()
+
+    @functools.cached_property
+    def before(self) -> list[RecordingResult]:
+        """What the base says of them."""
+        return make_judge(self.base.options, self.base.counting)(self.base.params, self.judged)
+
 
 def is_near(counted: int, true: int | None) -> bool:
     """Counted to within one."""
@@ -129,18 +139,16 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
     others = [one for one in case.recordings if one.group not in taught]
     params = run.progress.state.eval_params
     new = judge(params, others)
-    old_test = case.old.judged()
-    before = make_judge(base.options, base.counting)(base.params, old_test)
-    after = judge(params, old_test)
+    after = judge(params, case.judged)
     by_signal = make_judge(settings, base.counting)(params, others)
     return {
         "judged": len(new),
         "OBO": end_to_end(new),
         "OBO by the network's own starts": end_to_end(by_signal),
         "named right": float(np.mean([one.class_name == case.name for one in new])),
-        "old OBO before": end_to_end(before),
+        "old OBO before": end_to_end(case.before),
         "old OBO after": end_to_end(after),
-        "false a minute before": false_a_minute(before),
+        "false a minute before": false_a_minute(case.before),
         "false a minute after": false_a_minute(after),
         "seconds": seconds,
     }
