@@ -16,6 +16,7 @@ import jax
 
 from wt_jax import config
 from wt_jax.counting.prediction import read_timeline
+from wt_jax.data.folds import fold_of_groups, groups_by_kind
 from wt_jax.data.loading import Dataset, load_dataset
 from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.inference.restore import restore_model
@@ -69,16 +70,10 @@ def deal(recordings: Sequence[AnyRecording], folds: int, fold: int) -> dict[str,
 
     Groups are dealt by class, and by whether repetitions are known, the largest first.
     """
-    groups: dict[str, list[AnyRecording]] = {}
-    for recording in recordings:
-        groups.setdefault(recording.group, []).append(recording)
-    kinds: dict[tuple[str, bool], list[str]] = {}
-    for group in sorted(groups, key=lambda group: (-sum(map(len, groups[group])), group)):
-        kind = groups[group][0].class_name, any(one.starts is not None for one in groups[group])
-        kinds.setdefault(kind, []).append(group)
-    splits = {}
-    for k, of_kind in enumerate(kinds.values()):
-        rest = [group for i, group in enumerate(of_kind) if (i + k) % folds != fold]
+    kinds = groups_by_kind(recordings)
+    fold_of, splits = fold_of_groups(kinds, folds), {}
+    for of_kind in kinds:
+        rest = [group for group in of_kind if fold_of[group] != fold]
         val = set(rest[len(rest) // 2 :: 5]) if len(rest) > 1 else set()
         for group in of_kind:
             splits[group] = "val" if group in val else "train" if group in rest else "test"

@@ -120,6 +120,11 @@ class Train(Section):
         may_change=True,
     )  # fmt: skip
 
+    @property
+    def dispatches_per_epoch(self) -> int:
+        """Calls to the device that make an epoch, one at least."""
+        return max(1, round(self.windows_per_epoch / (self.batch_size * self.steps_per_dispatch)))
+
 
 @dataclasses.dataclass(unsafe_hash=True)
 class Config(Section):

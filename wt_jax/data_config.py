@@ -12,6 +12,7 @@ from wt_jax.options import (
     Section,
     at_least,
     in_range,
+    is_off,
     one_of,
     option,
 )
@@ -143,4 +144,4 @@ class Augment(Section):
     @property
     def moves_points(self) -> bool:
         """Whether it changes landmarks, so that angles alone do not do."""
-        return self.mirror or max(self.yaw_deg, self.pitch_deg, self.roll_deg, self.jitter) > 0
+        return self.mirror or not all(map(is_off, (self.yaw_deg, self.pitch_deg, self.roll_deg, self.jitter)))

@@ -94,6 +94,12 @@ class Section:
         object.__setattr__(self, "_fixed", True)
 
 
+def is_off(number: Any) -> bool:
+    """Whether an option is 0. One that differs between trials trained together is known on the device alone:
+    what it turns on is computed, with a strength that may be 0."""
+    return isinstance(number, int | float) and number == 0
+
+
 def _all_in(value: Any) -> tuple[Any, ...]:
     return value if isinstance(value, tuple) else (value,)
 

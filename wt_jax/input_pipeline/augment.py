@@ -10,6 +10,7 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.input_pipeline.features import turned
+from wt_jax.options import is_off
 from wt_jax.runtime.materialize import stored
 from wt_jax.skeleton import DEPTH_FACTOR, HIPS, MIRRORED, SHOULDERS
 
@@ -27,7 +28,7 @@ def augment(options: config.Augment, batch: dict[str, jax.Array], keys_B: jax.Ar
         points = _jitter(options, points, keys_B)
         points = _turn(options, points, keys_B)
         batch["points_BxTxLx3"] = turned(_mirror(points, keys_B) if options.mirror else points)
-    if options.missing > 0:
+    if not is_off(options.missing):
         seen = _seen(options, batch["mask_BxT"].shape[1], keys_B)
         batch["mask_BxT"] &= seen
         batch["counted_BxT"] &= seen
@@ -57,7 +58,7 @@ def _turn(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.
     for stream, (degrees, a, b) in enumerate(
         ((options.yaw_deg, 0, 2), (options.pitch_deg, 1, 2), (options.roll_deg, 0, 1)), 2
     ):
-        if degrees > 0:
+        if not is_off(degrees):
             angle = jnp.deg2rad(degrees) * _uniform(keys_B, stream)[None]
             cos, sin = jnp.cos(angle), jnp.sin(angle)
             both = cos * rotation[a] + sin * rotation[b], cos * rotation[b] - sin * rotation[a]
@@ -70,7 +71,7 @@ def _turn(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.
 def _jitter(options: config.Augment, points: jax.Array, keys_B: jax.Array) -> jax.Array:
     """Landmarks a little off: by as much all through the window, and by half as much to and fro, as slowly as
     a pose estimator's errors are."""
-    if options.jitter == 0:
+    if is_off(options.jitter):
         return points
     landmarks, frames, _ = points.shape[1:]
     torso = points[:2, np.array(SHOULDERS)].mean(1) - points[:2, np.array(HIPS)].mean(1)

@@ -215,17 +215,30 @@ def _turned(x_NxI: jax.Array) -> jax.Array:
     return lax.platform_dependent(x_NxI, cpu=lambda x: lax.optimization_barrier(x.T), default=lambda x: x.T)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(4, 5))
 def norm_relu_dropout(
-    y_TxBxD: jax.Array, scale_D: jax.Array, offset_D: jax.Array, keys_2xB: Any, site: int, rate: float
+    y_TxBxD: jax.Array, scale_D: jax.Array, offset_D: jax.Array, keys_2xB: Any, site: int, rate: Any
 ) -> jax.Array:
-    """LayerNorm (Ba et al. 2016) in float32, ReLU and dropout: (T, B, D). `keys_2xB` None: no dropout."""
-    return _norm_forward(y_TxBxD, scale_D, offset_D, keys_2xB, site, rate)[0]
+    """LayerNorm (Ba et al. 2016) in float32, ReLU and dropout: (T, B, D). `keys_2xB` None: no dropout.
+
+    `rate` is a number, or an array of none where it differs between trials trained together.
+    """
+    known, traced = (rate, None) if isinstance(rate, float) else (None, rate)
+    return _norm_relu_dropout(y_TxBxD, scale_D, offset_D, keys_2xB, traced, site, known)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(5, 6))
+def _norm_relu_dropout(
+    y_TxBxD: jax.Array, scale_D: jax.Array, offset_D: jax.Array, keys_2xB: Any, traced: Any, site: int,
+    known: float | None,
+) -> jax.Array:  # fmt: skip
+    return _norm_forward(y_TxBxD, scale_D, offset_D, keys_2xB, traced, site, known)[0]
 
 
 def _norm_forward(
-    y_TxBxD: jax.Array, scale_D: jax.Array, offset_D: jax.Array, keys_2xB: Any, site: int, rate: float
-) -> tuple:
+    y_TxBxD: jax.Array, scale_D: jax.Array, offset_D: jax.Array, keys_2xB: Any, traced: Any, site: int,
+    known: float | None,
+) -> tuple:  # fmt: skip
+    rate = traced if known is None else known
     y = y_TxBxD.astype(jnp.float32)
     mean_TxBx1 = y.mean(-1, keepdims=True)
     variance_TxBx1 = jnp.maximum((y * y).mean(-1, keepdims=True) - mean_TxBx1**2, 0)
@@ -234,11 +247,12 @@ def _norm_forward(
     if keys_2xB is not None:
         out = jnp.where(kept(keys_2xB, site, y.shape, rate), out * (1 / (1 - rate)), 0)
     out = stored(out.astype(y_TxBxD.dtype))
-    return out, (y_TxBxD, scale_D, out, mean_TxBx1, inverse_TxBx1, keys_2xB)
+    return out, (y_TxBxD, scale_D, out, mean_TxBx1, inverse_TxBx1, keys_2xB, traced)
 
 
-def _norm_backward(site: int, rate: float, saved: tuple, dout_TxBxD: jax.Array) -> tuple:
-    y_TxBxD, scale_D, out_TxBxD, mean_TxBx1, inverse_TxBx1, keys_2xB = saved
+def _norm_backward(site: int, known: float | None, saved: tuple, dout_TxBxD: jax.Array) -> tuple:
+    y_TxBxD, scale_D, out_TxBxD, mean_TxBx1, inverse_TxBx1, keys_2xB, traced = saved
+    rate = traced if known is None else known
     gain = 1.0 if keys_2xB is None else 1 / (1 - rate)
     # Through what ReLU or dropout made 0, nothing comes back: the mask is not needed again.
     dz_TxBxD = jnp.where(out_TxBxD > 0, dout_TxBxD.astype(jnp.float32) * gain, 0)
@@ -250,13 +264,15 @@ def _norm_backward(site: int, rate: float, saved: tuple, dout_TxBxD: jax.Array) 
     )
     dy_TxBxD = inverse_TxBx1 * (dz_TxBxD * scale_D[None, None] - mean_dz_TxBx1 - x_TxBxD * mean_dzx_TxBx1)
     dkeys = None if keys_2xB is None else np.zeros(keys_2xB.shape, jax.dtypes.float0)
-    return stored(dy_TxBxD.astype(y_TxBxD.dtype)), dzx_TxBxD.sum((0, 1)), dz_TxBxD.sum((0, 1)), dkeys
+    dtraced = None if traced is None else jnp.zeros_like(traced)
+    dy_TxBxD = stored(dy_TxBxD.astype(y_TxBxD.dtype))
+    return dy_TxBxD, dzx_TxBxD.sum((0, 1)), dz_TxBxD.sum((0, 1)), dkeys, dtraced
 
 
-norm_relu_dropout.defvjp(_norm_forward, _norm_backward)
+_norm_relu_dropout.defvjp(_norm_forward, _norm_backward)
 
 
-def kept(keys_2xB: jax.Array, site: int, shape: tuple[int, ...], rate: float) -> jax.Array:
+def kept(keys_2xB: jax.Array, site: int, shape: tuple[int, ...], rate: Any) -> jax.Array:
     """Dropout's mask (T, B, D), False with probability `rate`: a hash of the place and the sample's two keys.
 
     Computed where it is used and never stored. The mixing is that of MurmurHash3's 32-bit finalizer
@@ -268,10 +284,11 @@ def kept(keys_2xB: jax.Array, site: int, shape: tuple[int, ...], rate: float) ->
     return kept_at(place, keys_2xB[0][None, :, None], keys_2xB[1][None, :, None], rate)
 
 
-def kept_at(place: jax.Array, first_key: jax.Array, second_key: jax.Array, rate: float) -> jax.Array:
+def kept_at(place: jax.Array, first_key: jax.Array, second_key: jax.Array, rate: Any) -> jax.Array:
     """The mask at these places of these samples, all uint32 of shapes that go together."""
+    rounded = np.round if isinstance(rate, float) else jnp.round
     x = place * np.uint32(0x9E3779B9) ^ first_key
     x = (x ^ x >> 16) * np.uint32(0x85EBCA6B)
     x = (x ^ x >> 13) + second_key
     x = x * np.uint32(0xC2B2AE35)
-    return (x ^ x >> 16) >= np.uint32(round(rate * 2**32))
+    return (x ^ x >> 16) >= rounded(rate * 2.0**32).astype(np.uint32)

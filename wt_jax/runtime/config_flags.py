@@ -1,13 +1,9 @@
 """Configs on a command line: `--config FILE [--config.section.key=value ...]`, and what its keys mean."""
 
 import dataclasses
-import importlib.util
 import re
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from importlib.machinery import SourceFileLoader
-from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -15,11 +11,9 @@ from ml_collections import config_flags
 
 from wt_jax.config import Config, check
 from wt_jax.options import Option, Section, all_options, nearest_key
-from wt_jax.runtime import cli
-from wt_jax.runtime.inputs import why_no_file
+from wt_jax.runtime.python_file import all_of, value_of
 
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-_MODULE = "config_config"  # what an experiment file is called while it runs
 
 
 def parse(argv: Sequence[str]) -> Config:
@@ -38,7 +32,9 @@ def parse(argv: Sequence[str]) -> Config:
             raise ValueError(
                 f"unknown option {arg}: a key is set as --config.KEY=VALUE{nearest_key(name, Config())}"
             )
-    config = _load(experiment)
+    config = value_of(
+        experiment, "get_config", Config, "--config", "experiments/main.py is the default experiment"
+    )
     values, args = flags.FlagValues(), ["wt_jax", *argv]
     try:
         config_flags.DEFINE_config_dataclass("config", config, flag_values=values, sys_argv=args)
@@ -68,47 +64,8 @@ def _experiment(argv: Sequence[str]) -> tuple[str, list[str]]:
     return names[0], others
 
 
-def _load(name: str) -> Config:
-    """What get_config() returns of the file `name`, or of `file:argument` with that argument."""
-    file, argument = name, []
-    if ":" in name and not Path(name).is_file():
-        file, _, text = name.partition(":")
-        argument = [text]
-    if reason := why_no_file(file, "an experiment file"):
-        raise ValueError(f"--config {name}: {reason}; experiments/main.py is the default experiment")
-    spec = importlib.util.spec_from_loader(_MODULE, loader := SourceFileLoader(_MODULE, file))
-    assert spec is not None
-    module = sys.modules[_MODULE] = importlib.util.module_from_spec(spec)
-    try:
-        loader.exec_module(module)
-        if not hasattr(module, "get_config"):
-            raise ValueError("defines no get_config(), which must return a wt_jax.config.Config")
-        config = module.get_config(*argument)
-    except (KeyboardInterrupt, cli.Terminated):
-        raise
-    except SystemExit as error:
-        raise ValueError(
-            f"{file}: ends the program (SystemExit({error.code!r})): it should only return a config"
-        ) from error
-    except BaseException as error:  # whatever the file's own code raises
-        raise ValueError(f"{file}: {_all_of(error)}") from error
-    if not isinstance(config, Config):
-        raise ValueError(
-            f"{file}: get_config() must return a wt_jax.config.Config, not {type(config).__name__}"
-        )
-    return config
-
-
-def _all_of(error: BaseException) -> str:
-    """What an error says, in one line, and its type where that says more."""
-    said = " ".join(str(error).split())
-    if said and not isinstance(error, KeyError):
-        return said
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
-
-
 def _what_is_wrong(error: Exception, name: str, types: dict[str, Any]) -> str:
-    last = _all_of(error)
+    last = all_of(error)
     if not isinstance(error, flags.Error):
         return f"{name}: {last}"
     if match := re.match(r"flag --config\.([\w.]+)=(.*?): ", last):

@@ -83,7 +83,7 @@ def with_frozen(tree: Any, whole: Any) -> Any:
 def slowed_by_depth(options: config.Config, updates: Any) -> Any:
     """The updates, x `optimizer.layer_decay` for every step of depth."""
     decay, n_blocks = options.optimizer.layer_decay, options.model.blocks
-    if decay == 1:
+    if isinstance(decay, float) and decay == 1:
         return updates
     return jax.tree_util.tree_map_with_path(
         lambda path, update: decay ** depth(path[0].key, n_blocks) * update, updates

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import optax
 
 from wt_jax import config
+from wt_jax.options import is_off
 
 
 def losses(
@@ -35,7 +36,7 @@ def focal_losses(logits_BxC: jax.Array, labels_B: jax.Array, gamma: float, alpha
     log_p_B = jnp.take_along_axis(
         jax.nn.log_softmax(logits_BxC), jnp.maximum(labels_B, 0)[:, None].astype(jnp.int32), axis=1
     )[:, 0]
-    if gamma == 0:
+    if is_off(gamma):
         return -alpha * log_p_B
     # 1 - p is kept off zero: the power of a fractional gamma has no derivative there.
     miss_B = jnp.maximum(-jnp.expm1(log_p_B), 1e-12)

@@ -5,9 +5,11 @@ import math
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from wt_jax import config
+from wt_jax.options import is_off
 
 _REFERENCE_BATCH = 32  # the batch that optimizer.learning_rate is meant for
 
@@ -25,8 +27,10 @@ def learning_rate(options: config.Config) -> float:
 
 def warmup_share(options: config.Config, step: jax.Array) -> jax.Array | float:
     """Of the learning rate, in this step of the run: rises to 1 over `optimizer.warmup_epochs`."""
+    if is_off(options.optimizer.warmup_epochs):
+        return 1.0
     n_steps = options.optimizer.warmup_epochs * options.train.windows_per_epoch / options.train.batch_size
-    return optax.linear_schedule(0.0, 1.0, n_steps)(step + 1) if n_steps >= 1 else 1.0
+    return jnp.minimum((step + 1) / jnp.maximum(n_steps, 1), 1)
 
 
 def make_optimizer(
@@ -53,8 +57,9 @@ def make_optimizer(
     return optax.multi_transform(of_each | {str(math.inf): optax.identity()}, jax.tree.map(str, phases))
 
 
-def set_learning_rate(opt_state: Any, learning_rate: float) -> Any:
-    """The optimizer state with another learning rate of the same type and placement."""
+def set_learning_rate(opt_state: Any, learning_rate: Any) -> Any:
+    """The optimizer state with another learning rate, of stacked trials one of each, of the same type and
+    placement."""
 
     def with_rate(path: Any, old: Any) -> Any:
         if path[-1] != jax.tree_util.DictKey("learning_rate"):

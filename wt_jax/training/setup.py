@@ -85,9 +85,8 @@ class TrainingRun:
 
     @property
     def dispatches_per_epoch(self) -> int:
-        """Calls to the device that make an epoch, one at least."""
-        train = self.options.train
-        return max(1, round(train.windows_per_epoch / (train.batch_size * train.steps_per_dispatch)))
+        """Calls to the device that make an epoch."""
+        return self.options.train.dispatches_per_epoch
 
     @property
     def windows_per_epoch(self) -> int:

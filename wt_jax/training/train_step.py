@@ -25,6 +25,7 @@ from wt_jax.input_pipeline.features import make_inputs
 from wt_jax.input_pipeline.windows import Sequences, gather
 from wt_jax.models.batch_sizes import CPU_TRAINING_PART
 from wt_jax.models.tcn import draw_keys, init_params, make_model
+from wt_jax.options import is_off
 from wt_jax.training.freezing import find_phases, slowed_by_depth, trained, with_frozen
 from wt_jax.training.losses import losses, total_loss
 from wt_jax.training.metrics import Sums, batch_sums
@@ -70,7 +71,7 @@ def init_state(options: config.Config, devices: Sequence[jax.Device], params: An
         params=params,
         opt_state=make_optimizer(options, find_phases(options, params)).init(params),
         sums=Sums.zeros(len(options.data.classes)),
-        average=jax.tree.map(jnp.copy, params) if options.train.average > 0 else None,
+        average=jax.tree.map(jnp.copy, params) if not is_off(options.train.average) else None,
     )
     return jax.device_put(state, replicated(devices))
 
@@ -86,7 +87,7 @@ def state_template(options: config.Config, devices: Sequence[jax.Device]) -> Tra
 
 def reset_sums(state: TrainState) -> TrainState:
     """The state at the start of an epoch."""
-    zeros = Sums.zeros(state.sums.confusion_CxC.shape[0])
+    zeros = jax.tree.map(lambda of: np.zeros(of.shape, of.dtype), state.sums)
     return state.replace(sums=jax.device_put(zeros, state.step.sharding))
 
 
@@ -114,7 +115,7 @@ def check_devices(options: config.Config, n_devices: int) -> None:
         )
 
 
-def _losses_and_sums(
+def losses_and_sums(
     options: config.Config, platform: str, params: Any, batch: dict, dropout_keys: jax.Array | None
 ) -> tuple:
     """Summed class and frame losses of a batch, and its metric sums."""
@@ -131,7 +132,7 @@ def _losses_and_sums(
     return sums.classification_loss, sums.segmentation_loss, lax.stop_gradient(sums)
 
 
-def _batch(options: config.Config, sequences: dict, firsts_B: jax.Array) -> dict:
+def filmed_batch(options: config.Config, sequences: dict, firsts_B: jax.Array) -> dict:
     """The windows as they were filmed."""
     batch = gather(sequences, firsts_B, options.data.window_frames, options.data.window_step)
     return _with_inputs(options, batch)
@@ -142,7 +143,7 @@ def _train_batch(
 ) -> dict:
     """The windows as they are trained on: changed at random where `augment` says so."""
     keys_B = jax.vmap(lambda sample: jax.random.fold_in(jax.random.fold_in(key, _AUGMENT), sample))(samples_B)
-    stretch_B = draw_stretch(options.augment, keys_B) if options.augment.speed > 0 else None
+    stretch_B = draw_stretch(options.augment, keys_B) if not is_off(options.augment.speed) else None
     batch = gather(sequences, firsts_B, options.data.window_frames, options.data.window_step, stretch_B)
     return _with_inputs(options, augment(options.augment, batch, keys_B))
 
@@ -153,12 +154,12 @@ def _with_inputs(options: config.Config, batch: dict) -> dict:
     return {**kept, "inputs_BxTxI": inputs}
 
 
-def _over_devices(values: Any) -> Any:
+def over_devices(values: Any) -> Any:
     """Summed over all devices; one alone has nothing to wait for, and XLA would copy all of it."""
     return values if lax.axis_size(AXIS) == 1 else lax.psum(values, AXIS)
 
 
-def _train_step(
+def train_step(
     options: config.Config, platform: str, phase: int, sequences: dict, state: TrainState, firsts_B: jax.Array
 ) -> tuple[TrainState, jax.Array]:
     """One optimizer step on this device's share of a batch, in `n_parts`; its loss.
@@ -171,7 +172,7 @@ def _train_step(
     batch = {**_train_batch(options, sequences, firsts_B, key, samples_B), "samples_B": samples_B}
     # What one window and one frame weigh, known before any part is computed.
     per_window, per_frame = (
-        1 / jnp.maximum(_over_devices(batch[mask].sum()), 1).astype(jnp.float32)
+        1 / jnp.maximum(over_devices(batch[mask].sum()), 1).astype(jnp.float32)
         for mask in ("labelled_B", "counted_BxT")
     )
 
@@ -180,8 +181,8 @@ def _train_step(
 
     def part_loss(trainable: Any, part: dict) -> tuple[jax.Array, Sums]:
         params = with_frozen(trainable, state.params)
-        dropout_keys = draw_keys(key, part["samples_B"]) if options.model.dropout > 0 else None
-        class_loss, frame_loss, sums = _losses_and_sums(options, platform, params, part, dropout_keys)
+        dropout_keys = draw_keys(key, part["samples_B"]) if not is_off(options.model.dropout) else None
+        class_loss, frame_loss, sums = losses_and_sums(options, platform, params, part, dropout_keys)
         return total_loss(options.loss, class_loss * per_window, frame_loss * per_frame), sums
 
     def accumulate(carry: tuple, part: dict) -> tuple[tuple, None]:
@@ -195,7 +196,7 @@ def _train_step(
         batch = jax.tree.map(lambda x: x.reshape(parts, share // parts, *x.shape[1:]), batch)
         zeros = jax.tree.map(jnp.zeros_like, (jnp.zeros(()), state.sums, trainable))
         (loss, sums, grads), _ = lax.scan(accumulate, zeros, batch)
-    loss, sums, grads = _over_devices((loss, sums, grads))
+    loss, sums, grads = over_devices((loss, sums, grads))
     optimizer = make_optimizer(options, phases, phase)
     updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
     share_of_rate = warmup_share(options, state.step)
@@ -226,10 +227,10 @@ def train_program(
     """The pmapped (state, sequences, firsts_DxKxB) -> (state, losses_K): K steps. `state` is donated."""
 
     def steps(state: TrainState, sequences: dict, firsts_KxB: jax.Array) -> tuple[TrainState, jax.Array]:
-        step = partial(_train_step, options, devices[0].platform, phase, sequences)
+        step = partial(train_step, options, devices[0].platform, phase, sequences)
         return lax.scan(step, state, firsts_KxB)
 
-    return _pmapped(steps, devices, in_files, donate_argnums=0)
+    return pmapped(steps, devices, in_files, donate_argnums=0)
 
 
 def make_train_dispatch(
@@ -248,12 +249,12 @@ def eval_program(options: config.Config, devices: Sequence[jax.Device], in_files
 
     def sums(params: Any, sequences: dict, firsts_NxB: jax.Array) -> Sums:
         def one(_: None, firsts_B: jax.Array) -> tuple[None, Sums]:
-            batch = _batch(options, sequences, firsts_B)
-            return None, _losses_and_sums(options, devices[0].platform, params, batch, None)[2]
+            batch = filmed_batch(options, sequences, firsts_B)
+            return None, losses_and_sums(options, devices[0].platform, params, batch, None)[2]
 
-        return _over_devices(lax.scan(one, None, firsts_NxB)[1])
+        return over_devices(lax.scan(one, None, firsts_NxB)[1])
 
-    return _pmapped(sums, devices, in_files)
+    return pmapped(sums, devices, in_files)
 
 
 def make_eval_batches(
@@ -284,7 +285,7 @@ def make_agreement(devices: Sequence[jax.Device]) -> Callable[[int], int]:
     return agree
 
 
-def _pmapped(program: Callable, devices: Sequence[jax.Device], in_files: bool, **how: Any) -> Any:
+def pmapped(program: Callable, devices: Sequence[jax.Device], in_files: bool, **how: Any) -> Any:
     """Values whole on each device; its share of the batches, and if `in_files` of the frames."""
     in_axes = (None, 0 if in_files else None, 0)
     return jax.pmap(program, axis_name=AXIS, in_axes=in_axes, out_axes=None, devices=devices, **how)

@@ -45,7 +45,7 @@ def make_evaluation(
     eval_batches = make_eval_batches(options, devices, in_files=folder is not None)
     if isinstance(sequences, dict):
         firsts = batches_NxB.astype(np.int32)
-        return lambda params: _add(jax.device_get(eval_batches(params, sequences, firsts)))
+        return lambda params: added(jax.device_get(eval_batches(params, sequences, firsts)))
     return _in_calls(eval_batches, sequences, batches_NxB)
 
 
@@ -77,7 +77,7 @@ def _in_calls(
             done.append(eval_batches(params, *files.cut(firsts_NxB)))
             done[-2:-1] = jax.device_get(done[-2:-1])
         sums = jax.tree.map(lambda *of_calls: np.concatenate(of_calls), *jax.device_get(done))
-        return _add(sums, slice(n_batches))
+        return added(sums, slice(n_batches))
 
     return evaluate
 
@@ -103,11 +103,11 @@ def make_evaluation_of_each(
 
     def evaluate(params: Any) -> list[Sums]:
         sums = jax.device_get(eval_batches(params, on_devices, batches_NxB))
-        return [_add(sums, slice(a, b)) for a, b in itertools.pairwise(ends)]
+        return [added(sums, slice(a, b)) for a, b in itertools.pairwise(ends)]
 
     return evaluate
 
 
-def _add(sums: Sums, batches: slice = slice(None)) -> Sums:
+def added(sums: Sums, batches: slice = slice(None)) -> Sums:
     """Over those batches, the first dimension of each."""
     return jax.tree.map(lambda values: np.sum(values[batches], 0, _wide(values)), sums)

@@ -1,0 +1,189 @@
+"""A search as Optuna keeps it: in a folder, which any number of processes may share."""
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from wt_jax import config
+from wt_jax.search.space import OneOf, Space, rounded
+
+try:
+    import optuna
+except ModuleNotFoundError:
+    raise ValueError("a search needs Optuna: pip install -e '.[tune]'") from None
+
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
+
+NAME = "wt_jax"
+_FILE = "study.log"
+_UNPRUNED = 5  # trials, and epochs of each, before any is pruned
+_GIVEN_OUT = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+_WORKER = "worker"  # of a trial: whose it is
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+logging.getLogger("optuna").propagate = False
+
+
+class Study:
+    """Trials of a space: what each is to be, how it went, and which is the best."""
+
+    def __init__(self, folder: Path, options: config.Config, space: Space, about: Mapping[str, Any]):
+        """The one in `folder`, or a new one.
+
+        `about` is what else its trials are the same in (folds, the data's fingerprint). Raises ValueError
+        where the folder holds a search for something else.
+        """
+        self.folder, self.options, self.space = folder, options, space
+        self._lock = filelock.FileLock(folder / ".ask.lock")
+        self.storage = open_storage(folder)
+        with self._lock:
+            self.study = optuna.create_study(
+                storage=self.storage,
+                study_name=NAME,
+                load_if_exists=True,
+                sampler=make_sampler(options.seed),
+                pruner=make_pruner(),
+            )
+            self._check({**_described(options, space), **about})
+
+    def _check(self, about: Mapping[str, Any]) -> None:
+        """Raises ValueError where the search is another one."""
+        before = self.study.user_attrs
+        if not before:
+            for key, value in about.items():
+                self.study.set_user_attr(key, value)
+            if (values := self.own_values()) is not None:
+                self.study.enqueue_trial(values)
+        for key in dict.fromkeys([*about, *before]) if before else ():
+            if before.get(key) != about.get(key):
+                raise ValueError(
+                    f"{self.folder}: holds another search: {key} was {before.get(key)}, and is "
+                    f"{about.get(key)}; name another --workdir, or set it back"
+                )
+
+    def own_values(self) -> dict[str, Any] | None:
+        """What the config itself says, as parameters of a trial: the first. None if it is outside."""
+        flat, values = config.flatten(self.options), {}
+        for key, choice in self.space.items():
+            value = flat[key]
+            inside = (
+                value in choice.values if isinstance(choice, OneOf) else choice.low <= value <= choice.high
+            )
+            if not inside:
+                return None
+            values[key] = _as_parameter(value)
+        return values
+
+    def ask(self, n_trials: int, worker: str) -> tuple[int, dict[str, Any]] | None:
+        """The next trial's number and values by key; None once so many have been given out, to all."""
+        with self._lock:
+            trials = self.study.get_trials(deepcopy=False)
+            if sum(trial.state in _GIVEN_OUT for trial in trials) >= n_trials:
+                return None
+            trial = self.study.ask()
+            trial.set_user_attr(_WORKER, worker)
+            return trial.number, suggest(trial, self.space)
+
+    def report(self, number: int, epoch: int, loss: float) -> bool:
+        """Takes a validation loss of a trial; returns whether it is to be pruned."""
+        trial = optuna.trial.Trial(self.study, self._id(number))
+        trial.report(loss, epoch)
+        return not math.isfinite(loss) or trial.should_prune()
+
+    def finish(self, number: int, loss: float, is_pruned: bool) -> None:
+        """The end of a trial."""
+        if is_pruned or not math.isfinite(loss):
+            self.study.tell(number, state=TrialState.PRUNED)
+        else:
+            self.study.tell(number, loss)
+
+    def again(self, worker: str, but: set[int]) -> list[int]:
+        """Trials of a worker that is gone are tried again, with the same values; not those in `but`."""
+        lost = [
+            trial
+            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            if trial.user_attrs.get(_WORKER) == worker and trial.number not in but
+        ]
+        for trial in lost:
+            self.study.tell(trial.number, state=TrialState.FAIL)
+            self.study.enqueue_trial(trial.params)
+        return [trial.number for trial in lost]
+
+    def values(self, number: int) -> dict[str, Any]:
+        """What a trial is to be, by key."""
+        return values_of(self.study.get_trials(deepcopy=False)[number].params, self.space)
+
+    @property
+    def trials(self) -> list[FrozenTrial]:
+        """All that came to an end, pruned ones too."""
+        return self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.PRUNED))
+
+    @property
+    def best(self) -> FrozenTrial | None:
+        """Of those that were not pruned."""
+        complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
+        return min(complete, key=lambda trial: trial.value or 0.0, default=None)
+
+    def _id(self, number: int) -> int:
+        return self.study.get_trials(deepcopy=False)[number]._trial_id
+
+
+def open_storage(folder: Path) -> optuna.storages.JournalStorage:
+    """The search's file, which processes of several hosts may write to."""
+    file = str(folder / _FILE)
+    return optuna.storages.JournalStorage(JournalFileBackend(file, lock_obj=JournalFileOpenLock(file)))
+
+
+def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
+    """Tree-structured Parzen estimators (Bergstra et al. 2011), of all keys together."""
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+
+
+def make_pruner() -> optuna.pruners.BasePruner:
+    """Prunes what is worse than the median of the trials before, at the same epoch (Golovin et al. 2017)."""
+    return optuna.pruners.MedianPruner(n_startup_trials=_UNPRUNED, n_warmup_steps=_UNPRUNED)
+
+
+def suggest(trial: Any, space: Space) -> dict[str, Any]:
+    """Asks Optuna for a value of each key."""
+    for key, choice in space.items():
+        if isinstance(choice, OneOf):
+            trial.suggest_categorical(key, [_as_parameter(value) for value in choice.values])
+        elif choice.is_whole:
+            trial.suggest_int(key, int(choice.low), int(choice.high))
+        else:
+            trial.suggest_float(key, choice.low, choice.high, log=choice.is_log)
+    return values_of(trial.params, space)
+
+
+def values_of(parameters: Mapping[str, Any], space: Space) -> dict[str, Any]:
+    """Optuna's parameters as values of the config."""
+    values = {}
+    for key, choice in space.items():
+        value = parameters[key]
+        if isinstance(choice, OneOf):
+            value = next(one for one in choice.values if _as_parameter(one) == value)
+        values[key] = rounded(key, value, choice)
+    return values
+
+
+def _as_parameter(value: Any) -> Any:
+    """Optuna's categories are plain: a tuple is written out."""
+    return repr(value) if isinstance(value, tuple) else value
+
+
+def _described(options: config.Config, space: Space) -> dict[str, Any]:
+    """What makes it this search, as JSON has it: of the config without what a run may change."""
+    places = {"workdir", "overwrite", "strict_resume", "data.root", "data.recordings"}
+    flat = {key: value for key, value in config.flatten(options).items() if key not in places | set(space)}
+    return {
+        **{
+            f"config.{key}": list(value) if isinstance(value, tuple) else value for key, value in flat.items()
+        },
+        "space": {key: repr(choice) for key, choice in sorted(space.items())},
+    }
