@@ -1,8 +1,8 @@
 """A space to search: for each key what it may be.
 
 Command: python -m wt_jax.tune --config experiments/main.py --space experiments/space.py
-These are numbers alone, so that --together trains several trials as one program. What changes the network, like
-"model.blocks": one_of(4, 6, 8), is searched one trial at a time.
+These are numbers alone, so that --together trains several trials as one program. What changes the network,
+like "model.blocks": one_of(4, 6, 8), is searched one trial at a time.
 """
 
 from wt_jax.search import log, uniform

@@ -1,23 +1,16 @@
 """Better settings: python -m wt_jax.tune --config experiments/main.py --space experiments/space.py."""
 
-import dataclasses
+import argparse
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
-from wt_jax import config
-from wt_jax.data.loading import load_dataset
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.config_flags import parse
-from wt_jax.search.experiment_file import write_experiment
-from wt_jax.search.report import table, write_page, write_table
-from wt_jax.search.space import Space, read_space, with_values
-from wt_jax.search.study import Study
-from wt_jax.search.trials import Plan, Trials, check_plan, in_words
-from wt_jax.search.worker import join
-from wt_jax.train import find_parent
-from wt_jax.training.residence import most_bytes
-from wt_jax.training.train_step import all_devices
+from wt_jax.runtime.files import is_writable
+from wt_jax.search.plan import make_plan
+from wt_jax.search.space import read_space
 
 
 def make_parser() -> ArgumentParser:
@@ -50,43 +43,14 @@ def make_parser() -> ArgumentParser:
         metavar="N",
         help="trials trained as one program (default: 1), in all folds at once",
     )
-    return parser
-
-
-def search(
-    options: config.Config, space: Space, plan: Plan, folder: Path, n_trials: int, stop: cli.Stop
-) -> Study:
-    """Takes part in the search in `folder` until it has had so many trials, or a signal comes."""
-    about = {"folds": plan.n_folds, "data": plan.dataset.data, "fingerprint": plan.dataset.fingerprint}
-    study = Study(folder, options, space, about)
-    with join(folder / "workers", study) as worker:
-        Trials(study, plan, worker).run(n_trials, stop)
-    return study
-
-
-def write_results(study: Study, name: str, n_folds: int) -> list[str]:
-    """Writes what the search has come to in its folder; returns what to say of it."""
-    write_table(study)
-    if study.best is None:
-        return ["no trial has come to its end yet"]
-    number, loss = study.best.number, study.best.value
-    how = f"mean of {n_folds} folds" if n_folds > 1 else "validation"
-    file = study.folder / "best.py"
-    workdir = f"{study.options.workdir}-tuned"
-    best = with_values(study.options, study.values(number) | {"workdir": workdir})
-    about = (
-        f"Found by wt_jax.tune: trial {number} of {len(study.trials)}, from {name}.\n\n"
-        f"Command: python -m wt_jax.train --config {file}\n"
-        f"Score: segmentation loss {loss:.4f} ({how}), the best of {len(study.trials)} trials: flattered by "
-        "the choice\n"
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS",
+        help="trials on a Ray cluster, ray://HOST:10001, or on this machine by Ray: local",
     )
-    write_experiment(file, best, about)
-    write_page(study, f"Search: {name}, {len(study.trials)} trials", file.read_text())
-    return [
-        table(study),
-        f"best: trial {number}, segmentation loss {loss:.4f} ({how}): {in_words(study.values(number))}",
-        f"in {study.folder}: best.py, trials.csv, search.html\nnext: python -m wt_jax.train --config {file}",
-    ]
+    parser.add_argument("--cpus", metavar="N", help="of each trial on the cluster (default: 1)")
+    parser.add_argument("--gpus", metavar="N", help="of each trial on the cluster (default: none)")
+    return parser
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,24 +62,57 @@ def main(arguments: Sequence[str]) -> int:
     n_trials, n_folds, together = (
         cli.whole_number(f"--{name}", getattr(flags, name)) for name in ("trials", "folds", "together")
     )
+    resources = check_cluster(flags)
+    if find_spec("optuna") is None or find_spec("plotly") is None:
+        raise ValueError("a search needs Optuna and Plotly: pip install -e '.[tune]'")
+    from wt_jax.search.report import write_results  # here: an extra
+    from wt_jax.search.study import Study
+    from wt_jax.search.trials import Trials
+    from wt_jax.search.worker import join
+
     jax_setup.use_compilation_cache()
     jax_setup.keep_freed()
-    flags.workdir.mkdir(parents=True, exist_ok=True)
-    of = options.data
-    dataset = load_dataset(
-        of.root, of.recordings, of.classes, flags.workdir / "recordings", of.max_minutes, of.synthetic_people,
-        most_bytes(of),
-    )  # fmt: skip
-    parent = find_parent(dataclasses.replace(options, overwrite=True))
-    plan = Plan(dataset, n_folds, together, all_devices(), parent)
-    check_plan(options, space, plan)
+    make_folder(flags.workdir)
+    plan = make_plan(options, space, n_folds, together, flags.workdir)
+    about = {"folds": n_folds, "data": plan.dataset.data, "fingerprint": plan.dataset.fingerprint}
+    study = Study(flags.workdir, options, space, about)
     with cli.catch_stop() as stop:
-        study = search(options, space, plan, flags.workdir, n_trials, stop)
+        if flags.cluster:
+            from wt_jax.search.ray_tuner import tune_on
+
+            tune_on(flags.cluster, study, n_folds, n_trials, resources, stop)
+        else:
+            with join(flags.workdir / "workers", study) as worker:
+                Trials(study, plan, worker).run(n_trials, stop)
     print("\n".join(write_results(study, flags.config, n_folds)))
     if stop.caught:
         print(f"{stop.caught.name}: stopped; the same command goes on from there")
         return stop.status
     return 0
+
+
+def check_cluster(flags: argparse.Namespace) -> dict[str, float]:
+    """What each trial gets of a cluster. Raises ValueError for flags that do not go together."""
+    if not flags.cluster:
+        if flags.cpus or flags.gpus:
+            raise ValueError("--cpus and --gpus are of a trial on a cluster: add --cluster")
+        return {}
+    if flags.together != "1":
+        raise ValueError("--together and --cluster: on a cluster each trial is a process of its own")
+    if find_spec("ray") is None:
+        raise ValueError("--cluster needs Ray Tune: pip install -e '.[tune,cluster]'")
+    resources = {"cpu": cli.positive_number("--cpus", flags.cpus or "1")}
+    return resources | ({"gpu": cli.positive_number("--gpus", flags.gpus)} if flags.gpus else {})
+
+
+def make_folder(workdir: Path) -> None:
+    """Raises ValueError where it cannot be written."""
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--workdir {workdir}: cannot be made ({error.strerror})") from None
+    if not is_writable(workdir):
+        raise ValueError(f"--workdir {workdir}: cannot be written: name another")
 
 
 if __name__ == "__main__":

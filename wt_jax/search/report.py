@@ -8,7 +8,8 @@ import optuna.visualization as plots
 from optuna.trial import FrozenTrial, TrialState
 
 from wt_jax.runtime.files import written_beside
-from wt_jax.search.space import Space
+from wt_jax.search.experiment_file import write_experiment
+from wt_jax.search.space import Space, in_words, with_values
 from wt_jax.search.study import Study
 
 _STYLE = """
@@ -20,6 +21,31 @@ th { border-bottom: 1px solid #888 } tr.best td { font-weight: bold } tr.pruned
 td { color: #666 } pre { background: #f3f3f3; padding: 1rem; overflow-x: auto }
 """
 _SHOWN = 10
+
+
+def write_results(study: Study, name: str, n_folds: int) -> list[str]:
+    """Writes what the search has come to in its folder; returns what to say of it."""
+    write_table(study)
+    if study.best is None:
+        return ["no trial has come to its end yet"]
+    number, loss = study.best.number, study.best.value
+    how = f"mean of {n_folds} folds" if n_folds > 1 else "validation"
+    file = study.folder / "best.py"
+    workdir = f"{study.options.workdir}-tuned"
+    best = with_values(study.options, study.values(number) | {"workdir": workdir})
+    about = (
+        f"Found by wt_jax.tune: trial {number} of {len(study.trials)}, from {name}.\n\n"
+        f"Command: python -m wt_jax.train --config {file}\n"
+        f"Score: segmentation loss {loss:.4f} ({how}), the best of {len(study.trials)} trials: flattered by "
+        "the choice\n"
+    )
+    write_experiment(file, best, about)
+    write_page(study, f"Search: {name}, {len(study.trials)} trials", file.read_text())
+    return [
+        table(study),
+        f"best: trial {number}, segmentation loss {loss:.4f} ({how}): {in_words(study.values(number))}",
+        f"in {study.folder}: best.py, trials.csv, search.html\nnext: python -m wt_jax.train --config {file}",
+    ]
 
 
 def rows_of(study: Study) -> tuple[list[str], list[list[str]]]:

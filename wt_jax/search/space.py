@@ -124,3 +124,12 @@ def rounded(key: str, value: Any, choice: Range | OneOf) -> Any:
     if isinstance(choice, Range) and not choice.is_whole:
         return float(np.clip(np.float32(value), choice.low, choice.high))
     return value
+
+
+def in_words(values: Mapping[str, Any]) -> str:
+    """A trial's values, short."""
+    return ", ".join(f"{key}={_short(value)}" for key, value in values.items())
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else f"{value}"

@@ -7,17 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import filelock
-
-from wt_jax import config
-from wt_jax.search.space import OneOf, Space, rounded
-
-try:
-    import optuna
-except ModuleNotFoundError:
-    raise ValueError("a search needs Optuna: pip install -e '.[tune]'") from None
-
+import optuna
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
+
+from wt_jax import config
+from wt_jax.search.space import OneOf, Space, in_words, rounded
 
 NAME = "wt_jax"
 _FILE = "study.log"
@@ -102,6 +97,17 @@ class Study:
         else:
             self.study.tell(number, loss)
 
+    def fail(self, number: int) -> None:
+        """A trial could not be trained."""
+        self.study.tell(number, state=TrialState.FAIL)
+
+    def line(self, number: int, epoch: int, loss: float, is_pruned: bool) -> str:
+        """What is said of a trial at its end."""
+        best, how = self.best, "pruned" if is_pruned else "done"
+        of_best = f"; best: trial {best.number}, {best.value:.4f}" if best else ""
+        values = in_words(self.values(number))
+        return f"trial {number:>3}  {how} after {epoch:>3} epochs, {loss:.4f}  {values}{of_best}"
+
     def again(self, worker: str, but: set[int]) -> list[int]:
         """Trials of a worker that is gone are tried again, with the same values; not those in `but`."""
         lost = [
@@ -117,6 +123,10 @@ class Study:
     def values(self, number: int) -> dict[str, Any]:
         """What a trial is to be, by key."""
         return values_of(self.study.get_trials(deepcopy=False)[number].params, self.space)
+
+    def is_running(self, number: int) -> bool:
+        """Whether a trial has been given out, and has not come to its end."""
+        return self.study.get_trials(deepcopy=False)[number].state == TrialState.RUNNING
 
     @property
     def trials(self) -> list[FrozenTrial]:

@@ -62,6 +62,8 @@ class Worker:
                 kept = json.loads(str(archive.read(_MEMBERS, 2**30)))
                 members, states = [], []
                 for i, one in enumerate(kept):
+                    if not study.is_running(one["trial"]):  # it ended, and its process before it said so here
+                        continue
                     options = with_values(study.options, study.values(one["trial"]))
                     leaves, structure = jax.tree.flatten(templates(options))
                     values = [archive.read(f"{i}_{j}", _MOST_BYTES) for j in range(len(leaves))]
