@@ -34,18 +34,17 @@ def tune_on(
     Data and checkpoints are found on each node by the paths that the config has. Raises ValueError where
     there is no such cluster.
     """
-    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"  # `stop` notes it
+    os.environ |= {"TUNE_DISABLE_SIGINT_HANDLER": "1", "RAY_AIR_NEW_OUTPUT": "0"}  # `stop` notes signals
     for number in study.again(_WORKER, set()):
         print(f"trial {number}, which an earlier process has left, begins anew")
     asker = _Asker(study, n_trials, stop)
     with _connected(cluster):
-        trial = tune.with_resources(_train_trial, resources)
         given = tune.with_parameters(
-            trial, flat=config.flatten(study.options), space=study.space, n_folds=n_folds
+            _train_trial, flat=config.flatten(study.options), space=study.space, n_folds=n_folds
         )
         with tempfile.TemporaryDirectory() as folder:
             tuner = tune.Tuner(
-                given,
+                tune.with_resources(given, resources),
                 tune_config=tune.TuneConfig(
                     search_alg=asker, scheduler=_Pruner(study, asker), num_samples=-1
                 ),

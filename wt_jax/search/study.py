@@ -41,7 +41,6 @@ class Study:
                 storage=self.storage,
                 study_name=NAME,
                 load_if_exists=True,
-                sampler=make_sampler(options.seed),
                 pruner=make_pruner(),
             )
             self._check({**_described(options, space), **about})
@@ -80,6 +79,7 @@ class Study:
             trials = self.study.get_trials(deepcopy=False)
             if sum(trial.state in _GIVEN_OUT for trial in trials) >= n_trials:
                 return None
+            self.study.sampler = make_sampler(self.options.seed + len(trials))
             trial = self.study.ask()
             trial.set_user_attr(_WORKER, worker)
             return trial.number, suggest(trial, self.space)
@@ -150,8 +150,11 @@ def open_storage(folder: Path) -> optuna.storages.JournalStorage:
 
 
 def make_sampler(seed: int) -> optuna.samplers.BaseSampler:
-    """Tree-structured Parzen estimators (Bergstra et al. 2011), of all keys together."""
-    return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+    """Tree-structured Parzen estimators (Bergstra et al. 2011), of all keys together.
+
+    One for each trial: whichever process asks, and after however many interruptions, it is told the same.
+    """
+    return optuna.samplers.TPESampler(seed=seed % 2**32, multivariate=True, constant_liar=True)
 
 
 def make_pruner() -> optuna.pruners.BasePruner:
