@@ -30,6 +30,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "models",
         "pose",
         "runtime",
+        "search",
         "synthetic",
         "training",
         "video",

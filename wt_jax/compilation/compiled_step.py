@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from wt_jax.models.tcn import init_params
 from wt_jax.runtime.native_output import quiet
 from wt_jax.skeleton import N_ANGLES, N_LANDMARKS
 from wt_jax.training.placement import AXIS
+from wt_jax.training.stacked_step import NUMBERS, numbers_of, stacked_program
 from wt_jax.training.train_step import eval_program, init_state, train_program
 from wt_jax.training.validation import batches_a_call, eval_share
 
@@ -60,6 +62,21 @@ def compile_training(options: config.Config, devices: Sequence[jax.Device], data
     return _compile_batches(options, devices, data, program, state, (steps, share))
 
 
+def compile_together(
+    options: config.Config, devices: Sequence[jax.Device], data: Data, n_trials: int
+) -> CompiledProgram:
+    """One dispatch of training steps of so many trials, which differ in all that they may (`stacked_step`)."""
+    steps, share = options.train.steps_per_dispatch, options.train.batch_size // len(devices)
+    state = jax.eval_shape(lambda: init_state(options, jax.devices()[:1]))
+    states = jax.tree.map(
+        lambda x: jax.ShapeDtypeStruct((n_trials, *x.shape), x.dtype),
+        state,
+    )
+    numbers = numbers_of([options] * n_trials, NUMBERS)
+    program = stacked_program(options, devices)
+    return _compile_batches(options, devices, data, program, (states, numbers), (steps, n_trials, share))
+
+
 def compile_validation(options: config.Config, devices: Sequence[jax.Device], data: Data) -> CompiledProgram:
     """All batches of validation windows, or as many as are in one call."""
     share = eval_share(options, devices, data.n_validated)
@@ -76,11 +93,11 @@ def _compile_batches(
     data: Data,
     program: Any,
     values: Any,
-    batches: tuple[int, int],
+    batches: tuple[int, ...],
 ) -> CompiledProgram:
-    """Of `train_step`, with so many batches of so many windows on each device."""
-    n_batches, share = batches
-    firsts = jax.ShapeDtypeStruct((len(devices), n_batches, share), np.int32)
+    """Of `train_step`, with so many batches, of each of so many trials, of so many windows on each device."""
+    n_batches, share = batches[0], math.prod(batches[1:])
+    firsts = jax.ShapeDtypeStruct((len(devices), *batches), np.int32)
     sequences, read_bytes = _resident(options, data.n_frames, devices[0].platform), 0
     if data.in_files:
         sequences = _read(options, len(devices), n_batches * share)

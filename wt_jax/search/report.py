@@ -5,6 +5,7 @@ import html
 from typing import Any
 
 import optuna.visualization as plots
+from optuna.importance import PedAnovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
 from wt_jax.runtime.files import written_beside
@@ -96,7 +97,9 @@ def write_page(study: Study, title: str, best: str) -> None:
     complete = [trial for trial in study.trials if trial.state == TrialState.COMPLETE]
     figures = {"Over time": plots.plot_optimization_history(study.study)}
     if len(complete) > 1:
-        figures["Which key decides"] = plots.plot_param_importances(study.study)
+        figures["Which key decides"] = plots.plot_param_importances(
+            study.study, evaluator=PedAnovaImportanceEvaluator()
+        )
         figures["Which values go together"] = plots.plot_parallel_coordinate(study.study)
         figures["Of each key"] = plots.plot_slice(study.study)
         figures["Epoch by epoch"] = plots.plot_intermediate_values(study.study)

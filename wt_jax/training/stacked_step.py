@@ -69,13 +69,8 @@ def first_state(options: config.Config, devices: Sequence[jax.Device], params: A
     return jax.device_get(init_state(options, devices, params))
 
 
-def make_stacked_dispatch(options: config.Config, devices: Sequence[jax.Device]) -> Callable:
-    """Returns dispatch((states, numbers), sequences, firsts_KxMxB) -> ((states, numbers), losses_KxM).
-
-    K steps of each of M trials in one call. `numbers` are those of `numbers_of`, `options` hold all that
-    trials have in common. What is given is donated. M may change from call to call, and each is compiled
-    once.
-    """
+def stacked_program(options: config.Config, devices: Sequence[jax.Device]) -> Any:
+    """The pmapped ((states, numbers), sequences, firsts_DxKxMxB) -> ((states, numbers), losses_KxM)."""
 
     def steps(values: Any, sequences: dict, firsts_KxMxB: jax.Array) -> tuple[Any, jax.Array]:
         states, numbers = values
@@ -89,7 +84,16 @@ def make_stacked_dispatch(options: config.Config, devices: Sequence[jax.Device])
         )
         return (states, numbers), losses_KxM
 
-    return with_shares(pmapped(steps, devices, False, donate_argnums=0), devices, False)
+    return pmapped(steps, devices, False, donate_argnums=0)
+
+
+def make_stacked_dispatch(options: config.Config, devices: Sequence[jax.Device]) -> Callable:
+    """Returns dispatch((states, numbers), sequences, firsts_KxMxB) -> ((states, numbers), losses_KxM).
+
+    K steps of each of M trials in one call. `numbers` are those of `numbers_of`, `options` hold all that
+    trials have in common. What is given is donated. M may change from call to call; each is compiled once.
+    """
+    return with_shares(stacked_program(options, devices), devices, False)
 
 
 def make_stacked_eval(options: config.Config, devices: Sequence[jax.Device]) -> Callable:

@@ -1,0 +1,181 @@
+"""The search command: to its end, killed and gone on with, by two processes, and what it refuses."""
+
+import csv
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from training_runs import arguments, write_root
+
+from wt_jax import config, tune
+from wt_jax.runtime.config_flags import parse
+from wt_jax.search.plan import make_plan
+from wt_jax.search.space import read_space
+from wt_jax.search.study import Study
+from wt_jax.search.trials import Trials
+from wt_jax.search.worker import join
+
+SPACE = """
+from wt_jax.search import log, uniform
+def get_space():
+    return {"optimizer.learning_rate": log(1e-4, 1e-2), "model.dropout": uniform(0.0, 0.5)}
+"""
+
+
+class StopAfter:
+    """Asks to stop after so many looks, one an epoch."""
+
+    def __init__(self, n_epochs: int):
+        self._left = n_epochs
+
+    @property
+    def caught(self) -> signal.Signals | None:
+        self._left -= 1
+        return signal.SIGINT if self._left < 0 else None
+
+
+def command(tmp_path, *more: str, workdir: str = "tune", **overrides: object) -> list[str]:
+    (tmp_path / "space.py").write_text(SPACE)
+    root = tmp_path / "data"
+    if not root.exists():
+        write_root(root, 3)
+    given = arguments(root, tmp_path / "unused", **{"train.epochs": 3, **overrides})
+    return [*given, "--space", str(tmp_path / "space.py"), "--workdir", str(tmp_path / workdir), *more]
+
+
+def take_part(argv: list[str], workdir, n_trials: int, stop, n_folds: int = 2, together: int = 1) -> Study:
+    options = parse(
+        [
+            arg
+            for i, arg in enumerate(argv)
+            if arg == "--config" or argv[i - 1] == "--config" or "--config." in arg
+        ]
+    )
+    space = read_space(argv[argv.index("--space") + 1], options)
+    workdir.mkdir(exist_ok=True)
+    plan = make_plan(options, space, n_folds, together, workdir)
+    study = Study(workdir, options, space, {"folds": n_folds})
+    with join(workdir / "workers", study) as worker:
+        Trials(study, plan, worker).run(n_trials, stop)
+    return study
+
+
+def histories(study: Study) -> list[tuple[dict, dict]]:
+    return [(trial.params, trial.intermediate_values) for trial in study.trials]
+
+
+def test_a_search_ends_with_an_experiment_a_table_and_a_page(tmp_path, capsys):
+    assert tune.main(command(tmp_path, "--trials", "3", "--folds", "2", "--together", "2")) == 0
+    said = capsys.readouterr().out
+    folder = tmp_path / "tune"
+    with (folder / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["trial"] for row in rows) == ["0", "1", "2"]
+    losses = [float(row["loss"]) for row in rows]
+    assert losses == sorted(losses)
+    assert f"best: trial {rows[0]['trial']}" in said
+    best = parse(["--config", str(folder / "best.py")])
+    assert best.model.dropout == pytest.approx(float(rows[0]["model.dropout"]), rel=1e-3)
+    assert best.model.filters == 8
+    page = (folder / "search.html").read_text()
+    assert "plotly" in page and "Which key decides" in page
+    # The first trial is the config as it stands.
+    first = next(row for row in rows if row["trial"] == "0")
+    assert float(first["optimizer.learning_rate"]) == config.Optimizer.learning_rate
+    # Asked for more, it goes on; asked for another search in its place, it refuses.
+    assert tune.main(command(tmp_path, "--trials", "4", "--folds", "2", "--together", "2")) == 0
+    with pytest.raises(ValueError, match="holds another search: folds was 2, and is 3"):
+        tune.main(command(tmp_path, "--trials", "4", "--folds", "3"))
+    with pytest.raises(ValueError, match=r"holds another search: config\.model\.filters was 8, and is 16"):
+        tune.main(command(tmp_path, "--folds", "2", **{"model.filters": 16}))
+
+
+def test_a_search_that_was_stopped_at_every_epoch_is_the_same(tmp_path):
+    argv = command(tmp_path, **{"train.epochs": 2})
+    whole = take_part(argv, tmp_path / "whole", 2, StopAfter(10**6))
+    for _ in itertools.repeat(None, 10):
+        study = take_part(argv, tmp_path / "parts", 2, StopAfter(1))
+        if len(study.trials) == 2:
+            break
+    assert histories(study) == histories(whole)
+    assert not list((tmp_path / "parts" / "workers").glob("*.npz"))
+
+
+def test_what_a_killed_process_had_begun_is_handed_out_again(tmp_path):
+    argv = command(tmp_path)
+    study = take_part(argv, tmp_path / "tune", 2, StopAfter(1))
+    assert study.is_running(0)
+    (tmp_path / "tune" / "workers" / "0.npz").write_bytes(b"torn")
+    study = take_part(argv, tmp_path / "tune", 2, StopAfter(10**6))
+    assert study.trials[0].params == study.own_values()
+    assert len(study.trials) == 2
+
+
+def test_two_processes_search_together(tmp_path):
+    argv = command(tmp_path, "--trials", "4", **{"train.epochs": 1})
+    environment = os.environ | {"JAX_PLATFORMS": "cpu"}
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "wt_jax.tune", *argv], env=environment, stdout=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=240)[0].decode() for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    with (tmp_path / "tune" / "trials.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(row["trial"] for row in rows) == ["0", "1", "2", "3"]
+    assert len({row["model.dropout"] for row in rows}) == 4
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (("--cpus", "2"), "add --cluster"),
+        (("--cluster", "local", "--together", "2"), "a process of its own"),
+        (("--trials", "0"), "--trials 0: must be a whole number"),
+        (("--folds", "40"), "ask for fewer folds"),
+        (("--spice", "x"), "unknown option --spice; did you mean --space"),
+        (
+            ("--config.optimizer.unfreeze_epochs=2", "--config.optimizer.freeze=('block_*',)"),
+            "the same weights",
+        ),
+        (("--config.data.resident=false",), "data.resident=false"),
+    ],
+)
+def test_what_it_cannot_do_is_said(tmp_path, more, words):
+    with pytest.raises(ValueError, match=words):
+        tune.main(command(tmp_path, *more))
+
+
+def test_structure_is_searched_one_trial_at_a_time(tmp_path):
+    argv = command(tmp_path, "--trials", "2", **{"train.epochs": 1})
+    (tmp_path / "space.py").write_text(
+        "from wt_jax.search import one_of\n"
+        "def get_space():\n    return {'model.dilations': one_of((1,), (1, 2))}\n"
+    )
+    with pytest.raises(ValueError, match=r"--together 2: model\.dilations: trials that differ there"):
+        tune.main([*argv, "--together", "2"])
+    assert tune.main(argv) == 0
+    assert parse(["--config", str(tmp_path / "tune" / "best.py")]).model.dilations in ((1,), (1, 2))
+
+
+def test_a_loss_that_is_no_number_ends_its_trial_alone(tmp_path, monkeypatch):
+    from wt_jax.search import cohort
+
+    real = cohort.scores
+
+    def poisoned(sums, loss):
+        values = real(sums, loss)
+        return values | {"segmentation_loss": np.nan} if poisoned.left.pop() else values
+
+    poisoned.left = [False] * 50 + [True]  # the first trial's first epoch
+    monkeypatch.setattr(cohort, "scores", poisoned)
+    study = take_part(command(tmp_path), tmp_path / "tune", 2, StopAfter(10**6), n_folds=1)
+    assert [trial.state.name for trial in study.trials] == ["PRUNED", "COMPLETE"]
+    assert json.dumps(study.best.params)
