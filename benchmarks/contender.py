@@ -95,7 +95,9 @@ def take_away(lever: str) -> None:
     where: Any = tcn
     if lever == "own backward of the normalisation":
         # JAX cannot differentiate the loop that values are stored by.
-        where.norm_relu_dropout = lambda *arguments: layers._norm_forward(*arguments)[0]
+        where.norm_relu_dropout = lambda y, scale, offset, keys, site, rate: layers._norm_forward(
+            y, scale, offset, keys, None, site, rate
+        )[0]
         lever = "values stored once"
     where, what, instead = {
         "values stored once": (layers, "_stored", lambda x: x),

@@ -92,12 +92,12 @@ def elsewhere(options: config.Config, arguments: argparse.Namespace) -> None:
     target, devices = find_target(arguments.topology), target_devices(arguments.topology)
     print(f"compiled for {len(devices)} x {target.kind}; nothing was run")
     print(
-        "| trials | memory, GB | of it state | MB a window | operations a window | kernels | windows/s at best |"
+        "| trials | memory, GB | state, GB | MB a window | FLOP a window | kernels | windows/s at best |"
     )
     print("|---|---|---|---|---|---|---|")
     for n_trials in arguments.trials:
         program = compile_together(options, devices, Data(200_000, 2226), n_trials)
-        windows = n_trials * options.train.batch_size
+        windows = program.windows
         flops = FORWARD_AND_BACKWARD * sum(window_flops(options).values())
         bound = roofline(target, flops * windows, options.model.compute_dtype, program.cost)
         print(

@@ -93,7 +93,8 @@ def names_used(tree):
             | {"visualization/drawing.py"},
         ),
         ("av", {"video/encoders.py"}),
-        ("ray", {"pose/process_pool.py"}),
+        ("ray", {"pose/process_pool.py", "search/ray_tuner.py"}),
+        ("optuna", {"search/study.py", "search/report.py"}),
     ],
 )
 def test_who_speaks_to_a_library_of_one_purpose(library, files):

@@ -80,13 +80,13 @@ def test_a_search_ends_with_an_experiment_a_table_and_a_page(tmp_path, capsys):
     assert losses == sorted(losses)
     assert f"best: trial {rows[0]['trial']}" in said
     best = parse(["--config", str(folder / "best.py")])
-    assert best.model.dropout == pytest.approx(float(rows[0]["model.dropout"]), rel=1e-3)
+    assert best.model.dropout == pytest.approx(float(rows[0]["dropout"]), rel=1e-3)
     assert best.model.filters == 8
     page = (folder / "search.html").read_text()
     assert "plotly" in page and "Which key decides" in page
     # The first trial is the config as it stands.
     first = next(row for row in rows if row["trial"] == "0")
-    assert float(first["optimizer.learning_rate"]) == config.Optimizer.learning_rate
+    assert float(first["learning_rate"]) == config.Optimizer.learning_rate
     # Asked for more, it goes on; asked for another search in its place, it refuses.
     assert tune.main(command(tmp_path, "--trials", "4", "--folds", "2", "--together", "2")) == 0
     with pytest.raises(ValueError, match="holds another search: folds was 2, and is 3"):
@@ -130,7 +130,7 @@ def test_two_processes_search_together(tmp_path):
     with (tmp_path / "tune" / "trials.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert sorted(row["trial"] for row in rows) == ["0", "1", "2", "3"]
-    assert len({row["model.dropout"] for row in rows}) == 4
+    assert len({row["dropout"] for row in rows}) == 4
 
 
 @pytest.mark.parametrize(

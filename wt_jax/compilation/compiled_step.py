@@ -65,7 +65,7 @@ def compile_training(options: config.Config, devices: Sequence[jax.Device], data
 def compile_together(
     options: config.Config, devices: Sequence[jax.Device], data: Data, n_trials: int
 ) -> CompiledProgram:
-    """One dispatch of training steps of so many trials, which differ in all that they may (`stacked_step`)."""
+    """One dispatch of training steps of so many trials, which differ in all NUMBERS."""
     steps, share = options.train.steps_per_dispatch, options.train.batch_size // len(devices)
     state = jax.eval_shape(lambda: init_state(options, jax.devices()[:1]))
     states = jax.tree.map(

@@ -1,5 +1,16 @@
-"""Better settings, looked for: a space, the trials that Optuna takes of it, and what they come to."""
+"""Better settings, looked for.
 
-from wt_jax.search.space import log, one_of, uniform, whole
+A space, the study that Optuna keeps, trials and their folds trained as one program, the report.
+"""
 
-__all__ = ["log", "one_of", "uniform", "whole"]
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "cohort": ["Cohort", "Member"],
+        "experiment_file": ["write_experiment"],
+        "space": ["log", "one_of", "uniform", "whole"],
+        "study": ["Study"],
+    },
+)

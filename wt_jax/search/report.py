@@ -51,9 +51,15 @@ def write_results(study: Study, name: str, n_folds: int) -> list[str]:
 
 def rows_of(study: Study) -> tuple[list[str], list[list[str]]]:
     """The table's head, and a row for each trial that came to an end: the best first, pruned ones last."""
-    head = ["trial", "loss", "epochs", "how", *study.space]
+    head = ["trial", "loss", "epochs", "how", *_short_names(study.space)]
     trials = sorted(study.trials, key=lambda trial: (trial.state != TrialState.COMPLETE, _loss(trial)))
     return head, [_row(trial, study.space) for trial in trials]
+
+
+def _short_names(space: Space) -> list[str]:
+    """Keys without their sections, where that names one alone."""
+    names = [key.rpartition(".")[2] for key in space]
+    return [name if names.count(name) == 1 else key for name, key in zip(names, space, strict=True)]
 
 
 def _row(trial: FrozenTrial, space: Space) -> list[str]:
