@@ -91,9 +91,7 @@ def here(options: config.Config, arguments: argparse.Namespace) -> None:
 def elsewhere(options: config.Config, arguments: argparse.Namespace) -> None:
     target, devices = find_target(arguments.topology), target_devices(arguments.topology)
     print(f"compiled for {len(devices)} x {target.kind}; nothing was run")
-    print(
-        "| trials | memory, GB | state, GB | MB a window | FLOP a window | kernels | windows/s at best |"
-    )
+    print("| trials | memory, GB | state, GB | MB a window | FLOP a window | kernels | windows/s at best |")
     print("|---|---|---|---|---|---|---|")
     for n_trials in arguments.trials:
         program = compile_together(options, devices, Data(200_000, 2226), n_trials)

@@ -7,8 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
+import optuna
 import pytest
 from training_runs import arguments, write_root
 
@@ -16,7 +18,7 @@ from wt_jax import config, tune
 from wt_jax.runtime.config_flags import parse
 from wt_jax.search.plan import make_plan
 from wt_jax.search.space import read_space
-from wt_jax.search.study import Study
+from wt_jax.search.study import NAME, Study, open_storage
 from wt_jax.search.trials import Trials
 from wt_jax.search.worker import join
 
@@ -65,7 +67,7 @@ def take_part(argv: list[str], workdir, n_trials: int, stop, n_folds: int = 2, t
     return study
 
 
-def histories(study: Study) -> list[tuple[dict, dict]]:
+def histories(study: Any) -> list[tuple[dict, dict]]:
     return [(trial.params, trial.intermediate_values) for trial in study.trials]
 
 
@@ -131,6 +133,18 @@ def test_two_processes_search_together(tmp_path):
         rows = list(csv.DictReader(file))
     assert sorted(row["trial"] for row in rows) == ["0", "1", "2", "3"]
     assert len({row["dropout"] for row in rows}) == 4
+
+
+def test_a_search_by_ray_is_the_same_search(tmp_path, capsys):
+    pytest.importorskip("ray", reason="Ray is an extra: pip install -e '.[cluster]'")
+    argv = command(tmp_path, "--trials", "2", **{"train.epochs": 2})
+    assert tune.main([*argv, "--cluster", "local"]) == 0
+    assert "trial   1" in capsys.readouterr().out
+    whole = take_part(argv, tmp_path / "whole", 2, StopAfter(10**6), n_folds=1)
+    by_ray = optuna.load_study(study_name=NAME, storage=open_storage(tmp_path / "tune"))
+    assert [params for params, _ in histories(by_ray)] == [params for params, _ in histories(whole)]
+    for (_, one), (_, other) in zip(histories(by_ray), histories(whole), strict=True):
+        assert one == pytest.approx(other, rel=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,10 @@
 """The same search on a Ray cluster: Ray Tune gives each trial a process and resources, the study decides."""
 
 import contextlib
+import logging
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,7 +66,9 @@ def tune_on(
 def _connected(cluster: str) -> Iterator[None]:
     where: dict[str, Any] = {"include_dashboard": False} if cluster == "local" else {"address": cluster}
     try:
-        ray.init(**where, log_to_driver=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of JAX, that Ray forks: what it forks is replaced at once
+            ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # a dozen types
         raise ValueError(f"--cluster {cluster}: no Ray cluster there ({error})") from error
     try:
