@@ -85,8 +85,8 @@ class Cohort:
         A few that have left stay on as fillers: each number of members is a program of its own to compile.
         """
         fillers = [member for member in self.members if member not in members]
-        room = len(self.members) - len(members)
-        members = [*members, *fillers[: room if len(members) > len(self.members) // 2 else 0]]
+        room = max(len(self.members) - len(members), 0)
+        members = [*members, *fillers[: room if room < len(members) else 0]]
         if members == self.members:
             return
         if states is None:

@@ -18,6 +18,7 @@ NAME = "wt_jax"
 _FILE = "study.log"
 _UNPRUNED = 5  # trials, and epochs of each, before any is pruned
 _GIVEN_OUT = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
+_ABOUT = "about"  # of the study: what makes it this one
 _WORKER = "worker"  # of a trial: whose it is
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -47,13 +48,13 @@ class Study:
 
     def _check(self, about: Mapping[str, Any]) -> None:
         """Raises ValueError where the search is another one."""
-        before = self.study.user_attrs
-        if not before:
-            for key, value in about.items():
-                self.study.set_user_attr(key, value)
+        before = self.study.user_attrs.get(_ABOUT)
+        if before is None:
+            self.study.set_user_attr(_ABOUT, about)
             if (values := self.own_values()) is not None:
                 self.study.enqueue_trial(values)
-        for key in dict.fromkeys([*about, *before]) if before else ():
+            return
+        for key in dict.fromkeys([*about, *before]):
             if before.get(key) != about.get(key):
                 raise ValueError(
                     f"{self.folder}: holds another search: {key} was {before.get(key)}, and is "
@@ -86,9 +87,10 @@ class Study:
 
     def report(self, number: int, epoch: int, loss: float) -> bool:
         """Takes a validation loss of a trial; returns whether it is to be pruned."""
-        trial = optuna.trial.Trial(self.study, self._id(number))
-        trial.report(loss, epoch)
-        return not math.isfinite(loss) or trial.should_prune()
+        trial = self.study.get_trials(deepcopy=False)[number]
+        self.storage.set_trial_intermediate_value(trial._trial_id, epoch, loss)
+        trial = self.study.get_trials(deepcopy=False)[number]
+        return not math.isfinite(loss) or self.study.pruner.prune(self.study, trial)
 
     def finish(self, number: int, loss: float, is_pruned: bool) -> None:
         """The end of a trial."""
@@ -138,9 +140,6 @@ class Study:
         """Of those that were not pruned."""
         complete = [trial for trial in self.trials if trial.state == TrialState.COMPLETE]
         return min(complete, key=lambda trial: trial.value or 0.0, default=None)
-
-    def _id(self, number: int) -> int:
-        return self.study.get_trials(deepcopy=False)[number]._trial_id
 
 
 def open_storage(folder: Path) -> optuna.storages.JournalStorage:

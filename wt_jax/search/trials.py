@@ -1,5 +1,6 @@
 """The trials of one worker: some at a time, each in all folds, pruned and replaced at an epoch's end."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from wt_jax.search.study import Study
 from wt_jax.search.worker import Worker
 from wt_jax.training.train_step import state_template
 
+_KEPT_EVERY_S = 30.0  # what is in hand: states of many trials are large, and an epoch may be short
+
 
 class Trials:
     """Takes trials of a study, trains them, and tells it of them."""
@@ -25,6 +28,26 @@ class Trials:
 
     def run(self, n_trials: int, stop: cli.Stop) -> None:
         """Until the study has given out `n_trials` and those in hand are over, or a signal comes."""
+        self._take_up()
+        kept_s = time.monotonic()
+        while not stop.caught:
+            self._fill(n_trials)
+            if not self._in_hand:
+                break
+            cohort = self._cohort()
+            cohort.hold([one for one in self._members() if not one.is_over])
+            cohort.train_epoch()
+            self._tell()
+            if self._in_hand and time.monotonic() - kept_s > _KEPT_EVERY_S:
+                self._keep()
+                kept_s = time.monotonic()
+        if self._in_hand:
+            self._keep()
+        else:
+            self._worker.forget()
+
+    def _take_up(self) -> None:
+        """What an earlier process of this number had in hand; what it had just begun begins anew."""
         members, states = self._worker.take_up(self._study, self._template)
         for member in members:
             self._in_hand.setdefault(member.trial, []).append(member)
@@ -34,16 +57,13 @@ class Trials:
             n_epochs = max(len(one.losses) for one in members)
             numbers = ", ".join(map(str, self._in_hand))
             print(f"going on with what an earlier process had in hand: trials {numbers}, epoch {n_epochs}")
-            self._cohorts.of(members[0].options).hold(members, states)
-        while not stop.caught:
-            self._fill(n_trials)
-            if not self._in_hand:
-                break
-            cohort = self._cohorts.of(next(iter(self._in_hand.values()))[0].options)
-            cohort.hold([one for of_trial in self._in_hand.values() for one in of_trial if not one.is_over])
-            cohort.train_epoch()
-            self._tell()
-            self._keep(cohort)
+            self._cohort().hold(members, states)
+
+    def _members(self) -> list[Member]:
+        return [one for of_trial in self._in_hand.values() for one in of_trial]
+
+    def _cohort(self) -> Cohort:
+        return self._cohorts.of(self._members()[0].options)
 
     def _fill(self, n_trials: int) -> None:
         while len(self._in_hand) < self._plan.together:
@@ -66,13 +86,10 @@ class Trials:
                 del self._in_hand[number]
                 print(self._study.line(number, epoch, loss, is_pruned), flush=True)
 
-    def _keep(self, cohort: Cohort) -> None:
+    def _keep(self) -> None:
         """What is in hand, for whoever goes on."""
-        if not self._in_hand:
-            self._worker.forget()
-            return
+        cohort, members = self._cohort(), self._members()
         states = dict(zip(map(id, cohort.members), cohort.states(), strict=True))
-        members = [one for of_trial in self._in_hand.values() for one in of_trial]
         # The weights of a fold that is over are not needed again: any state stands for them.
         filler = next(iter(states.values()))
         self._worker.save(members, [states.get(id(one), filler) for one in members])
