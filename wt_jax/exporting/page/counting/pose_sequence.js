@@ -1,0 +1,101 @@
+// Landmarks of a video's frames, at whatever times they come, -> poses at 30 frames a second, as they settle.
+
+import { ANGLES, HIPS, N_LANDMARKS } from "./skeleton.js";
+
+export const FRAME_RATE_HZ = 30;
+export const MAX_GAP_S = 0.25; // between the usable frames on both sides of one that is interpolated
+const SAME_TIME_S = 1e-6; // rounding of timestamps
+const FARTHEST_PX = 1e15; // of a landmark from the image's corner; one farther off is none
+const FARTHEST_FROM_HIPS_PX = 30000;
+const TRIPLETS = Object.values(ANGLES);
+
+const framesIn = (duration_s) => Math.floor((duration_s + SAME_TIME_S) * FRAME_RATE_HZ) + 1;
+
+/**
+ * A pose: `angles` (25) in half turns, `points` (33 x 3) in pixels from the middle between the hips; `valid` is
+ * false, and both are 0, where nobody is seen.
+ */
+export class PoseSequence {
+  #firstAt_s = null;
+  #last_s = 0;
+  #settled = 0; // output frames returned so far
+  #usable = []; // {time_s, angles, points}, from the last one at or before the next output frame on
+
+  constructor(width_px, height_px) {
+    this.width_px = width_px;
+    this.height_px = height_px;
+  }
+
+  get first_s() {
+    return this.#firstAt_s ?? 0;
+  }
+
+  /** The next frame: 33 landmarks {x, y, z} in shares of the image, or null. Returns the poses settled since. */
+  push(landmarks, time_s) {
+    if (!Number.isFinite(time_s) || (this.#firstAt_s !== null && time_s <= this.#last_s)) {
+      throw new Error("timestamps must be finite and strictly increasing, in seconds");
+    }
+    this.#firstAt_s ??= time_s;
+    this.#last_s = time_s;
+    const pose = landmarks && poseOf(landmarks, this.width_px, this.height_px);
+    if (pose) this.#usable.push({ time_s, ...pose });
+    const lastUsable_s = this.#usable.at(-1)?.time_s;
+    let settled = this.#settled;
+    if (lastUsable_s !== undefined) settled = Math.max(settled, framesIn(lastUsable_s - this.#firstAt_s));
+    if (lastUsable_s === undefined || time_s - lastUsable_s > MAX_GAP_S + 2 * SAME_TIME_S) {
+      settled = Math.max(settled, framesIn(time_s - this.#firstAt_s - 3 * SAME_TIME_S));
+    }
+    return this.#settle(settled);
+  }
+
+  /** The rest, up to the last frame: none comes after it. */
+  flush() {
+    return this.#settle(this.#firstAt_s === null ? 0 : framesIn(this.#last_s - this.#firstAt_s));
+  }
+
+  #settle(until) {
+    const poses = [];
+    for (; this.#settled < until; this.#settled++) {
+      const at_s = this.first_s + this.#settled / FRAME_RATE_HZ;
+      while (this.#usable.length > 1 && this.#usable[1].time_s <= at_s + SAME_TIME_S) this.#usable.shift();
+      poses.push(between(this.#usable, at_s));
+    }
+    return poses;
+  }
+}
+
+/** The pose at a time, of the usable frames on either side of it. */
+function between(usable, at_s) {
+  const before = usable[0]?.time_s <= at_s + SAME_TIME_S ? usable[0] : undefined;
+  const after = usable.find(({ time_s }) => time_s >= at_s - SAME_TIME_S);
+  const gap_s = before && after ? after.time_s - before.time_s : Infinity;
+  if (gap_s > MAX_GAP_S + SAME_TIME_S) return { angles: EMPTY_ANGLES, points: EMPTY_POINTS, valid: false };
+  const share = gap_s > 0 ? (at_s - before.time_s) / gap_s : 0;
+  const blend = (from, to) => Float32Array.from(from, (value, i) => value + share * (to[i] - value));
+  return { angles: blend(before.angles, after.angles), points: blend(before.points, after.points), valid: true };
+}
+
+const EMPTY_ANGLES = new Float32Array(TRIPLETS.length);
+const EMPTY_POINTS = new Float32Array(3 * N_LANDMARKS);
+
+/** Angles and points of 33 landmarks; null where an angle is missing: of a landmark, or the length of a limb. */
+function poseOf(landmarks, width_px, height_px) {
+  const known = (value_px) => (Math.abs(value_px) <= FARTHEST_PX ? value_px : NaN);
+  const flat = landmarks.map(({ x, y }) => [known(x * width_px), known(y * height_px)]);
+  const angles = Float32Array.from(TRIPLETS, ([from, at, to]) => {
+    const [ax, ay] = [flat[from][0] - flat[at][0], flat[from][1] - flat[at][1]];
+    const [bx, by] = [flat[to][0] - flat[at][0], flat[to][1] - flat[at][1]];
+    if ((ax === 0 && ay === 0) || (bx === 0 && by === 0)) return NaN;
+    return Math.atan2(Math.abs(ax * by - ay * bx), ax * bx + ay * by) / Math.PI;
+  });
+  if (!angles.every(Number.isFinite)) return null;
+  const points = new Float64Array(3 * N_LANDMARKS);
+  for (const [axis, [name, size_px]] of [["x", width_px], ["y", height_px], ["z", width_px]].entries()) {
+    const middle_px = ((landmarks[HIPS[0]][name] + landmarks[HIPS[1]][name]) / 2) * size_px;
+    for (const [i, landmark] of landmarks.entries()) {
+      const away_px = landmark[name] * size_px - middle_px;
+      points[3 * i + axis] = Math.min(Math.max(away_px, -FARTHEST_FROM_HIPS_PX), FARTHEST_FROM_HIPS_PX) || 0;
+    }
+  }
+  return { angles, points };
+}
