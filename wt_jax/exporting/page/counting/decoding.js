@@ -7,18 +7,20 @@ import { motionStarts, repeatedStarts } from "./principal_motion.js";
 import { argmax, findPeaks, gaussian, quantile } from "./signal.js";
 
 export const UNKNOWN = "repeating, exercise unknown"; // what repeats in no-exercise is called
-const LOWEST_HEIGHT = 0.01; // of a candidate
-const SMOOTHING = { truncate: 3, mode: "constant" };
+
+/** A Gaussian of which nothing is known beyond the ends. */
+const smooth = (values, sigma, { smoothing_ends }) =>
+  gaussian(values, sigma, { truncate: smoothing_ends, mode: "constant" });
 
 /** Peaks of the smoothed signal, however low: [{frame, height}]. */
 export function findCandidates({ signal, valid }, counting) {
   if (!signal.every(Number.isFinite)) throw new Error("the start signal holds NaN or infinity: a damaged model");
-  const smooth = gaussian(signal, counting.smoothing_frames, SMOOTHING).map((value, i) => (valid[i] ? value : 0));
-  const peaks = findPeaks([0, ...smooth, 0], {
-    height: LOWEST_HEIGHT,
+  const heights = smooth(signal, counting.smoothing_frames, counting).map((value, i) => (valid[i] ? value : 0));
+  const peaks = findPeaks([0, ...heights, 0], {
+    height: counting.lowest_height,
     distance: Math.max(1, counting.min_distance_frames),
   });
-  return peaks.map((peak) => ({ frame: peak - 1, height: Math.fround(smooth[peak - 1]) }));
+  return peaks.map((peak) => ({ frame: peak - 1, height: Math.fround(heights[peak - 1]) }));
 }
 
 /** The height from which a recording's candidates count: those of a faint signal count too. */
@@ -50,10 +52,10 @@ export function findSegments(timeline, card) {
 }
 
 /** Smoothed class probabilities, over frames with somebody in them alone. */
-function classScores({ probabilities, valid }, { class_smoothing_frames }) {
-  const weight = gaussian(valid, class_smoothing_frames, SMOOTHING);
+function classScores({ probabilities, valid }, counting) {
+  const weight = smooth(valid, counting.class_smoothing_frames, counting);
   return probabilities.map((of) => {
-    const sums = gaussian(of, class_smoothing_frames, SMOOTHING);
+    const sums = smooth(of, counting.class_smoothing_frames, counting);
     return sums.map((sum, i) => sum / Math.max(weight[i], 1e-6));
   });
 }

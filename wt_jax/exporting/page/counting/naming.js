@@ -1,6 +1,5 @@
 // Which exercise a recording is named for, how sure that is, and what else it may be.
 
-const SURE = 0.6; // least confidence of an exercise that is not undecided
 const EDGE = 1e-3; // probabilities nearer to 0 and 1 are taken for that near
 
 /** class -> what is seen in all its segments before frame `stop`: {frames, sums: [of each class]}. */
@@ -49,7 +48,7 @@ export function nameExercise(seen, { classes, no_exercise, counting }) {
   const likely = [...means].map(([exercise, mean]) => ({ exercise, probability: mean * left }));
   if (classes.includes(named)) likely.unshift({ exercise: named, probability: confidence });
   const two = likely.sort((a, b) => b.probability - a.probability).slice(0, 2);
-  return { exercise: named, confidence, undecided: confidence < SURE ? two : null };
+  return { exercise: named, confidence, undecided: confidence < counting.sure ? two : null };
 }
 
 function calibrated(probability, { class_slope, class_offset }) {

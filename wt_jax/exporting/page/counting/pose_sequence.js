@@ -2,18 +2,14 @@
 
 import { ANGLES, HIPS, N_LANDMARKS } from "./skeleton.js";
 
-export const FRAME_RATE_HZ = 30;
-export const MAX_GAP_S = 0.25; // between the usable frames on both sides of one that is interpolated
 const SAME_TIME_S = 1e-6; // rounding of timestamps
 const FARTHEST_PX = 1e15; // of a landmark from the image's corner; one farther off is none
 const FARTHEST_FROM_HIPS_PX = 30000;
 const TRIPLETS = Object.values(ANGLES);
 
-const framesIn = (duration_s) => Math.floor((duration_s + SAME_TIME_S) * FRAME_RATE_HZ) + 1;
-
 /**
  * A pose: `angles` (25) in half turns, `points` (33 x 3) in pixels from the middle between the hips; `valid` is
- * false, and both are 0, where nobody is seen.
+ * false, and both are 0, where nobody is seen. `resampling` is that of the model card.
  */
 export class PoseSequence {
   #firstAt_s = null;
@@ -21,9 +17,8 @@ export class PoseSequence {
   #settled = 0; // output frames returned so far
   #usable = []; // {time_s, angles, points}, from the last one at or before the next output frame on
 
-  constructor(width_px, height_px) {
-    this.width_px = width_px;
-    this.height_px = height_px;
+  constructor(resampling, width_px, height_px) {
+    Object.assign(this, { resampling, width_px, height_px });
   }
 
   get first_s() {
@@ -41,35 +36,39 @@ export class PoseSequence {
     if (pose) this.#usable.push({ time_s, ...pose });
     const lastUsable_s = this.#usable.at(-1)?.time_s;
     let settled = this.#settled;
-    if (lastUsable_s !== undefined) settled = Math.max(settled, framesIn(lastUsable_s - this.#firstAt_s));
-    if (lastUsable_s === undefined || time_s - lastUsable_s > MAX_GAP_S + 2 * SAME_TIME_S) {
-      settled = Math.max(settled, framesIn(time_s - this.#firstAt_s - 3 * SAME_TIME_S));
+    if (lastUsable_s !== undefined) settled = Math.max(settled, this.#framesIn(lastUsable_s - this.#firstAt_s));
+    if (lastUsable_s === undefined || time_s - lastUsable_s > this.resampling.max_gap_s + 2 * SAME_TIME_S) {
+      settled = Math.max(settled, this.#framesIn(time_s - this.#firstAt_s - 3 * SAME_TIME_S));
     }
     return this.#settle(settled);
   }
 
   /** The rest, up to the last frame: none comes after it. */
   flush() {
-    return this.#settle(this.#firstAt_s === null ? 0 : framesIn(this.#last_s - this.#firstAt_s));
+    return this.#settle(this.#firstAt_s === null ? 0 : this.#framesIn(this.#last_s - this.#firstAt_s));
+  }
+
+  #framesIn(duration_s) {
+    return Math.floor((duration_s + SAME_TIME_S) * this.resampling.frame_rate_hz) + 1;
   }
 
   #settle(until) {
     const poses = [];
     for (; this.#settled < until; this.#settled++) {
-      const at_s = this.first_s + this.#settled / FRAME_RATE_HZ;
+      const at_s = this.first_s + this.#settled / this.resampling.frame_rate_hz;
       while (this.#usable.length > 1 && this.#usable[1].time_s <= at_s + SAME_TIME_S) this.#usable.shift();
-      poses.push(between(this.#usable, at_s));
+      poses.push(between(this.#usable, at_s, this.resampling.max_gap_s));
     }
     return poses;
   }
 }
 
 /** The pose at a time, of the usable frames on either side of it. */
-function between(usable, at_s) {
+function between(usable, at_s, maxGap_s) {
   const before = usable[0]?.time_s <= at_s + SAME_TIME_S ? usable[0] : undefined;
   const after = usable.find(({ time_s }) => time_s >= at_s - SAME_TIME_S);
   const gap_s = before && after ? after.time_s - before.time_s : Infinity;
-  if (gap_s > MAX_GAP_S + SAME_TIME_S) return { angles: EMPTY_ANGLES, points: EMPTY_POINTS, valid: false };
+  if (gap_s > maxGap_s + SAME_TIME_S) return { angles: EMPTY_ANGLES, points: EMPTY_POINTS, valid: false };
   const share = gap_s > 0 ? (at_s - before.time_s) / gap_s : 0;
   const blend = (from, to) => Float32Array.from(from, (value, i) => value + share * (to[i] - value));
   return { angles: blend(before.angles, after.angles), points: blend(before.points, after.points), valid: true };

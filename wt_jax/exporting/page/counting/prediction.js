@@ -2,7 +2,6 @@
 
 import { countRanges, countRepetitions, countUnknown, findSegments } from "./decoding.js";
 import { nameExercise, seenByClass } from "./naming.js";
-import { FRAME_RATE_HZ } from "./pose_sequence.js";
 import { motionStarts } from "./principal_motion.js";
 
 /** Everything found in a timeline whose first frame is at `first_s`: the keys of the document, in its units. */
@@ -10,7 +9,7 @@ export function readTimeline(timeline, card, first_s) {
   const segments = findSegments(timeline, card);
   const repetitions = countRepetitions(timeline, card, segments);
   const unknown = countUnknown(timeline, card, segments);
-  const seconds = (frame) => first_s + frame / FRAME_RATE_HZ;
+  const seconds = (frame) => first_s + frame / card.frame_rate_hz;
   const within = ({ first, last }, of) => of.filter(({ frame }) => first <= frame && frame <= last).length;
   const timed = ({ exercise, frame, confidence }) => ({ exercise, start_s: seconds(frame), confidence });
   const counts = {};
@@ -55,15 +54,8 @@ export function exerciseText({ exercise, undecided }) {
 
 /** The JSON that predict writes (version 2): numbers to a thousandth. */
 export function documentOf(prediction, source, card) {
-  const model = {
-    checkpoint: card.name,
-    step: card.step,
-    data: card.data,
-    data_fingerprint: null,
-    weights_digest: card.digest,
-    classes: card.classes,
-    counting: card.counting,
-  };
+  const { name, step, data, data_fingerprint, classes, is_calibrated, counting, digest } = card;
+  const model = { checkpoint: name, step, data, data_fingerprint, classes, is_calibrated, counting, digest };
   return { version: 2, source, model, remark: null, ...rounded(prediction) };
 }
 

@@ -30,7 +30,7 @@ export class Stream {
   constructor(card, infer, width_px, height_px) {
     this.#card = card;
     this.#infer = infer;
-    this.#sequence = new PoseSequence(width_px, height_px);
+    this.#sequence = new PoseSequence(card.resampling, width_px, height_px);
     this.#merge = new Merge(card);
     this.#tally = new Tally(card);
     this.#next = -card.overhang_frames;
@@ -46,7 +46,7 @@ export class Stream {
     return this.state;
   }
 
-  /** {prediction, timeline} of all frames pushed. */
+  /** {timeline, first_s, prediction} of all frames pushed; `first_s` is the time of the first one. */
   async flush() {
     await this.#add(this.#sequence.flush());
     const { stride } = spacing(this.#card);
@@ -55,7 +55,8 @@ export class Stream {
       if (first > this.#next - stride) await this.#addWindow(this.#merge, first, frames); // the others are done
     }
     const timeline = this.#merge.timeline(this.#poses);
-    return { timeline, prediction: readTimeline(timeline, this.#card, this.#sequence.first_s) };
+    const first_s = this.#sequence.first_s;
+    return { timeline, first_s, prediction: readTimeline(timeline, this.#card, first_s) };
   }
 
   async #add(poses) {

@@ -1,0 +1,250 @@
+// The page: loads the models, takes a camera or a file, shows what is counted, saves it.
+
+import { makeColours } from "./colours.js";
+import { countText, csvOf, documentOf, exerciseText } from "./counting/prediction.js";
+import { Stream } from "./counting/stream.js";
+import { loadNetwork } from "./network.js";
+import { drawPicture, drawSkeleton } from "./picture_view.js";
+import { PoseFinder } from "./pose_finder.js";
+import { openCamera, openFile } from "./source.js";
+import { drawTimeline } from "./timeline_view.js";
+
+const RATE_FRAMES = 30; // over which the frames a second shown are measured
+const $ = (id) => document.getElementById(id);
+const page = Object.fromEntries(
+  ["stage", "picture", "video", "notice", "classes", "exercise", "count", "remark", "counts", "rate", "timeline"]
+    .concat(["camera", "file", "pause", "reset", "stop", "turn", "json", "csv"])
+    .map((id) => [id, $(id)]),
+);
+
+let card, infer, finder, colourOf; // loaded once
+let source = null; // what is looked at
+let stream = null; // what counts it
+let counting = Promise.resolve(); // of the frames so far, one after the other
+let facing = "user";
+let [looked, seen] = [0, 0]; // frames, and those with somebody in them
+let lookedAt_ms = []; // when, of late
+let shown = null; // arguments of drawTimeline
+let lastExercise = null;
+
+async function load() {
+  say("Loading the models …");
+  card = await (await fetch("model.json")).json();
+  colourOf = makeColours(card);
+  const exercises = card.classes.filter((name) => name !== card.no_exercise);
+  page.classes.textContent = `Counts ${exercises.join(", ")}: from a camera or a video.`;
+  [infer, finder] = await Promise.all([loadNetwork("model.onnx", card), PoseFinder.load("pose_landmarker.task")]);
+  say("");
+  setPhase("ready");
+}
+
+/** loading, ready, running, paused or over: which controls there are. */
+function setPhase(phase) {
+  document.body.dataset.phase = phase;
+  const isOpen = phase === "running" || phase === "paused";
+  page.camera.disabled = page.file.disabled = isOpen || phase === "loading";
+  for (const button of [page.pause, page.reset, page.stop]) button.disabled = !isOpen;
+  page.turn.disabled = !isOpen || source.isFile;
+  page.pause.firstChild.data = phase === "paused" ? "Go on " : "Pause ";
+}
+
+async function start(open) {
+  if (page.camera.disabled) return;
+  page.camera.disabled = page.file.disabled = true;
+  try {
+    say("");
+    source = await open(page.video);
+    page.picture.classList.toggle("mirrored", !source.isFile && facing === "user");
+    finder.begin();
+    stream = null;
+    await source.play(look, finish);
+    setPhase("running");
+  } catch (error) {
+    await fail(error);
+  }
+}
+
+function look(video, time_s) {
+  try {
+    drawPicture(page.picture, video);
+    const landmarks = finder.find(page.picture, time_s);
+    const counted = (stream ??= begun());
+    counting = counting.then(() => counted.push(landmarks, time_s)).then((state) => showState(counted, state));
+    counting.catch(fail);
+    if (landmarks) drawSkeleton(page.picture, landmarks);
+    looked++;
+    seen += Boolean(landmarks);
+    lookedAt_ms = [...lookedAt_ms.slice(-RATE_FRAMES), performance.now()];
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function begun() {
+  looked = seen = 0;
+  lookedAt_ms = [];
+  lastExercise = shown = null;
+  for (const link of [page.json, page.csv]) offer(link, null);
+  showCounts("–", 0, "", {});
+  return new Stream(card, infer, page.video.videoWidth, page.video.videoHeight);
+}
+
+function showState(of, state) {
+  if (of !== stream || !state) return; // the last frames of a count that was set to 0
+  const isRest = state.exercise === card.no_exercise;
+  if (!isRest) lastExercise = state.exercise;
+  const remark = state.undecided ? exerciseText(state) : state.unknown ? `repeating, exercise unknown: ${state.unknown}` : "";
+  showCounts(state.exercise, state.counts[lastExercise] ?? 0, remark, state.counts);
+  page.rate.textContent = rateText();
+  if (shown?.state !== state) {
+    shown = { state, isLive: true };
+    redraw();
+  }
+}
+
+function showCounts(exercise, count, remark, counts) {
+  page.exercise.textContent = exercise;
+  page.remark.textContent = remark;
+  if (page.count.textContent !== `${count}`) {
+    page.count.textContent = count;
+    page.count.classList.remove("counted");
+    void page.count.offsetWidth; // begins the animation again
+    page.count.classList.add("counted");
+  }
+  page.counts.replaceChildren(
+    ...Object.entries(counts).map(([name, number]) => {
+      const item = document.createElement("li");
+      item.textContent = `${name} ${number}`;
+      item.style.setProperty("--class", colourOf(name));
+      return item;
+    }),
+  );
+}
+
+function redraw() {
+  if (shown) drawTimeline(page.timeline, shown.state, card, colourOf, shown.isLive);
+}
+
+function rateText() {
+  const span_ms = lookedAt_ms.at(-1) - lookedAt_ms[0];
+  const rate = span_ms > 0 ? (1000 * (lookedAt_ms.length - 1)) / span_ms : 0;
+  const missed = source?.dropped ? `, ${source.dropped} missed` : "";
+  return `${rate.toFixed(0)} pictures a second${missed}`;
+}
+
+/** The end of a file, or of somebody's patience: what there is to say of all of it. */
+async function finish() {
+  if (!source) return;
+  const ended = source;
+  source = null;
+  ended.close();
+  try {
+    await counting;
+    if (stream) showPrediction(await stream.flush(), ended);
+    setPhase("over");
+  } catch (error) {
+    await fail(error);
+  }
+}
+
+function showPrediction({ prediction, timeline, first_s }, ended) {
+  const toFrame = (time_s) => Math.round((time_s - first_s) * card.frame_rate_hz);
+  const longest = prediction.counts[prediction.exercise] === undefined ? lastExercise : prediction.exercise;
+  const texts = Object.fromEntries(Object.keys(prediction.counts).map((name) => [name, countText(prediction, name)]));
+  const unknown = prediction.unknown_repetitions.length;
+  showCounts(
+    exerciseText(prediction),
+    prediction.counts[longest] ?? 0,
+    unknown ? `repeating, exercise unknown: ${unknown}` : "",
+    texts,
+  );
+  const segments = prediction.segments.map(({ exercise, start_s, end_s }) => ({
+    exercise,
+    first: toFrame(start_s),
+    last: toFrame(end_s) - 1,
+  }));
+  const starts = prediction.repetitions.map(({ start_s }) => toFrame(start_s));
+  shown = { state: { timeline, first: 0, segments, starts }, isLive: false };
+  redraw();
+  const said = Object.entries(texts).map(([name, text]) => `${name} ${text}`);
+  page.timeline.ariaLabel = `Exercise and start signal over time: ${said.join(", ") || "no repetitions"}`;
+  const about = {
+    path: ended.name,
+    fps: null,
+    duration_s: timeline.valid.length / card.frame_rate_hz,
+    frames: looked,
+    frames_with_person: seen,
+    width_px: page.picture.width,
+    height_px: page.picture.height,
+  };
+  const name = ended.name.replace(/\.[^.]+$/, "");
+  const text = JSON.stringify(documentOf(prediction, about, card), null, 2);
+  offer(page.json, new File([text], `${name}.json`, { type: "application/json" }));
+  offer(page.csv, new File([csvOf(prediction)], `${name}.csv`, { type: "text/csv" }));
+}
+
+/** A link that saves a file; null takes the last one back. */
+function offer(link, file) {
+  if (link.href) URL.revokeObjectURL(link.href);
+  link.ariaDisabled = !file;
+  if (file) Object.assign(link, { href: URL.createObjectURL(file), download: file.name });
+  else link.removeAttribute("href");
+}
+
+async function togglePause() {
+  const isRunning = document.body.dataset.phase === "running";
+  if (isRunning) source.pause();
+  else await source.resume();
+  setPhase(isRunning ? "paused" : "running");
+}
+
+async function turn() {
+  facing = facing === "user" ? "environment" : "user";
+  source.close();
+  await start(() => openCamera(page.video, facing));
+}
+
+function say(text, isError = false) {
+  page.notice.textContent = text;
+  page.notice.classList.toggle("error", isError);
+}
+
+async function fail(error) {
+  source?.close();
+  source = stream = null;
+  counting = Promise.resolve();
+  say(error.name === "NotAllowedError" ? "The camera was not allowed." : error.message, true);
+  if (infer && finder) setPhase("ready");
+}
+
+const keys = { " ": page.pause, r: page.reset, Escape: page.stop, t: page.turn };
+document.addEventListener("keydown", (event) => {
+  const button = keys[event.key];
+  const hasOwnUse = event.key === " " && event.target.matches("button, a, input"); // space presses what has focus
+  if (!button || button.disabled || hasOwnUse || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  button.click();
+});
+
+page.camera.onclick = () => start((video) => openCamera(video, facing));
+page.file.onchange = () => {
+  const [file] = page.file.files;
+  page.file.value = ""; // so that the same file can be chosen again
+  if (file) start((video) => openFile(video, file));
+};
+page.pause.onclick = () => togglePause().catch(fail);
+page.reset.onclick = () => (stream = null);
+page.stop.onclick = finish;
+page.turn.onclick = () => turn().catch(fail);
+for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    page.stage.classList.toggle("dropping", kind.startsWith("drage") || kind === "dragover");
+    const file = kind === "drop" && event.dataTransfer.files[0];
+    if (file) start((video) => openFile(video, file));
+  });
+}
+new ResizeObserver(redraw).observe(page.timeline);
+
+load().catch((error) => say(`The models cannot be loaded: ${error.message}`, true));
+navigator.serviceWorker?.register("service_worker.js");
