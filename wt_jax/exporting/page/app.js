@@ -1,6 +1,7 @@
 // The page: loads the models, takes a camera or a file, shows what is counted, saves it.
 
 import { makeColours } from "./colours.js";
+import { UNKNOWN } from "./counting/decoding.js";
 import { countText, csvOf, documentOf, exerciseText } from "./counting/prediction.js";
 import { Stream } from "./counting/stream.js";
 import { loadNetwork } from "./network.js";
@@ -93,7 +94,7 @@ function showState(of, state) {
   if (of !== stream || !state) return; // the last frames of a count that was set to 0
   const isRest = state.exercise === card.no_exercise;
   if (!isRest) lastExercise = state.exercise;
-  const remark = state.undecided ? exerciseText(state) : state.unknown ? `repeating, exercise unknown: ${state.unknown}` : "";
+  const remark = state.undecided ? exerciseText(state) : state.unknown ? unknownText(state.unknown) : "";
   showCounts(state.exercise, state.counts[lastExercise] ?? 0, remark, state.counts);
   page.rate.textContent = rateText();
   if (shown?.state !== state) {
@@ -111,15 +112,18 @@ function showCounts(exercise, count, remark, counts) {
     void page.count.offsetWidth; // begins the animation again
     page.count.classList.add("counted");
   }
+  const several = Object.entries(counts).length > 1 ? Object.entries(counts) : [];
   page.counts.replaceChildren(
-    ...Object.entries(counts).map(([name, number]) => {
+    ...several.map(([name, text]) => {
       const item = document.createElement("li");
-      item.textContent = `${name} ${number}`;
+      item.textContent = `${name} ${text}`;
       item.style.setProperty("--class", colourOf(name));
       return item;
     }),
   );
 }
+
+const unknownText = (count) => `${UNKNOWN}: ${count}`;
 
 function redraw() {
   if (shown) drawTimeline(page.timeline, shown.state, card, colourOf, shown.isLive);
@@ -151,13 +155,12 @@ function showPrediction({ prediction, timeline, first_s }, ended) {
   const toFrame = (time_s) => Math.round((time_s - first_s) * card.frame_rate_hz);
   const longest = prediction.counts[prediction.exercise] === undefined ? lastExercise : prediction.exercise;
   const texts = Object.fromEntries(Object.keys(prediction.counts).map((name) => [name, countText(prediction, name)]));
-  const unknown = prediction.unknown_repetitions.length;
-  showCounts(
-    exerciseText(prediction),
-    prediction.counts[longest] ?? 0,
-    unknown ? `repeating, exercise unknown: ${unknown}` : "",
-    texts,
-  );
+  const [least, most] = prediction.ranges[longest] ?? [0, 0];
+  const remarks = [
+    least < most ? `between ${least} and ${most}` : "",
+    prediction.unknown_repetitions.length ? unknownText(prediction.unknown_repetitions.length) : "",
+  ];
+  showCounts(exerciseText(prediction), prediction.counts[longest] ?? 0, remarks.filter(Boolean).join("; "), texts);
   const segments = prediction.segments.map(({ exercise, start_s, end_s }) => ({
     exercise,
     first: toFrame(start_s),

@@ -3,9 +3,10 @@
 import { BONES } from "./counting/skeleton.js";
 
 const MOST_PX = 1280; // of a side; the network that finds people looks at a part of 256
+const LINE_PX = 2.5; // on the screen
 const LEAST_VISIBILITY = 0.5;
 
-/** Draws what `video` shows now, upright, and returns its size. */
+/** Draws what `video` shows now, upright. */
 export function drawPicture(canvas, video) {
   const scale = Math.min(1, MOST_PX / Math.max(video.videoWidth, video.videoHeight));
   const [width, height] = [Math.round(video.videoWidth * scale), Math.round(video.videoHeight * scale)];
@@ -17,7 +18,8 @@ export function drawSkeleton(canvas, landmarks) {
   const context = canvas.getContext("2d");
   const at = ({ x, y }) => [x * canvas.width, y * canvas.height];
   const isSeen = (i) => landmarks[i].visibility >= LEAST_VISIBILITY;
-  const width = Math.max(2, Math.min(canvas.width, canvas.height) / 150);
+  const shrunk = Math.max(canvas.width / canvas.clientWidth, canvas.height / canvas.clientHeight);
+  const width = LINE_PX * shrunk;
   context.lineCap = "round";
   for (const [colour, more] of [["#0e1116", width], ["#ffd166", 0]]) { // a dark rim: seen before any ground
     context.strokeStyle = colour;

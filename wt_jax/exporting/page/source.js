@@ -1,8 +1,5 @@
 // A camera or a video file: its pictures one by one, with their times.
 
-const [SLOWEST, FASTEST] = [0.1, 1]; // that a file is played, as a share of its own pace
-const CALM_FRAMES = 10; // without one missed, before a file is played faster
-
 /** Begins to show the camera in `video`; `facing` is "user" (at the face) or "environment" (away). */
 export async function openCamera(video, facing) {
   if (!navigator.mediaDevices) {
@@ -43,8 +40,8 @@ class Source {
   #video;
   #close;
   #isOpen = true;
-  #presented = null;
-  #calm = 0;
+  #presented = null; // pictures shown when the last one was looked at
+  #isPaused = false; // by somebody
 
   constructor(video, { name, isFile }, close) {
     Object.assign(this, { name, isFile });
@@ -64,20 +61,24 @@ class Source {
       const time_s = this.isFile ? picture.mediaTime : (taken_ms - first_ms) / 1000;
       if (time_s <= last_s) return;
       last_s = time_s;
-      this.#pace(picture.presentedFrames);
+      this.dropped += picture.presentedFrames - (this.#presented ?? picture.presentedFrames - 1) - 1;
+      this.#presented = picture.presentedFrames;
+      if (this.isFile) video.pause(); // it waits until its picture has been looked at
       onFrame(video, time_s);
+      if (this.isFile && this.#isOpen && !this.#isPaused) video.play().catch(() => {}); // closed meanwhile
     };
     video.requestVideoFrameCallback(look);
     video.onended = onEnd;
-    if (this.isFile) video.playbackRate = 0.5;
     await video.play();
   }
 
   pause() {
+    this.#isPaused = true;
     this.#video.pause();
   }
 
   async resume() {
+    this.#isPaused = false;
     this.#presented = null; // none was missed meanwhile
     await this.#video.play();
   }
@@ -87,17 +88,5 @@ class Source {
     this.#video.onended = this.#video.onerror = null;
     this.#video.pause();
     this.#close();
-  }
-
-  /** Counts what was missed; plays a file as fast as its pictures can be looked at. */
-  #pace(presented) {
-    const missed = this.#presented === null ? 0 : presented - this.#presented - 1;
-    this.#presented = presented;
-    this.dropped += missed;
-    if (!this.isFile) return;
-    this.#calm = missed ? 0 : this.#calm + 1;
-    const change = missed ? 0.8 : this.#calm % CALM_FRAMES === 0 ? 1.1 : 1;
-    const rate = Math.min(Math.max(this.#video.playbackRate * change, SLOWEST), FASTEST);
-    if (rate !== this.#video.playbackRate) this.#video.playbackRate = rate;
   }
 }

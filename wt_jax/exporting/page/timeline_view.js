@@ -49,13 +49,13 @@ export function drawTimeline(canvas, { timeline, first, segments, starts }, card
 
 /** Probabilities, stacked. */
 function drawClasses(context, { probabilities, valid }, { x, from, top, height }, colours) {
-  const column = Math.max(x(1) - x(0), 0.5);
-  const step = Math.max(1, Math.floor(1 / column)); // frames a column, of a long video
+  const step = Math.max(1, Math.floor(1 / (x(1) - x(0)))); // frames a column, of a long video
   for (let frame = from; frame < valid.length; frame += step) {
+    const [left, right] = [Math.round(x(frame)), Math.round(x(frame + step))]; // between whole pixels: no seams
     let y = top;
     for (const [c, of] of probabilities.entries()) {
       context.fillStyle = colours[c];
-      context.fillRect(x(frame), y, column * step + 0.5, of[frame] * height);
+      context.fillRect(left, y, right - left, of[frame] * height);
       y += of[frame] * height;
     }
   }
