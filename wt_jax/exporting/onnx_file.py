@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 from wt_jax.exporting.answering_graph import answering_graph, graph_inputs
 from wt_jax.exporting.one_platform import on_platform
@@ -39,7 +40,7 @@ def write(trained: RestoredModel, weights: str, path: Path) -> None:
         quantize_dynamic(path, path, per_channel=True, weight_type=QuantType.QInt8)
 
 
-def halve(model: "onnx.ModelProto") -> None:
+def halve(model: Any) -> None:
     """Keeps weights as float16, of which the runtime makes float32 once, as it opens the file."""
     import onnx
 

@@ -56,13 +56,12 @@ def open_exported(path: Path | str) -> ExportedModel:
             window_step=card["window_step"],
             overhang=card["overhang_frames"] / span,
         )
-        counting = counting_of(
-            {field.name: card["counting"][field.name] for field in dataclasses.fields(Counting)}
-        )
+        thresholds = {field.name: card["counting"][field.name] for field in dataclasses.fields(Counting)}
         identity = {
             "checkpoint": str(path.absolute()),
             **{key: card[key] for key in ("step", "data", "data_fingerprint", "classes", "is_calibrated")},
         }
+        counting = counting_of(thresholds)
         options = config.check(config.Config(data=data))
     except (KeyError, TypeError, ZeroDivisionError, AttributeError, ValueError) as error:
         raise ValueError(f"{card_file}: not as python -m wt_jax.export writes it ({error!r})") from None
@@ -70,7 +69,7 @@ def open_exported(path: Path | str) -> ExportedModel:
 
 
 def run_onnx(path: Path) -> Run:
-    """The graph of an ONNX file, run by ONNX Runtime. Raises ValueError where that, or the file, is not good."""
+    """The graph of an ONNX file, run by ONNX Runtime. Raises ValueError where either is not there."""
     try:
         import onnxruntime  # an extra
     except ImportError:
