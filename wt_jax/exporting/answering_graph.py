@@ -38,7 +38,7 @@ def answering_graph(trained: RestoredModel, weights: str = "float32") -> Graph:
 
 
 def graph_inputs(trained: RestoredModel, batch: Any) -> dict[str, jax.ShapeDtypeStruct]:
-    """The inputs of the graph, by name, of `batch` windows: a number or a symbol."""
+    """The inputs of the graph, by name, of `batch` windows: a number, or a symbol of one."""
     frames = trained.options.data.window_frames
     return {
         POINTS: jax.ShapeDtypeStruct((batch, frames, N_LANDMARKS, 3), jnp.float32),

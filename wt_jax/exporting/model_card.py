@@ -60,8 +60,8 @@ _COUNTING = (
     "8. The whole is named for the exercise with the most valid frames in its segments, or no_exercise "
     "where there is none. With p the mean probability of that class over those frames, at least 0.001 from 0 "
     "and 1, its confidence is 1 / (1 + exp(-doubt.class_slope x log(p / (1 - p)) - doubt.class_offset)); "
-    "below `sure` it is undecided. A count is doubtful between the numbers of candidates that reach the working "
-    "height x doubt.height_factor, and / doubt.height_factor.",
+    "below `sure` it is undecided. A count is doubtful between the numbers of candidates that reach the "
+    "working height x doubt.height_factor, and / doubt.height_factor.",
 )
 
 
