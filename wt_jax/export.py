@@ -27,7 +27,7 @@ PARITY = "parity.json"
 _RECORDINGS = 50
 _ABOUT = (
     "Writes a checkpoint as one file that other runtimes run, from landmarks to class probabilities and "
-    "start signal; beside it model.json, all that a client has to know, and parity.json, how near it is to JAX."
+    "start signal; beside it model.json, all that a client has to know, and parity.json, how near JAX it is."
 )
 
 

@@ -78,7 +78,7 @@ def to_onnx(
     graph = helper.make_graph(
         writer.nodes,
         "wt_jax",
-        [_declared(name, of) for name, of in zip(inputs, closed.in_avals, strict=True)],
+        [_declared(name, of) for name, of in inputs.items()],
         [_declared(name, of) for name, of in zip(outputs, closed.out_avals, strict=True)],
         writer.constants,
     )

@@ -77,7 +77,7 @@ def _transposed(writer: Any, value: Any, order: Sequence[int]) -> Any:
 
 
 def _reshape(writer: Any, equation: Any, inputs: list[Any]) -> Any:
-    return _reshaped(writer, *_inputs_whole(writer, equation, inputs[:1]), _shape(equation))
+    return _reshaped(writer, _whole(writer, inputs[0], equation.invars[0].aval.shape), _shape(equation))
 
 
 def _broadcast(writer: Any, equation: Any, inputs: list[Any]) -> Any:
