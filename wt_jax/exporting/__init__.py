@@ -1,0 +1,16 @@
+"""A checkpoint as others run it.
+
+From landmarks to answers in one graph, in the formats of other runtimes, and how near those come to JAX.
+"""
+
+import lazy_loader as lazy
+
+__getattr__, __dir__, __all__ = lazy.attach(
+    __name__,
+    submod_attrs={
+        "answering_graph": ["answering_graph"],
+        "formats": ["FORMATS"],
+        "model_card": ["model_card"],
+        "parity": ["compare"],
+    },
+)
