@@ -136,16 +136,16 @@ class Chromium:
         path.write_bytes(base64.b64decode(self.send("Page.captureScreenshot")["data"]))
 
     def complaints(self) -> list[str]:
-        """Errors and warnings that the page reported: exceptions, failed requests, what its policy forbids."""
+        """What the page reported: exceptions, failed requests, what its policy forbids, other warnings."""
         found = []
         for event in self.events:
-            details = event.get("params", {})
-            if event.get("method") == "Runtime.exceptionThrown":
+            method, details = event.get("method"), event.get("params", {})
+            if method == "Runtime.exceptionThrown":
                 details = details["exceptionDetails"]
                 found.append(details.get("exception", {}).get("description", details["text"]))
-            elif event.get("method") == "Log.entryAdded" and details["entry"]["level"] in ("error", "warning"):
+            elif method == "Log.entryAdded" and details["entry"]["level"] in ("error", "warning"):
                 found.append(f"{details['entry']['text']} {details['entry'].get('url', '')}".rstrip())
-            elif event.get("method") == "Runtime.consoleAPICalled" and details["type"] == "error":
+            elif method == "Runtime.consoleAPICalled" and details["type"] == "error":
                 found.append(" ".join(str(one.get("value", "")) for one in details["args"]))
         return found
 

@@ -2,8 +2,8 @@
 
 Command: python benchmarks/web_page.py --page OUT --pose_model ../shared/models/pose_landmarker_full.task \\
     ../shared/videos/raw/*/*.mp4
-Each clip is given to the page as a file, which it looks at picture by picture, and as a camera, which does not
-wait: a fake one, made smaller, that is stopped where the clip would begin again.
+Each clip is given to the page as a file, which it looks at picture by picture, and as a camera, which does
+not wait: a fake one, made smaller, that is stopped where the clip would begin again.
 """
 
 import argparse
@@ -29,11 +29,12 @@ from wt_jax.runtime import cli
 _LOADED_S, _COUNTED_S = 180.0, 900.0  # to wait at most
 _CAMERA_PX = 640  # of the longer side
 _PHASE = "document.body?.dataset.phase"
+_ROW = "{:32} {:>16} {:>16} {:>10} {:>16} {:>10}"
 _SIZES = {"desktop": (1280, 800, 1.0), "phone": (390, 844, 2.0), "turned": (844, 390, 2.0)}
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """A folder, served on this machine alone, as `python -m http.server` does; `n_bytes` were sent of files."""
+    """A folder, served on this machine alone; `n_bytes` of its files were sent."""
 
     def __init__(self, folder: Path):
         self.n_bytes = 0
@@ -71,17 +72,15 @@ def main(arguments: Sequence[str]) -> None:
     with Server(options.page) as server:
         first = _first_load(server)
         print(f"first load: {first['mb']:.1f} MB, {first['ready_s']:.1f} s until one can begin")
-        print(f"{'clip':40} {'predict':>14} {'file':>14} {'pictures/s':>10} {'camera':>14} {'pictures/s':>10}")
+        print(_ROW.format("clip", "predict", "file", "pictures/s", "camera", "pictures/s"))
         for clip in options.clips:
             expected = _said(predictor.predict_video(clip, model).document())
             file = as_file(server.url, clip, options.pictures)
             camera = as_camera(server.url, clip)
             rows.append({"clip": clip.name, "predict": expected, "file": file, "camera": camera})
-            print(
-                f"{clip.parent.name + '/' + clip.name:40} {expected:>14} {file['said']:>14} {file['rate']:10.1f} "
-                f"{camera['said']:>14} {camera['rate']:10.1f}",
-                flush=True,
-            )
+            rates = [f"{one['rate']:.1f}" for one in (file, camera)]
+            name = f"{clip.parent.name}/{clip.name}"
+            print(_ROW.format(name, expected, file["said"], rates[0], camera["said"], rates[1]), flush=True)
     if options.output:
         options.output.write_text(json.dumps({"first_load": first, "clips": rows}, indent=2) + "\n")
 
@@ -143,21 +142,19 @@ def as_camera(url: str, clip: Path) -> dict[str, Any]:
 
 def write_mjpeg(path: Path, clip: Path) -> float:
     """A clip as pictures one after the other, 30 a second as a fake camera shows them; its seconds."""
+    n_frames = 0
     with av.open(str(clip)) as source, av.open(str(path), "w", format="mjpeg") as output:
-        scale = _CAMERA_PX / max(source.streams.video[0].width, source.streams.video[0].height)
-        stream, n_frames, last = None, 0, None
+        size = source.streams.video[0]
+        scale = _CAMERA_PX / max(size.width, size.height)
+        stream: Any = output.add_stream("mjpeg", rate=30, options={"qscale": "3"})
+        stream.width, stream.height = (round(side * scale / 2) * 2 for side in (size.width, size.height))
+        stream.pix_fmt = "yuvj420p"
         for frame in source.decode(video=0):
-            if stream is None:
-                stream = output.add_stream("mjpeg", rate=30)
-                stream.width, stream.height = (round(side * scale / 2) * 2 for side in (frame.width, frame.height))
-                stream.pix_fmt = "yuvj420p"
-                stream.options = {"qscale": "3"}
-            while n_frames / 30 <= float(frame.pts * frame.time_base):  # each as long as it is shown
-                last = frame.reformat(stream.width, stream.height, "yuvj420p", dst_color_range="JPEG")
-                last.pts, last.time_base = n_frames, fractions.Fraction(1, 30)
-                output.mux(stream.encode(last))
+            shown = frame.reformat(stream.width, stream.height, "yuvj420p", dst_color_range="JPEG")
+            while n_frames / 30 <= float(frame.time or 0):  # each as long as it is shown
+                shown.pts, shown.time_base = n_frames, fractions.Fraction(1, 30)
+                output.mux(stream.encode(shown))
                 n_frames += 1
-        assert stream is not None, clip
         output.mux(stream.encode(None))
     return n_frames / 30
 

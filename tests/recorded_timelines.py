@@ -1,4 +1,4 @@
-"""What Python says of recordings, step by step, for the page's JavaScript to say again (tests/exporting/page)."""
+"""What Python says of recordings, step by step, for the page's JavaScript to say again: exporting/page."""
 
 import itertools
 import json
@@ -18,25 +18,8 @@ CORPUS = SHARED / "corpus" / "landmarks"
 _LONGEST_FRAMES = 1800  # of a recording looked at: a minute
 
 
-def card(predictor):
-    """Of model.json what counting needs."""
-    data = predictor.options.data
-    return {
-        "name": "recorded",
-        "step": predictor.identity["step"],
-        "classes": list(data.classes),
-        "no_exercise": "no-exercise",
-        "window_frames": data.window_frames,
-        "window_step": data.window_step,
-        "overhang_frames": data.overhang_frames,
-        "stride_frames": sliding_window.stride_frames(data.span_frames),
-        "merge": {"edge_weight": sliding_window._EDGE_WEIGHT},
-        "counting": predictor.counting.values(),
-    }
-
-
 def poses(count):
-    """(name, frames at 30 a second): of people where the corpus is beside the checkout, else of synthetic ones."""
+    """(name, frames at 30 a second): of people where the corpus is beside the checkout, or synthetic ones."""
     if CORPUS.is_dir():
         paths = sorted(CORPUS.glob("*/*.npz"))
         for path in paths[:: len(paths) // count][:count]:
@@ -50,7 +33,7 @@ def poses(count):
 
 
 def record(predictor, named_poses):
-    """One document a recording: poses and windows' outputs, and the timeline and the prediction made of them."""
+    """One document a recording: poses, windows' outputs, the timeline and the prediction made of them."""
     for name, pose in named_poses:
         windows = []
         timeline = _timeline(predictor, pose, windows)
@@ -94,7 +77,7 @@ def sequence(landmarks_FxLx4, times_s, width_px, height_px):
 
 
 def stream(predictor, landmarks_FxLx4, times_s, width_px, height_px):
-    """The same as it comes: the network's windows in the order asked for, and what is said after each frame."""
+    """The same as it comes: the windows in the order asked for, and what is said after each frame."""
     windows, states = [], []
     plain = predictor.infer_one
 

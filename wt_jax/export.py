@@ -16,11 +16,12 @@ from wt_jax.data.recordings import Recording
 from wt_jax.exporting.formats import FORMATS
 from wt_jax.exporting.model_card import model_card
 from wt_jax.exporting.parity import TOLERANCES, compare, parity_document, parity_lines
+from wt_jax.exporting.web import find_parts, write_page
 from wt_jax.inference.exported import CARD
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.runtime import cli, jax_setup
-from wt_jax.runtime.arguments import ArgumentParser
+from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.files import cache_folder, is_writable, sha256, write_json, written_beside
 
 PARITY = "parity.json"
@@ -47,12 +48,22 @@ def main(arguments: Sequence[str]) -> None:
         help="data root whose recordings it is compared on (default: synthetic people)",
     )  # fmt: skip
     parser.add_argument("--output", required=True, type=Path, metavar="OUT", help="a new folder")
+    add_pose_model(parser, "of --format web: ")
+    parser.add_argument(
+        "--npm", type=Path, metavar="DIR",
+        help="of --format web: folder with the tarballs that npm would fetch (default: npm fetches them)",
+    )  # fmt: skip
     options = parser.parse_args(arguments)
     kind, output = FORMATS[options.format], options.output
     if options.dtype not in kind.weights:
         raise ValueError(f"--dtype {options.dtype}: {options.format} has {' and '.join(kind.weights)}")
     if output.is_file() or (output.is_dir() and any(output.iterdir())) or not is_writable(output.parent):
         raise ValueError(f"--output {output}: is there already, or cannot be written: name a new folder")
+    if options.format != "web" and (options.npm or options.pose_model):
+        raise ValueError(
+            f"--npm and --pose_model: nothing of --format {options.format} needs them: leave them out"
+        )
+    parts = find_parts(options.npm, options.pose_model) if options.format == "web" else None
     jax_setup.use_compilation_cache()
     trained = restore_model(options.checkpoint, jax.local_devices()[:1])
     if trained.remark:
@@ -73,7 +84,13 @@ def main(arguments: Sequence[str]) -> None:
                 f"{TOLERANCES[options.dtype]:g} is the most for {options.dtype}: nothing is written"
             )
         write_json(folder / PARITY, parity_document(parity, size, about))
+        if parts:
+            write_page(folder, parts)
     print(f"{output}: {kind.file_name}, {CARD}, {PARITY}")
+    if parts:
+        print(
+            f"to try it: python -m http.server --bind 127.0.0.1 --directory {output}, then http://localhost:8000"
+        )
 
 
 def _recordings(trained: RestoredModel, root: str | None) -> tuple[str, list[Recording]]:

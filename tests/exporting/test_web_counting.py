@@ -5,13 +5,17 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import recorded_timelines
 from runs import walking
 
 import wt_jax
+from wt_jax.exporting.model_card import model_card
 from wt_jax.inference.predictor import Predictor
+from wt_jax.inference.pretrained import PRETRAINED
+from wt_jax.inference.restore import restore_model
 
 PAGE = Path(wt_jax.__file__).parent / "exporting" / "page"
 TESTS = Path(__file__).parent / "page"
@@ -29,7 +33,7 @@ def recorded(tmp_path_factory):
     return recorded_timelines.write(
         tmp_path_factory.mktemp("recorded") / "recorded.json",
         {
-            "card": recorded_timelines.card(predictor),
+            "card": model_card(restore_model(PRETRAINED, jax.local_devices()[:1]), "model.onnx", ""),
             "recordings": list(recorded_timelines.record(predictor, recorded_timelines.poses(RECORDINGS))),
             "sequences": {name: recorded_timelines.sequence(*video) for name, video in videos().items()},
             "streams": {

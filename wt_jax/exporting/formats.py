@@ -25,3 +25,4 @@ FORMATS = {
     ),
     "onnx": Format("model.onnx", ("float32", "float16", "int8"), onnx_file.write, run_onnx, "onnxruntime"),
 }
+FORMATS["web"] = FORMATS["onnx"]  # and a page around it (`web.write_page`)

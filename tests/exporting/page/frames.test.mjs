@@ -15,7 +15,7 @@ const people = ({ landmarks }) => landmarks.map((rows) => rows && rows.map(([x, 
 
 for (const [name, expected] of Object.entries(sequences)) {
   test(`frames of ${name} become 30 a second`, () => {
-    const sequence = new PoseSequence(expected.width_px, expected.height_px);
+    const sequence = new PoseSequence(card.resampling, expected.width_px, expected.height_px);
     const poses = people(expected).flatMap((person, i) => sequence.push(person, expected.times_s[i]));
     poses.push(...sequence.flush());
     assert.deepEqual(poses.map(({ valid }) => valid), expected.valid);
@@ -47,7 +47,7 @@ for (const [name, expected] of Object.entries(streams)) {
 }
 
 test("time does not stand still", () => {
-  const sequence = new PoseSequence(640, 480);
+  const sequence = new PoseSequence(card.resampling, 640, 480);
   sequence.push(null, 1);
   assert.throws(() => sequence.push(null, 1), /increasing/);
 });

@@ -54,7 +54,8 @@ export function exerciseText({ exercise, undecided }) {
 
 /** The JSON that predict writes (version 2): numbers to a thousandth. */
 export function documentOf(prediction, source, card) {
-  const { name, step, data, data_fingerprint, classes, is_calibrated, counting, digest } = card;
+  const { name, step, data, data_fingerprint, classes, is_calibrated, digest } = card;
+  const { rule, ...counting } = card.counting; // in words
   const model = { checkpoint: name, step, data, data_fingerprint, classes, is_calibrated, counting, digest };
   return { version: 2, source, model, remark: null, ...rounded(prediction) };
 }
