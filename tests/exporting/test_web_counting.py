@@ -37,7 +37,8 @@ def recorded(tmp_path_factory):
             "recordings": list(recorded_timelines.record(predictor, recorded_timelines.poses(RECORDINGS))),
             "sequences": {name: recorded_timelines.sequence(*video) for name, video in videos().items()},
             "streams": {
-                name: recorded_timelines.stream(predictor, *video) for name, video in videos().items()
+                name: recorded_timelines.stream(predictor, *video)
+                for name, video in {**videos(), "a long one": long_video()}.items()
             },
         },
     )
@@ -48,13 +49,17 @@ def videos():
     landmarks = walking(100)
     landmarks[[0, 1, 20, *range(40, 60)]] = np.nan
     rng = np.random.default_rng(1)
-    longer = np.concatenate([walking(300)] * 5)  # of which a stream looks at the end alone
     return {
         "a phone": (landmarks, np.arange(100) / 30, 720, 1280),
         "a webcam": (landmarks, 3 + np.cumsum(rng.choice([0.02, 0.04, 0.1, 0.249], 100)), 640, 480),
         "nobody": (np.full_like(landmarks, np.nan), np.arange(100) / 25, 640, 480),
-        "a long one": (longer, np.arange(len(longer)) / 30, 1280, 720),
     }
+
+
+def long_video():
+    """So long that a stream looks at its end alone."""
+    landmarks = np.concatenate([walking(260)] * 5)
+    return landmarks, np.arange(len(landmarks)) / 30, 1280, 720
 
 
 @pytest.mark.parametrize("tests", sorted(path.name for path in TESTS.glob("*.test.mjs")))
