@@ -8,52 +8,31 @@ not wait: a fake one, made smaller, that is stopped where the clip would begin a
 
 import argparse
 import fractions
-import functools
-import http.server
 import json
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import av
-from chromium import Chromium
 from machine import heading
 
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from chromium import Chromium
+from served_folder import ServedFolder
+
 _LOADED_S, _COUNTED_S = 180.0, 900.0  # to wait at most
 _CAMERA_PX = 640  # of the longer side
 _PHASE = "document.body?.dataset.phase"
 _ROW = "{:32} {:>16} {:>16} {:>10} {:>16} {:>10}"
 _SIZES = {"desktop": (1280, 800, 1.0), "phone": (390, 844, 2.0), "turned": (844, 390, 2.0)}
-
-
-class Server(http.server.ThreadingHTTPServer):
-    """A folder, served on this machine alone; `n_bytes` of its files were sent."""
-
-    def __init__(self, folder: Path):
-        self.n_bytes = 0
-        super().__init__(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
-
-
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def copyfile(self, source: Any, outputfile: Any) -> None:
-        content = source.read()
-        self.server.n_bytes += len(content)  # type: ignore[attr-defined]
-        outputfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        pass
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -69,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     predictor = Predictor.restore(options.checkpoint)
     model = pose_model(options.pose_model)
     rows = []
-    with Server(options.page) as server:
+    with ServedFolder(options.page) as server:
         first = _first_load(server)
         print(f"first load: {first['mb']:.1f} MB, {first['ready_s']:.1f} s until one can begin")
         print(_ROW.format("clip", "predict", "file", "pictures/s", "camera", "pictures/s"))
@@ -85,7 +64,7 @@ def main(arguments: Sequence[str]) -> None:
         options.output.write_text(json.dumps({"first_load": first, "clips": rows}, indent=2) + "\n")
 
 
-def _first_load(server: Server) -> dict[str, float]:
+def _first_load(server: ServedFolder) -> dict[str, float]:
     with Chromium() as browser:
         begun = time.monotonic()
         browser.open(server.url)

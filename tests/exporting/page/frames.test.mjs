@@ -11,12 +11,13 @@ const { PoseSequence } = await page("pose_sequence.js");
 const { Stream } = await page("stream.js");
 const { card, sequences, streams } = JSON.parse(readFileSync(process.env.RECORDED, "utf8"));
 
+const sizeOf = ({ width_px, height_px }) => ({ width: width_px, height: height_px });
 const people = ({ landmarks }) => landmarks.map((rows) => rows && rows.map(([x, y, z]) => ({ x, y, z })));
 
 for (const [name, expected] of Object.entries(sequences)) {
   test(`frames of ${name} become 30 a second`, () => {
-    const sequence = new PoseSequence(card.resampling, expected.width_px, expected.height_px);
-    const poses = people(expected).flatMap((person, i) => sequence.push(person, expected.times_s[i]));
+    const sequence = new PoseSequence(card.resampling);
+    const poses = people(expected).flatMap((person, i) => sequence.push(person, expected.times_s[i], sizeOf(expected)));
     poses.push(...sequence.flush());
     assert.deepEqual(poses.map(({ valid }) => valid), expected.valid);
     for (const [i, pose] of poses.entries()) {
@@ -34,9 +35,9 @@ for (const [name, expected] of Object.entries(streams)) {
       assert.deepEqual([...mask].map(Boolean), window.mask);
       return window;
     };
-    const stream = new Stream(card, infer, expected.width_px, expected.height_px);
+    const stream = new Stream(card, infer);
     for (const [i, person] of people(expected).entries()) {
-      const state = await stream.push(person, expected.times_s[i]);
+      const state = await stream.push(person, expected.times_s[i], sizeOf(expected));
       const said = state ? [state.exercise, state.counts, state.unknown, !state.undecided] : ["no-exercise", {}, 0, true];
       assert.deepEqual(said, expected.states[i], `after frame ${i}`);
     }
@@ -47,7 +48,7 @@ for (const [name, expected] of Object.entries(streams)) {
 }
 
 test("time does not stand still", () => {
-  const sequence = new PoseSequence(card.resampling, 640, 480);
+  const sequence = new PoseSequence(card.resampling);
   sequence.push(null, 1);
   assert.throws(() => sequence.push(null, 1), /increasing/);
 });

@@ -25,6 +25,7 @@ let counting = Promise.resolve(); // of the frames so far, one after the other
 let facing = "user";
 let [looked, seen] = [0, 0]; // frames, and those with somebody in them
 let lookedAt_ms = []; // when, of late
+let awake = null; // what keeps the screen on
 let shown = null; // arguments of drawTimeline
 let lastExercise = null;
 
@@ -50,18 +51,19 @@ function setPhase(phase) {
 }
 
 async function start(open) {
-  if (page.camera.disabled) return;
+  if (page.camera.disabled) return; // another one is looked at
   page.camera.disabled = page.file.disabled = true;
   try {
     say("");
     source = await open(page.video);
     page.picture.classList.toggle("mirrored", !source.isFile && facing === "user");
     finder.begin();
-    stream = null;
+    begin();
     await source.play(look, finish);
     setPhase("running");
+    navigator.wakeLock?.request("screen").then((lock) => (awake = lock), () => {});
   } catch (error) {
-    await fail(error);
+    fail(error);
   }
 }
 
@@ -69,8 +71,11 @@ function look(video, time_s) {
   try {
     drawPicture(page.picture, video);
     const landmarks = finder.find(page.picture, time_s);
-    const counted = (stream ??= begun());
-    counting = counting.then(() => counted.push(landmarks, time_s)).then((state) => showState(counted, state));
+    const { width, height } = page.picture;
+    const counted = stream;
+    counting = counting
+      .then(() => counted.push(landmarks, time_s, { width, height }))
+      .then((state) => showState(counted, state));
     counting.catch(fail);
     if (landmarks) drawSkeleton(page.picture, landmarks);
     looked++;
@@ -81,13 +86,14 @@ function look(video, time_s) {
   }
 }
 
-function begun() {
+/** Counts from 0. */
+function begin() {
   looked = seen = 0;
   lookedAt_ms = [];
   lastExercise = shown = null;
   for (const link of [page.json, page.csv]) offer(link, null);
   showCounts("–", 0, "", {});
-  return new Stream(card, infer, page.video.videoWidth, page.video.videoHeight);
+  stream = new Stream(card, infer);
 }
 
 function showState(of, state) {
@@ -142,12 +148,13 @@ async function finish() {
   const ended = source;
   source = null;
   ended.close();
+  awake?.release();
   try {
     await counting;
-    if (stream) showPrediction(await stream.flush(), ended);
+    showPrediction(await stream.flush(), ended);
     setPhase("over");
   } catch (error) {
-    await fail(error);
+    fail(error);
   }
 }
 
@@ -204,7 +211,8 @@ async function togglePause() {
 async function turn() {
   facing = facing === "user" ? "environment" : "user";
   source.close();
-  await start(() => openCamera(page.video, facing));
+  setPhase("ready");
+  await start((video) => openCamera(video, facing));
 }
 
 function say(text, isError = false) {
@@ -212,7 +220,7 @@ function say(text, isError = false) {
   page.notice.classList.toggle("error", isError);
 }
 
-async function fail(error) {
+function fail(error) {
   source?.close();
   source = stream = null;
   counting = Promise.resolve();
@@ -222,7 +230,7 @@ async function fail(error) {
 
 const keys = { " ": page.pause, r: page.reset, Escape: page.stop, t: page.turn };
 document.addEventListener("keydown", (event) => {
-  const button = keys[event.key];
+  const button = keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
   const hasOwnUse = event.key === " " && event.target.matches("button, a, input"); // space presses what has focus
   if (!button || button.disabled || hasOwnUse || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
@@ -236,13 +244,13 @@ page.file.onchange = () => {
   if (file) start((video) => openFile(video, file));
 };
 page.pause.onclick = () => togglePause().catch(fail);
-page.reset.onclick = () => (stream = null);
+page.reset.onclick = begin;
 page.stop.onclick = finish;
 page.turn.onclick = () => turn().catch(fail);
 for (const kind of ["dragenter", "dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
-    page.stage.classList.toggle("dropping", kind.startsWith("drage") || kind === "dragover");
+    page.stage.classList.toggle("dropping", kind === "dragenter" || kind === "dragover");
     const file = kind === "drop" && event.dataTransfer.files[0];
     if (file) start((video) => openFile(video, file));
   });

@@ -27,13 +27,15 @@ export class PoseFinder {
     const [wasm, answer] = await Promise.all([FilesetResolver.forVisionTasks(packages), fetch(modelUrl)]);
     if (!answer.ok) throw new Error(`${modelUrl}: ${answer.status} ${answer.statusText}`);
     const model = new Uint8Array(await answer.arrayBuffer());
-    const make = (runningMode, numPoses) =>
+    const make = (runningMode, numPoses, delegate) =>
       PoseLandmarker.createFromOptions(wasm, {
-        baseOptions: { modelAssetBuffer: model.slice(), delegate: hasGraphics() ? "GPU" : "CPU" },
+        baseOptions: { modelAssetBuffer: model.slice(), delegate },
         runningMode,
         numPoses,
       });
-    return new PoseFinder(await make("VIDEO", 1), await make("IMAGE", MOST_PEOPLE));
+    const both = async (delegate) =>
+      new PoseFinder(await make("VIDEO", 1, delegate), await make("IMAGE", MOST_PEOPLE, delegate));
+    return hasGraphics() ? both("GPU").catch(() => both("CPU")) : both("CPU");
   }
 
   constructor(follower, finder) {

@@ -65,7 +65,8 @@ class Source {
       this.#presented = picture.presentedFrames;
       if (this.isFile) video.pause(); // it waits until its picture has been looked at
       onFrame(video, time_s);
-      if (this.isFile && this.#isOpen && !this.#isPaused) video.play().catch(() => {}); // closed meanwhile
+      const goesOn = this.isFile && this.#isOpen && !this.#isPaused && !video.ended; // it would begin again
+      if (goesOn) video.play().catch(() => {}); // closed meanwhile
     };
     video.requestVideoFrameCallback(look);
     video.onended = onEnd;

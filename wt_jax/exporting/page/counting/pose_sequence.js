@@ -17,22 +17,25 @@ export class PoseSequence {
   #settled = 0; // output frames returned so far
   #usable = []; // {time_s, angles, points}, from the last one at or before the next output frame on
 
-  constructor(resampling, width_px, height_px) {
-    Object.assign(this, { resampling, width_px, height_px });
+  constructor(resampling) {
+    this.resampling = resampling;
   }
 
   get first_s() {
     return this.#firstAt_s ?? 0;
   }
 
-  /** The next frame: 33 landmarks {x, y, z} in shares of the image, or null. Returns the poses settled since. */
-  push(landmarks, time_s) {
+  /**
+   * The next frame: 33 landmarks {x, y, z} in shares of a picture of this {width, height} in pixels, or null.
+   * Returns the poses settled since.
+   */
+  push(landmarks, time_s, size) {
     if (!Number.isFinite(time_s) || (this.#firstAt_s !== null && time_s <= this.#last_s)) {
       throw new Error("timestamps must be finite and strictly increasing, in seconds");
     }
     this.#firstAt_s ??= time_s;
     this.#last_s = time_s;
-    const pose = landmarks && poseOf(landmarks, this.width_px, this.height_px);
+    const pose = landmarks && poseOf(landmarks, size);
     if (pose) this.#usable.push({ time_s, ...pose });
     const lastUsable_s = this.#usable.at(-1)?.time_s;
     let settled = this.#settled;
@@ -78,9 +81,9 @@ const EMPTY_ANGLES = new Float32Array(TRIPLETS.length);
 const EMPTY_POINTS = new Float32Array(3 * N_LANDMARKS);
 
 /** Angles and points of 33 landmarks; null where an angle is missing: of a landmark, or the length of a limb. */
-function poseOf(landmarks, width_px, height_px) {
+function poseOf(landmarks, { width, height }) {
   const known = (value_px) => (Math.abs(value_px) <= FARTHEST_PX ? value_px : NaN);
-  const flat = landmarks.map(({ x, y }) => [known(x * width_px), known(y * height_px)]);
+  const flat = landmarks.map(({ x, y }) => [known(x * width), known(y * height)]);
   const angles = Float32Array.from(TRIPLETS, ([from, at, to]) => {
     const [ax, ay] = [flat[from][0] - flat[at][0], flat[from][1] - flat[at][1]];
     const [bx, by] = [flat[to][0] - flat[at][0], flat[to][1] - flat[at][1]];
@@ -89,7 +92,7 @@ function poseOf(landmarks, width_px, height_px) {
   });
   if (!angles.every(Number.isFinite)) return null;
   const points = new Float64Array(3 * N_LANDMARKS);
-  for (const [axis, [name, size_px]] of [["x", width_px], ["y", height_px], ["z", width_px]].entries()) {
+  for (const [axis, [name, size_px]] of [["x", width], ["y", height], ["z", width]].entries()) {
     const middle_px = ((landmarks[HIPS[0]][name] + landmarks[HIPS[1]][name]) / 2) * size_px;
     for (const [i, landmark] of landmarks.entries()) {
       const away_px = landmark[name] * size_px - middle_px;

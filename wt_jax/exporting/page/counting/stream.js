@@ -11,7 +11,7 @@ import { cutWindow, Merge, spacing, windowFirsts } from "./windows.js";
 const [KEPT_FRAMES, CONTEXT_FRAMES, MOST_FRAMES] = [600, 300, 1200];
 
 /**
- * `push` each frame's landmarks, one after the other; `flush` once, at the end.
+ * `push` each frame's landmarks, one after the other (`PoseSequence.push`); `flush` once, at the end.
  *
  * `infer({points, mask})` is the network: of one window, {probabilities, starts}, perhaps as a promise.
  * `state` is {exercise, counts, unknown, undecided, first, timeline, segments, starts}: the newest part of the
@@ -27,19 +27,19 @@ export class Stream {
   #released = 0; // frames whose points are let go
   #next; // first frame of the next window
 
-  constructor(card, infer, width_px, height_px) {
+  constructor(card, infer) {
     this.#card = card;
     this.#infer = infer;
-    this.#sequence = new PoseSequence(card.resampling, width_px, height_px);
+    this.#sequence = new PoseSequence(card.resampling);
     this.#merge = new Merge(card);
     this.#tally = new Tally(card);
     this.#next = -card.overhang_frames;
     this.state = null;
   }
 
-  async push(landmarks, time_s) {
+  async push(landmarks, time_s, size) {
     const before = this.#poses.length;
-    await this.#add(this.#sequence.push(landmarks, time_s));
+    await this.#add(this.#sequence.push(landmarks, time_s, size));
     const { stride, overhang } = spacing(this.#card);
     const isNew = Math.floor(this.#poses.length / stride) > Math.floor(before / stride);
     if (this.#next === -overhang && isNew) await this.#begin();
