@@ -1,6 +1,6 @@
 // The picture, and the skeleton over it.
 
-import { BONES } from "./counting/skeleton.js";
+import { BONES, HEAD } from "./counting/skeleton.js";
 
 const MOST_PX = 1280; // of a side; the network that finds people looks at a part of 256
 const LINE_PX = 2.5; // on the screen
@@ -30,6 +30,7 @@ export function drawSkeleton(canvas, landmarks) {
       context.moveTo(...at(landmarks[from]));
       context.lineTo(...at(landmarks[to]));
     }
+    if (HEAD.some(isSeen)) addHead(context, HEAD.map((i) => at(landmarks[i])));
     context.stroke();
   }
   context.fillStyle = "#f2f5f9";
@@ -39,4 +40,13 @@ export function drawSkeleton(canvas, landmarks) {
     context.arc(...at(landmarks[i]), width, 0, 2 * Math.PI);
     context.fill();
   }
+}
+
+/** A circle about the face. */
+function addHead(context, places) {
+  const mean = (axis) => places.reduce((sum, place) => sum + place[axis], 0) / places.length;
+  const [x, y] = [mean(0), mean(1)];
+  const radius = 1.4 * Math.max(...places.map((place) => Math.hypot(place[0] - x, place[1] - y)));
+  context.moveTo(x + radius, y);
+  context.arc(x, y, radius, 0, 2 * Math.PI);
 }

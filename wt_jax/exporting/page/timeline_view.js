@@ -1,6 +1,6 @@
 // The timeline: how probable each class is and what it is taken for, the start signal, counted starts.
 
-const LIVE_S = 30; // shown while it grows
+const LIVE_S = 20; // shown while it grows
 const MARGIN_PX = 12;
 const [QUIET, TEXT, ACCENT] = ["#aeb8c6", "#f2f5f9", "#ffd166"];
 

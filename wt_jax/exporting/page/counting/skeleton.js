@@ -25,6 +25,9 @@ const NAMES = Object.keys(ANGLES);
 /** Places of a limb's two angles, left and right. */
 export const sides = (limb) => [NAMES.indexOf(`${limb}_left`), NAMES.indexOf(`${limb}_right`)];
 
+/** Nose, eyes, ears and mouth. */
+export const HEAD = Array.from({ length: 11 }, (_, i) => i);
+
 /** Lines to draw between landmarks. */
 export const BONES = [
   [11, 12], [11, 23], [12, 24], [23, 24], // torso
