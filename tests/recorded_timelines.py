@@ -6,6 +6,8 @@ import json
 import numpy as np
 from clips import SHARED
 
+from wt_jax.counting.decoding import Counting, Timeline
+from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.prediction import read_timeline
 from wt_jax.data.synthetic_recordings import make_recordings
 from wt_jax.inference import sliding_window
@@ -13,6 +15,7 @@ from wt_jax.inference.sliding_window import Frames
 from wt_jax.inference.streaming import Stream
 from wt_jax.pose.joint_angles import pose_sequence
 from wt_jax.pose.landmarks import load_landmarks
+from wt_jax.skeleton import CLASSES
 
 CORPUS = SHARED / "corpus" / "landmarks"
 _LONGEST_FRAMES = 1800  # of a recording looked at: a minute
@@ -27,8 +30,7 @@ def poses(count):
             arrays = pose_sequence(found.landmarks_FxLx4, found.times_s, found.width_px, found.height_px)
             yield path.stem, Frames(*(array[:_LONGEST_FRAMES] for array in arrays))
     else:
-        classes = ("push-ups", "squats", "pull-ups", "dips", "no-exercise")
-        for made in itertools.islice(make_recordings(classes, seed=7, people=8), count):
+        for made in itertools.islice(make_recordings(CLASSES, seed=7, people=8), count):
             yield made.name, Frames(made.angles_FxJ, made.points_FxLx3, made.valid_F)
 
 
@@ -47,6 +49,63 @@ def record(predictor, named_poses):
             "probabilities": _plain(timeline.probabilities_FxC.T),
             "prediction": prediction.document(),
         }
+
+
+def invent(count):
+    """Timelines of nobody, with all that may be in one, each read by rules of its own."""
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        timeline, counting = _invented(rng), _rules(rng)
+        yield {
+            "name": f"invented {seed}",
+            "counting": counting.values(),
+            "angles": _plain(timeline.angles_FxJ),
+            "valid": _plain(timeline.valid_F),
+            "signal": _plain(timeline.signal_F),
+            "probabilities": _plain(timeline.probabilities_FxC.T),
+            "prediction": read_timeline(timeline, counting, 2.5).document(),
+        }
+
+
+def _invented(rng):
+    n_frames = int(rng.integers(1, 900))
+    frames = np.arange(n_frames)
+    edges = np.cumsum(rng.integers(10, 200, 1 + n_frames // 10))  # of what is done
+    doing = rng.integers(0, len(CLASSES), len(edges))[np.searchsorted(edges, frames, side="right")]
+    sureness_F = rng.uniform(0.2, 1, len(edges))[np.searchsorted(edges, frames, side="right")]
+    probabilities = np.full((n_frames, len(CLASSES)), 0.2) * (1 - sureness_F[:, None])
+    probabilities[frames, doing] += sureness_F
+    starts = np.cumsum(rng.integers(4, 60, 1 + n_frames // 4))
+    bumps = np.exp(-(((frames[:, None] - starts) / 3) ** 2)) * rng.choice(
+        [0.04, 0.2, 0.24, 0.5, 1], len(starts)
+    )
+    valid = np.ones(n_frames, bool)
+    for first in rng.integers(0, n_frames, 3):
+        valid[first : first + int(rng.integers(1, 20))] = False
+    rates = rng.choice([0.05, 0.15, 0.2], 25) * (1 + 0.1 * rng.random(25))
+    angles = 0.7 + 0.25 * np.sin(frames[:, None] * rates + rng.uniform(0, 6, 25))
+    return Timeline(
+        CLASSES,
+        np.where(valid[:, None], probabilities, 0).astype(np.float32),
+        np.where(valid, np.clip(bumps.sum(1), 0, 1), 0).astype(np.float32),
+        valid,
+        np.where(valid[:, None], angles, 0).astype(np.float32),
+    )
+
+
+def _rules(rng):
+    return Counting(
+        peak_height=float(rng.choice([0.03, 0.1])),
+        relative_height=float(rng.choice([0.2, 0.5])),
+        min_distance_frames=int(rng.integers(0, 20)),
+        smoothing_frames=float(rng.choice([0, 2, 4])),
+        class_threshold=float(rng.choice([0.2, 0.45])),
+        class_smoothing_frames=float(rng.choice([0, 10, 40])),
+        min_segment_frames=int(rng.choice([1, 30, 90])),
+        doubt=Doubt(float(rng.uniform(0.5, 2)), float(rng.uniform(-1, 1)), float(rng.uniform(1, 3))),
+        taught=tuple(rng.choice(CLASSES[:4], int(rng.integers(0, 3)), replace=False)),
+        taught_threshold=float(rng.choice([0.2, 0.3])),
+    )
 
 
 def _timeline(predictor, pose, windows):

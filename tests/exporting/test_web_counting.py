@@ -16,10 +16,12 @@ from wt_jax.exporting.model_card import model_card
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.restore import restore_model
+from wt_jax.synthetic.bodies import Body
+from wt_jax.synthetic.motion import synthetic_motion
 
 PAGE = Path(wt_jax.__file__).parent / "exporting" / "page"
 TESTS = Path(__file__).parent / "page"
-RECORDINGS = 50
+RECORDINGS, INVENTED = 50, 100
 
 pytestmark = [
     pytest.mark.optimized,
@@ -35,6 +37,7 @@ def recorded(tmp_path_factory):
         {
             "card": model_card(restore_model(PRETRAINED, jax.local_devices()[:1]), "model.onnx", ""),
             "recordings": list(recorded_timelines.record(predictor, recorded_timelines.poses(RECORDINGS))),
+            "invented": list(recorded_timelines.invent(INVENTED)),
             "sequences": {name: recorded_timelines.sequence(*video) for name, video in videos().items()},
             "streams": {
                 name: recorded_timelines.stream(predictor, *video)
@@ -58,8 +61,9 @@ def videos():
 
 def long_video():
     """So long that a stream looks at its end alone."""
-    landmarks = np.concatenate([walking(260)] * 5)
-    return landmarks, np.arange(len(landmarks)) / 30, 1280, 720
+    film = synthetic_motion("squats", np.random.default_rng(1), Body(np.random.default_rng(1)))
+    landmarks = np.resize(film.landmarks_FxLx4, (1300, *film.landmarks_FxLx4.shape[1:]))
+    return landmarks, np.arange(len(landmarks)) / 30, film.width_px, film.height_px
 
 
 @pytest.mark.parametrize("tests", sorted(path.name for path in TESTS.glob("*.test.mjs")))

@@ -9,7 +9,7 @@ import { alike, near } from "./comparison.mjs";
 const page = (name) => import(`${process.env.PAGE}/counting/${name}`);
 const { Merge, windowFirsts, spacing } = await page("windows.js");
 const { readTimeline } = await page("prediction.js");
-const { card, recordings } = JSON.parse(readFileSync(process.env.RECORDED, "utf8"));
+const { card, recordings, invented } = JSON.parse(readFileSync(process.env.RECORDED, "utf8"));
 
 /** Poses as `Merge.timeline` takes them. */
 const posesOf = ({ angles, valid }) => angles.map((of, i) => ({ angles: Float32Array.from(of), valid: valid[i] }));
@@ -18,6 +18,14 @@ function timelineOf(recording) {
   const merge = new Merge(card);
   for (const { first, probabilities, starts } of recording.windows) merge.add(first, probabilities, starts);
   return merge.timeline(posesOf(recording));
+}
+
+for (const { name, counting, prediction, angles, valid, ...timeline } of invented) {
+  test(name, () => {
+    const poses = { valid: Uint8Array.from(valid), angles: angles.map((of) => Float32Array.from(of)) };
+    const own = { ...card, counting: { ...card.counting, ...counting } };
+    alike(readTimeline({ ...timeline, ...poses }, own, 2.5), prediction, "prediction");
+  });
 }
 
 test("there are recordings, and repetitions in them", () => {
