@@ -61,7 +61,7 @@ def videos():
 
 def long_video():
     """So long that a stream looks at its end alone."""
-    film = synthetic_motion("squats", np.random.default_rng(1), Body(np.random.default_rng(1)))
+    film = synthetic_motion("squats", np.random.default_rng(2), Body(np.random.default_rng(1)))
     landmarks = np.resize(film.landmarks_FxLx4, (1300, *film.landmarks_FxLx4.shape[1:]))
     return landmarks, np.arange(len(landmarks)) / 30, film.width_px, film.height_px
 
