@@ -29,7 +29,7 @@ FORMATS = {
     ),
     "onnx": Format("model.onnx", ("float32", "float16", "int8"), onnx_file.write, run_onnx, "onnxruntime"),
     "tflite": Format(
-        "model.tflite", ("float32", "float16"), tflite_file.write, tflite_file.run, "ai-edge-litert",
+        "model.tflite", ("float32", "float16", "int8"), tflite_file.write, tflite_file.run, "ai-edge-litert",
         tflite_file.BATCH,
     ),
 }  # fmt: skip
