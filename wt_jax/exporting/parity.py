@@ -45,8 +45,8 @@ class Parity:
 
     @property
     def largest(self) -> float:
-        """Of all differences."""
-        return max(self.differences.values())
+        """Of all differences; NaN where there is one."""
+        return float(np.max(list(self.differences.values())))
 
     @property
     def n_equal(self) -> int:

@@ -29,9 +29,7 @@ def _recipe(algorithm: str, bits: int, kind: str, granularity: str, computed: st
 
 
 BATCH = 1  # the converter takes no free one
-_PLATFORM = (
-    "cuda"  # whose program has products alone: of a CPU's it leaves a loop, of a TPU's slow convolutions
-)
+_PLATFORM = "cuda"  # whose program has products alone: of a CPU's the converter leaves a loop
 _SIGNATURE = "serving_default"
 # Of ai_edge_quantizer. int8: weights channel by channel; what they are multiplied with, as the graph is run.
 _RECIPES = {
