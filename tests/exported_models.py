@@ -1,4 +1,4 @@
-"""Tiny checkpoints for exports, that nobody trained; windows to ask them of; a file of one beside its card."""
+"""Tiny checkpoints that nobody trained, to export; windows to ask them of; a file of one beside its card."""
 
 import jax
 import numpy as np
@@ -8,6 +8,7 @@ from wt_jax import config
 from wt_jax.exporting.formats import FORMATS
 from wt_jax.exporting.model_card import model_card
 from wt_jax.inference.exported import CARD
+from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.models.tcn import init_params
 from wt_jax.runtime.files import write_json
@@ -19,12 +20,17 @@ def changed(options, **values):
     return config.unflatten(config.flatten(options) | values)
 
 
-def untrained(options=POINTS):
+def untrained(options=POINTS, seed=0):
     """With random weights, which are not drawn by JAX: nothing is compiled."""
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     shapes = jax.eval_shape(lambda: init_params(options))
-    params = jax.tree.map(lambda leaf: rng.normal(0, 0.3, leaf.shape).astype(np.float32), shapes)
+    params = jax.tree.map(lambda leaf: rng.normal(0, 0.6, leaf.shape).astype(np.float32), shapes)
     return RestoredModel("untrained", 7, options, params, EVERYTHING, dict(ABOUT), "")
+
+
+def restored_of(workdir):
+    """The checkpoint of a run's workdir."""
+    return restore_model(workdir, jax.devices()[:1])
 
 
 def windows(options, n):

@@ -10,13 +10,12 @@ import pytest
 from exported_models import changed, untrained, windows
 from runs import ANGLES, POINTS
 
-from wt_jax.exporting.answering_graph import answering_graph
 from wt_jax.exporting.formats import FORMATS
 from wt_jax.inference.sliding_window import batch_outputs
 
 NEEDED = {"stablehlo": "jax", "onnx": "onnxruntime", "tflite": "litert_converter"}
 KINDS = [(name, weights) for name, kind in FORMATS.items() for weights in kind.weights]
-LARGEST = {"float32": 2e-5, "float16": 5e-3, "int8": 0.2}  # of these models
+LARGEST = {"float32": 1e-5, "float16": 2e-3, "int8": 0.05}  # what is said spreads over 0.2 at least
 MODELS = {
     "angles": ANGLES,
     "points": POINTS,
@@ -56,7 +55,7 @@ def test_a_file_says_what_the_network_says(asked, model, name, weights, tmp_path
         for found, right in zip(run(points[:n], mask[:n]), expected, strict=True):
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, right[:n], atol=LARGEST[weights])
-    assert min(np.ptp(right) for right in expected) > 0.5  # they say something
+    assert min(np.ptp(right) for right in expected) > 0.2
 
 
 def test_stablehlo_runs_without_wt_jax_and_flax(asked, tmp_path):
@@ -79,7 +78,7 @@ def test_stablehlo_runs_without_wt_jax_and_flax(asked, tmp_path):
     assert done.returncode == 0, done.stderr
     found = np.load(tmp_path / "said.npz")
     for name, right in zip(("probabilities", "starts"), expected, strict=True):
-        np.testing.assert_allclose(found[name], right, atol=2e-5)
+        np.testing.assert_allclose(found[name], right, atol=1e-5)
 
 
 def test_smaller_weights_make_a_smaller_file(tmp_path):
