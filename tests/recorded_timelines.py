@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import jax
 import numpy as np
 from clips import SHARED
 
@@ -10,7 +11,10 @@ from wt_jax.counting.decoding import Counting, Timeline
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.prediction import read_timeline
 from wt_jax.data.synthetic_recordings import make_recordings
+from wt_jax.exporting.model_card import model_card
 from wt_jax.inference import sliding_window
+from wt_jax.inference.pretrained import PRETRAINED
+from wt_jax.inference.restore import restore_model
 from wt_jax.inference.sliding_window import Frames
 from wt_jax.inference.streaming import Stream
 from wt_jax.pose.joint_angles import pose_sequence
@@ -19,6 +23,13 @@ from wt_jax.skeleton import CLASSES
 
 CORPUS = SHARED / "corpus" / "landmarks"
 _LONGEST_FRAMES = 1800  # of a recording looked at: a minute
+
+
+def pretrained_card(folder):
+    """model.json of the checkpoint in the box, and a model.onnx that is none."""
+    file = folder / "model.onnx"
+    file.write_bytes(b"")
+    return model_card(restore_model(PRETRAINED, jax.local_devices()[:1]), file, None)
 
 
 def poses(count):

@@ -17,7 +17,7 @@ COMMANDS = {
     "live": "count before a camera, as you go, or in a video played like one",
     "label": "mark by hand, in a window, where the repetitions of a video start",
     "adapt": "one exercise more for a checkpoint, from a few clips of it",
-    "export": "a checkpoint as a file for other runtimes: ONNX, StableHLO",
+    "export": "a checkpoint as a file for other runtimes: ONNX, StableHLO, TFLite",
     "train_compile": "what a run would cost on a TPU or GPU that is not here, and whether it fits",
     "build_dataset": "videos, landmarks and labels -> the recordings that training reads",
 }

@@ -22,7 +22,7 @@ from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
-from wt_jax.runtime.files import cache_folder, is_writable, sha256, write_json, written_beside
+from wt_jax.runtime.files import cache_folder, is_writable, write_json, written_beside
 
 PARITY = "parity.json"
 _RECORDINGS = 50
@@ -68,12 +68,12 @@ def main(arguments: Sequence[str]) -> None:
     trained = restore_model(options.checkpoint, jax.local_devices()[:1])
     if trained.remark:
         print(f"warning: {trained.name}: {trained.remark}")
-    data, recordings = _recordings(trained, options.data)
     with written_beside(output) as folder:
         folder.mkdir()
         file = folder / kind.file_name
         kind.write(trained, options.dtype, file)
-        write_json(folder / CARD, model_card(trained, file.name, sha256(file)))
+        write_json(folder / CARD, model_card(trained, file, kind.batch))
+        data, recordings = _recordings(trained, options.data)
         parity = compare(trained, kind.run(file), recordings)
         about = {"format": options.format, "dtype": options.dtype, "data": data, **_where(kind.runtime)}
         size = file.stat().st_size

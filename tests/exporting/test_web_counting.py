@@ -5,17 +5,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 import recorded_timelines
 from runs import walking
 
 import wt_jax
-from wt_jax.exporting.model_card import model_card
 from wt_jax.inference.predictor import Predictor
-from wt_jax.inference.pretrained import PRETRAINED
-from wt_jax.inference.restore import restore_model
 from wt_jax.synthetic.bodies import Body
 from wt_jax.synthetic.motion import synthetic_motion
 
@@ -31,11 +27,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
-    predictor = Predictor.restore()
+    folder, predictor = tmp_path_factory.mktemp("recorded"), Predictor.restore()
     return recorded_timelines.write(
-        tmp_path_factory.mktemp("recorded") / "recorded.json",
+        folder / "recorded.json",
         {
-            "card": model_card(restore_model(PRETRAINED, jax.local_devices()[:1]), "model.onnx", ""),
+            "card": recorded_timelines.pretrained_card(folder),
             "recordings": list(recorded_timelines.record(predictor, recorded_timelines.poses(RECORDINGS))),
             "invented": list(recorded_timelines.invent(INVENTED)),
             "sequences": {name: recorded_timelines.sequence(*video) for name, video in videos().items()},

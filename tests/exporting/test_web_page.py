@@ -8,18 +8,15 @@ import shutil
 import time
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 from chromium import Chromium, find_chromium
 from clips import grey
+from recorded_timelines import pretrained_card
 from runs import walking
 from served_folder import ServedFolder
 
-from wt_jax.exporting.model_card import model_card
 from wt_jax.exporting.web import Parts, write_page
-from wt_jax.inference.pretrained import PRETRAINED
-from wt_jax.inference.restore import restore_model
 from wt_jax.runtime.files import write_json
 from wt_jax.video.writer import VideoWriter
 
@@ -34,11 +31,7 @@ SOON_S = 60.0
 def page(tmp_path_factory):
     """The page, with a network and a pose finder that say what is known."""
     folder = tmp_path_factory.mktemp("page")
-    write_json(
-        folder / "model.json",
-        model_card(restore_model(PRETRAINED, jax.local_devices()[:1]), "model.onnx", ""),
-    )
-    (folder / "landmarks.json").write_text(json.dumps(nodding().tolist()))
+    write_json(folder / "model.json", pretrained_card(folder))
     pose_model = folder / "pose.task"
     pose_model.write_bytes(b"")
     write_page(folder, Parts({}, pose_model))

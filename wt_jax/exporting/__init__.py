@@ -8,9 +8,7 @@ import lazy_loader as lazy
 __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
-        "answering_graph": ["answering_graph"],
         "formats": ["FORMATS"],
-        "model_card": ["model_card"],
-        "parity": ["compare"],
+        "parity": ["Parity", "compare"],
     },
 )

@@ -1,5 +1,6 @@
 """model.json: all that a client of an exported model has to know, in numbers and in words."""
 
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ from wt_jax.inference.exported import CARD_VERSION, MASK, POINTS, PROBABILITIES,
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.inference.sliding_window import EDGE_WEIGHT, stride_frames
 from wt_jax.pose.joint_angles import MAX_GAP_S
+from wt_jax.runtime.files import sha256
 from wt_jax.runtime.version import find_version
 from wt_jax.skeleton import ANGLES, FRAME_RATE_HZ, LANDMARKS, N_LANDMARKS, NO_EXERCISE
 from wt_jax.training.warm_start import digest_of
@@ -65,9 +67,9 @@ _COUNTING = (
 )
 
 
-def model_card(trained: RestoredModel, file_name: str, file_sha256: str) -> dict[str, Any]:
-    """The content of model.json, of a checkpoint and the file that it was exported to."""
-    data = trained.options.data
+def model_card(trained: RestoredModel, file: Path, batch: int | None) -> dict[str, Any]:
+    """The content of model.json: of a checkpoint, and the file that takes `batch` windows of it, or any."""
+    data, size = trained.options.data, batch or "batch"
     frames, classes = data.window_frames, list(data.classes)
     return {
         "version": CARD_VERSION,
@@ -78,23 +80,23 @@ def model_card(trained: RestoredModel, file_name: str, file_sha256: str) -> dict
         "data_fingerprint": trained.meta["fingerprint"],
         "is_calibrated": trained.chosen is not None,
         "wt_jax": find_version(),
-        "file": file_name,
-        "file_sha256": file_sha256,
+        "file": file.name,
+        "file_sha256": sha256(file),
         "classes": classes,
         "no_exercise": NO_EXERCISE,
         "landmarks": list(LANDMARKS),
         "angles": {name: list(triplet) for name, triplet in ANGLES.items()},
         "inputs": {
-            POINTS: {"shape": ["batch", frames, N_LANDMARKS, 3], "dtype": "float32", "is": _POINTS_ARE},
-            MASK: {"shape": ["batch", frames], "dtype": "bool", "is": _MASK_IS},
+            POINTS: {"shape": [size, frames, N_LANDMARKS, 3], "dtype": "float32", "is": _POINTS_ARE},
+            MASK: {"shape": [size, frames], "dtype": "bool", "is": _MASK_IS},
         },
         "outputs": {
             PROBABILITIES: {
-                "shape": ["batch", len(classes)], "dtype": "float32",
+                "shape": [size, len(classes)], "dtype": "float32",
                 "is": "of the window, in the order of `classes`; their sum is 1",
             },
             STARTS: {
-                "shape": ["batch", frames], "dtype": "float32",
+                "shape": [size, frames], "dtype": "float32",
                 "is": "of each frame, how surely a repetition starts there, from 0 to 1",
             },
         },

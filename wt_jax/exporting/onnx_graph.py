@@ -101,15 +101,16 @@ def _run(writer: GraphWriter, jaxpr: Any, consts: Sequence[Any], args: Sequence[
     values: dict[Any, Value] = dict(zip([*jaxpr.constvars, *jaxpr.invars], known, strict=True))
 
     def read(variables: Sequence[Any]) -> list[Value]:
-        return [
-            np.asarray(one.val, one.aval.dtype) if isinstance(one, core.Literal) else values[one]
-            for one in variables
-        ]
+        return [_literal(one) if isinstance(one, core.Literal) else values[one] for one in variables]
 
     for equation in jaxpr.eqns:
         outputs = _equation(writer, equation, read(equation.invars))
         values.update(zip(equation.outvars, outputs, strict=True))
     return read(jaxpr.outvars)
+
+
+def _literal(one: Any) -> np.ndarray:
+    return np.asarray(one.val, one.aval.dtype)
 
 
 def _equation(writer: GraphWriter, equation: Any, inputs: list[Value]) -> list[Value]:

@@ -45,8 +45,8 @@ class Parity:
 
     @property
     def largest(self) -> float:
-        """Of all differences."""
-        return max(self.differences.values())
+        """Of all differences; NaN where there is one."""
+        return float(np.max(list(self.differences.values())))
 
     @property
     def n_equal(self) -> int:
@@ -66,6 +66,8 @@ class _Both:
     def __call__(self, _: Any, windows: dict[str, np.ndarray]) -> Any:
         asked = Windows(windows["points_BxTxLx3"].astype(np.float32), windows["mask_BxT"])
         answers = self.run(*asked)
+        if not all(np.isfinite(answer).all() for answer in answers):
+            raise ValueError("the exported file answers with NaN or infinity: nothing is written")
         expected = jax.device_get(self.by_jax(*asked))
         seen_B = asked.mask_BxT.any(1)  # a window without anybody means nothing
         self.differences.append([np.abs(a - b)[seen_B] for a, b in zip(answers, expected, strict=True)])

@@ -56,12 +56,13 @@ class Predictor:
         """
         if is_exported(folder):
             model = open_exported(folder)
+            _tell_data(folder, model.identity["data"])
             return cls(model.options, None, model.counting, model.identity, model.infer)
         trained = restore_model(folder, jax.local_devices()[:1])
         if folder == PRETRAINED:
             print("note: pretrained, the checkpoint in the box: docs/pretrained.md says how far to trust it")
-        elif trained.meta["data"] == SYNTHETIC:
-            print(f"note: {folder}: it has seen synthetic people alone, which say little of real ones")
+        else:
+            _tell_data(folder, trained.meta["data"])
         if trained.remark:
             print(f"note: {folder}: {trained.remark}")
         identity = {
@@ -145,6 +146,11 @@ class Predictor:
         frames = Frames(*pose_sequence(landmarks_FxLx4, times_s, width_px, height_px))
         (timeline,) = self._timelines(self.params, [frames])
         return read_timeline(timeline, self.counting, float(times_s[0]))
+
+
+def _tell_data(checkpoint: Path | str, data: str) -> None:
+    if data == SYNTHETIC:
+        print(f"note: {checkpoint}: it has seen synthetic people alone, which say little of real ones")
 
 
 def _scale(points_FxLx2: np.ndarray) -> float:
