@@ -14,7 +14,7 @@ from wt_jax.exporting.formats import FORMATS
 from wt_jax.inference.sliding_window import batch_outputs
 
 NEEDED = {"stablehlo": "jax", "onnx": "onnxruntime", "tflite": "litert_converter"}
-KINDS = [(name, weights) for name, kind in FORMATS.items() for weights in kind.weights]
+KINDS = [(name, weights) for name in NEEDED for weights in FORMATS[name].weights]
 LARGEST = {"float32": 1e-5, "float16": 2e-3, "int8": 0.05}  # what is said spreads over 0.2 at least
 MODELS = {
     "angles": ANGLES,

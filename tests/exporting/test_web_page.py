@@ -32,6 +32,7 @@ def page(tmp_path_factory):
     """The page, with a network and a pose finder that say what is known."""
     folder = tmp_path_factory.mktemp("page")
     write_json(folder / "model.json", pretrained_card(folder))
+    (folder / "landmarks.json").write_text(json.dumps(nodding().tolist()))
     pose_model = folder / "pose.task"
     pose_model.write_bytes(b"")
     write_page(folder, Parts({}, pose_model))
