@@ -16,7 +16,9 @@ from recorded_timelines import pretrained_card
 from runs import walking
 from served_folder import ServedFolder
 
+from wt_jax.counting.prediction import SCHEMA_VERSION
 from wt_jax.exporting.web import Parts, write_page
+from wt_jax.inference.results import about
 from wt_jax.runtime.files import write_json
 from wt_jax.video.writer import VideoWriter
 
@@ -97,7 +99,10 @@ def test_a_file_is_counted_and_saved(page, clip, browser, tmp_path):
     assert (text(browser, "exercise"), text(browser, "count")) == ("squats", str(REPETITIONS))
     document = json.loads(saved(browser, tmp_path, "json", "anna.json"))
     assert document["counts"] == {"squats": REPETITIONS}
-    assert document["source"]["path"] == "anna.mp4"
+    assert document["version"] == SCHEMA_VERSION
+    source = about("anna.mp4", fps=30, duration_s=5, frames=150, frames_with_person=150, size_px=(320, 240))
+    assert list(document["source"]) == list(source)
+    assert [document["source"][key] for key in ("path", "width_px")] == ["anna.mp4", 320]
     assert len(document["repetitions"]) == REPETITIONS
     table = saved(browser, tmp_path, "csv", "anna.csv").splitlines()
     assert table[0] == "exercise,repetition,start_s,confidence"

@@ -11,11 +11,10 @@ import { openCamera, openFile } from "./source.js";
 import { drawTimeline } from "./timeline_view.js";
 
 const RATE_FRAMES = 30; // over which the frames a second shown are measured
-const $ = (id) => document.getElementById(id);
 const page = Object.fromEntries(
   ["stage", "picture", "video", "notice", "classes", "exercise", "count", "remark", "counts", "rate", "timeline"]
     .concat(["camera", "file", "pause", "reset", "stop", "turn", "json", "csv"])
-    .map((id) => [id, $(id)]),
+    .map((id) => [id, document.getElementById(id)]),
 );
 
 let card, infer, finder, colourOf; // loaded once
@@ -24,6 +23,7 @@ let stream = null; // what counts it
 let counting = Promise.resolve(); // of the frames so far, one after the other
 let facing = "user";
 let [looked, seen] = [0, 0]; // frames, and those with somebody in them
+let size = {}; // of the newest
 let lookedAt_ms = []; // when, of late
 let awake = null; // what keeps the screen on
 let shown = null; // arguments of drawTimeline
@@ -78,6 +78,7 @@ function look(video, time_s) {
       .then((state) => showState(counted, state));
     counting.catch(fail);
     if (landmarks) drawSkeleton(page.picture, landmarks);
+    size = { width_px: video.videoWidth, height_px: video.videoHeight };
     looked++;
     seen += Boolean(landmarks);
     lookedAt_ms = [...lookedAt_ms.slice(-RATE_FRAMES), performance.now()];
@@ -149,6 +150,7 @@ async function finish() {
   source = null;
   ended.close();
   awake?.release();
+  for (const button of [page.pause, page.reset, page.stop, page.turn]) button.disabled = true;
   try {
     await counting;
     showPrediction(await stream.flush(), ended);
@@ -180,12 +182,13 @@ function showPrediction({ prediction, timeline, first_s }, ended) {
   page.timeline.ariaLabel = `Exercise and start signal over time: ${said.join(", ") || "no repetitions"}`;
   const about = {
     path: ended.name,
+    video_sha256: null,
+    pose_model_sha256: null,
     fps: null,
     duration_s: timeline.valid.length / card.frame_rate_hz,
     frames: looked,
     frames_with_person: seen,
-    width_px: page.picture.width,
-    height_px: page.picture.height,
+    ...size,
   };
   const name = ended.name.replace(/\.[^.]+$/, "");
   const text = JSON.stringify(documentOf(prediction, about, card), null, 2);
@@ -222,6 +225,7 @@ function say(text, isError = false) {
 
 function fail(error) {
   source?.close();
+  awake?.release();
   source = stream = null;
   counting = Promise.resolve();
   say(error.name === "NotAllowedError" ? "The camera was not allowed." : error.message, true);
