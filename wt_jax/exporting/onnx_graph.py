@@ -136,4 +136,5 @@ def _equation(writer: GraphWriter, equation: Any, inputs: list[Value]) -> list[V
             f"--format onnx: the model has a {name}, for which there is no operator yet: "
             "wt_jax/exporting/onnx_operators.py"
         )
-    return [OPERATORS[name](writer, equation, inputs)]
+    found = OPERATORS[name](writer, equation, inputs)
+    return found if equation.primitive.multiple_results else [found]

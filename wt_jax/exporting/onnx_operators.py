@@ -1,8 +1,8 @@
 """What an equation of JAX is in operators of ONNX. One more is a function with an entry in `OPERATORS`.
 
-Each takes the writer, the equation and the values of its inputs, and returns that of its output. A broadcast
-adds axes of size 1 and leaves the rest to ONNX, which stretches them itself wherever it computes element by
-element; what needs them whole says `_whole`.
+Each takes the writer, the equation and the values of its inputs, and returns that of its output; a list, of
+a primitive that has several. A broadcast adds axes of size 1 and leaves the rest to ONNX, which stretches
+them itself wherever it computes element by element; what needs them whole says `_whole`.
 """
 
 from collections.abc import Callable, Sequence
@@ -148,6 +148,13 @@ def _concatenate(writer: Any, equation: Any, inputs: list[Any]) -> Any:
     return writer.add("Concat", parts, _shape(equation), axis=equation.params["dimension"])
 
 
+def _stack(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+    axis, shape = equation.params["axis"], _shape(equation)
+    sizes = [1 if i == axis else size for i, size in enumerate(shape)]
+    parts = [_reshaped(writer, part, sizes) for part in _inputs_whole(writer, equation, inputs)]
+    return writer.add("Concat", parts, shape, axis=axis)
+
+
 def _pad(writer: Any, equation: Any, inputs: list[Any]) -> Any:
     (whole, value), amounts = _inputs_whole(writer, equation, inputs), equation.params["padding_config"]
     assert all(low >= 0 and high >= 0 and inner == 0 for low, high, inner in amounts), amounts
@@ -171,6 +178,21 @@ def _slice(writer: Any, equation: Any, inputs: list[Any]) -> Any:
         if isinstance(end, int):  # the batch is never cut
             value = _sliced(writer, value, axis, first, end, step)
     return value
+
+
+def _split(writer: Any, equation: Any, inputs: list[Any]) -> list[Any]:
+    (value,), axis = _inputs_whole(writer, equation, inputs), equation.params["axis"]
+    ends = np.cumsum(equation.params["sizes"]).tolist()
+    return [_sliced(writer, value, axis, first, end) for first, end in zip([0, *ends], ends, strict=False)]
+
+
+def _unstack(writer: Any, equation: Any, inputs: list[Any]) -> list[Any]:
+    (value,), axis = _inputs_whole(writer, equation, inputs), equation.params["axis"]
+    parts = [_sliced(writer, value, axis, i, i + 1) for i in range(value.shape[axis])]
+    return [
+        _reshaped(writer, one, variable.aval.shape)
+        for one, variable in zip(parts, equation.outvars, strict=True)
+    ]
 
 
 def _gather(writer: Any, equation: Any, inputs: list[Any]) -> Any:
@@ -241,8 +263,11 @@ OPERATORS: dict[str, Callable] = {
     "reduce_max": partial(_reduce, "ReduceMax"),
     "reduce_min": partial(_reduce, "ReduceMin"),
     "concatenate": _concatenate,
+    "stack": _stack,
     "pad": _pad,
     "slice": _slice,
+    "split": _split,
+    "unstack": _unstack,
     "gather": _gather,
     "dot_general": _dot_general,
 }
