@@ -56,7 +56,16 @@ def test_ci_runs_the_second_block():
 
 
 def test_commands_are_found():
-    assert OTHERS == ["adapt", "build_dataset", "evaluate", "label", "live", "predict", "train_compile"]
+    assert OTHERS == [
+        "adapt",
+        "build_dataset",
+        "evaluate",
+        "export",
+        "label",
+        "live",
+        "predict",
+        "train_compile",
+    ]
     assert len(TRAININGS) >= 5
 
 

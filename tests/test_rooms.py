@@ -94,7 +94,7 @@ def names_used(tree):
         ),
         ("av", {"video/encoders.py"}),
         ("ray", {"pose/process_pool.py"}),
-        ("onnx", {f"exporting/onnx_{name}.py" for name in ("file", "graph", "operators")}),
+        ("onnx", {f"exporting/onnx_{name}.py" for name in ("file", "graph", "operators", "writer")}),
         ("onnxruntime", {"exporting/onnx_file.py", "inference/exported.py"}),
         ("ai_edge_litert", {"exporting/tflite_file.py"}),
         ("litert_converter", {"exporting/tflite_file.py"}),

@@ -101,10 +101,12 @@ def _recordings(trained: RestoredModel, root: str | None) -> tuple[str, list[Rec
     else:
         dataset = load_dataset(root, "", data.classes, cache_folder() / "recordings", data.max_minutes)
     n = len(dataset.recordings)
-    chosen = np.unique(np.linspace(0, n - 1, min(n, _RECORDINGS)).round().astype(int))
+    chosen = np.linspace(0, n - 1, min(n, _RECORDINGS)).round().astype(int)
     recordings = [dataset.recordings[i].load() for i in chosen]
     if lacking := [one.name for one in recordings if one.points_FxLx3 is None]:
         raise ValueError(f"--data {root}: {lacking[0]} holds no landmarks, which the exported model reads")
+    if not any(one.valid_F.any() for one in recordings):
+        raise ValueError("nobody to compare the exported model on: say --data ROOT, of people to be seen")
     return dataset.data, recordings
 
 

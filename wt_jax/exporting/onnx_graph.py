@@ -6,60 +6,19 @@ JAX is asked what it would compute (its jaxpr), equation by equation; each becom
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 import onnx
 from jax.extend import core
-from onnx import helper, numpy_helper
+from onnx import helper
 
 from wt_jax.exporting.onnx_operators import FUSED, OPERATORS
+from wt_jax.exporting.onnx_writer import GraphWriter, Tensor, Value
 
 _OPSET, _IR_VERSION = 17, 8  # the first with LayerNormalization: the older, the more runtimes know it
 _CALLS = {"jit": "jaxpr", "pjit": "jaxpr", "custom_vjp_call": "call_jaxpr", "custom_jvp_call": "call_jaxpr"}
-
-
-class Tensor(NamedTuple):
-    """A value known when the graph is run. Axes that a broadcast made may have a size of 1 still."""
-
-    name: str
-    shape: tuple[Any, ...]  # of whole numbers, and of symbols of the batch
-
-
-Value = Tensor | np.ndarray
-
-
-class GraphWriter:
-    """Nodes and constants as they are added."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-        self._names: dict[Any, str] = {}
-
-    def add(
-        self,
-        operator: str,
-        inputs: Sequence[Value],
-        shape: Sequence[Any],
-        output: str = "",
-        **attributes: Any,
-    ) -> Tensor:
-        """The output, of this shape and name, of one operator more."""
-        output = output or f"{operator}_{len(self.nodes)}"
-        names = [self._name(value) for value in inputs]
-        self.nodes.append(helper.make_node(operator, names, [output], name=output, **attributes))
-        return Tensor(output, tuple(shape))
-
-    def _name(self, value: Value) -> str:
-        if isinstance(value, Tensor):
-            return value.name
-        key = (value.dtype.str, value.shape, value.tobytes())
-        if key not in self._names:
-            self._names[key] = f"constant_{len(self._names)}"
-            self.constants.append(numpy_helper.from_array(value, self._names[key]))
-        return self._names[key]
 
 
 def to_onnx(
@@ -136,4 +95,5 @@ def _equation(writer: GraphWriter, equation: Any, inputs: list[Value]) -> list[V
             f"--format onnx: the model has a {name}, for which there is no operator yet: "
             "wt_jax/exporting/onnx_operators.py"
         )
-    return [OPERATORS[name](writer, equation, inputs)]
+    found = OPERATORS[name](writer, equation, inputs)
+    return found if equation.primitive.multiple_results else [found]

@@ -1,8 +1,8 @@
 """What an equation of JAX is in operators of ONNX. One more is a function with an entry in `OPERATORS`.
 
-Each takes the writer, the equation and the values of its inputs, and returns that of its output. A broadcast
-adds axes of size 1 and leaves the rest to ONNX, which stretches them itself wherever it computes element by
-element; what needs them whole says `_whole`.
+Each takes the writer, the equation and the values of its inputs, and returns that of its output; a list, of
+a primitive that has several. A broadcast adds axes of size 1 and leaves the rest to ONNX, which stretches
+them itself wherever it computes element by element; what needs them whole says `_whole`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from onnx import helper
 
+from wt_jax.exporting.onnx_writer import GraphWriter, Value
 from wt_jax.models.layers import EPSILON
 
 # Element by element, and the same in both.
@@ -29,18 +30,18 @@ def _shape(equation: Any) -> tuple[Any, ...]:
     return equation.outvars[0].aval.shape
 
 
-def _elementwise(operator: str, writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _elementwise(operator: str, writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     return writer.add(operator, inputs, _stretched(inputs))
 
 
-def _stretched(inputs: Sequence[Any]) -> tuple[Any, ...]:
+def _stretched(inputs: Sequence[Value]) -> tuple[Any, ...]:
     """The shape of what is computed element by element of these."""
     rank = max(len(x.shape) for x in inputs)
     padded = [(1,) * (rank - len(x.shape)) + tuple(x.shape) for x in inputs]
     return tuple(next((size for size in sizes if size != 1), 1) for sizes in zip(*padded, strict=True))
 
 
-def _whole(writer: Any, value: Any, shape: Sequence[Any]) -> Any:
+def _whole(writer: GraphWriter, value: Value, shape: Sequence[Any]) -> Value:
     """`value` with all its axes stretched to this shape."""
     if tuple(value.shape) == tuple(shape):
         return value
@@ -52,12 +53,12 @@ def _whole(writer: Any, value: Any, shape: Sequence[Any]) -> Any:
     return writer.add("Expand", [value, np.array(sizes, np.int64)], shape)
 
 
-def _inputs_whole(writer: Any, equation: Any, inputs: list[Any]) -> list[Any]:
+def _inputs_whole(writer: GraphWriter, equation: Any, inputs: list[Value]) -> list[Value]:
     variables = equation.invars
     return [_whole(writer, x, v.aval.shape) for x, v in zip(inputs, variables, strict=True)]
 
 
-def _reshaped(writer: Any, value: Any, shape: Sequence[Any]) -> Any:
+def _reshaped(writer: GraphWriter, value: Value, shape: Sequence[Any]) -> Value:
     if tuple(value.shape) == tuple(shape):
         return value
     free = [i for i, size in enumerate(shape) if not isinstance(size, int)]
@@ -68,7 +69,7 @@ def _reshaped(writer: Any, value: Any, shape: Sequence[Any]) -> Any:
     return writer.add("Reshape", [value, sizes], shape)
 
 
-def _transposed(writer: Any, value: Any, order: Sequence[int]) -> Any:
+def _transposed(writer: GraphWriter, value: Value, order: Sequence[int]) -> Value:
     if list(order) == sorted(order):
         return value
     if isinstance(value, np.ndarray):
@@ -76,11 +77,11 @@ def _transposed(writer: Any, value: Any, order: Sequence[int]) -> Any:
     return writer.add("Transpose", [value], [value.shape[i] for i in order], perm=list(order))
 
 
-def _reshape(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _reshape(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     return _reshaped(writer, _whole(writer, inputs[0], equation.invars[0].aval.shape), _shape(equation))
 
 
-def _broadcast(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _broadcast(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     """Axes of size 1 where there are none yet."""
     sizes = [1] * len(_shape(equation))
     for axis, size in zip(equation.params["broadcast_dimensions"], inputs[0].shape, strict=True):
@@ -88,44 +89,44 @@ def _broadcast(writer: Any, equation: Any, inputs: list[Any]) -> Any:
     return _reshaped(writer, inputs[0], sizes)
 
 
-def _transpose(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _transpose(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     return _transposed(writer, inputs[0], equation.params["permutation"])
 
 
-def _squeeze(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _squeeze(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     axes = equation.params["dimensions"]
     left = [size for axis, size in enumerate(inputs[0].shape) if axis not in axes]
     return writer.add("Squeeze", [inputs[0], np.array(axes, np.int64)], left)
 
 
-def _select(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _select(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     which, if_false, if_true = inputs
     return writer.add("Where", [which, if_true, if_false], _stretched(inputs))
 
 
-def _convert(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _convert(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     dtype = np.dtype(equation.params["new_dtype"])
     if equation.invars[0].aval.dtype == dtype:
         return inputs[0]
     return writer.add("Cast", inputs, inputs[0].shape, to=helper.np_dtype_to_tensor_dtype(dtype))
 
 
-def _square(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _square(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     return writer.add("Mul", [*inputs, *inputs], inputs[0].shape)
 
 
-def _integer_pow(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _integer_pow(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     if (power := equation.params["y"]) == 2:
         return _square(writer, equation, inputs)
     return writer.add("Pow", [*inputs, np.array(power, np.float32)], inputs[0].shape)
 
 
-def _rsqrt(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _rsqrt(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     root = writer.add("Sqrt", inputs, inputs[0].shape)
     return writer.add("Reciprocal", [root], root.shape)
 
 
-def _atan2(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _atan2(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     """The angle of (x, y), which are not both 0: half a turn beside that of its slope where x is negative."""
     y, x = inputs
     zero, shape = np.zeros((), np.float32), _stretched(inputs)
@@ -136,26 +137,33 @@ def _atan2(writer: Any, equation: Any, inputs: list[Any]) -> Any:
     return writer.add("Add", [slope, turn], shape)
 
 
-def _reduce(operator: str, writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _reduce(operator: str, writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     (whole,), axes = _inputs_whole(writer, equation, inputs), list(equation.params["axes"])
     if operator == "ReduceSum":  # whose axes are an input, in this opset
         return writer.add(operator, [whole, np.array(axes, np.int64)], _shape(equation), keepdims=0)
     return writer.add(operator, [whole], _shape(equation), axes=axes, keepdims=0)
 
 
-def _concatenate(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _concatenate(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     parts = _inputs_whole(writer, equation, inputs)
     return writer.add("Concat", parts, _shape(equation), axis=equation.params["dimension"])
 
 
-def _pad(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _stack(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
+    axis, shape = equation.params["axis"], _shape(equation)
+    sizes = [1 if i == axis else size for i, size in enumerate(shape)]
+    parts = [_reshaped(writer, part, sizes) for part in _inputs_whole(writer, equation, inputs)]
+    return writer.add("Concat", parts, shape, axis=axis)
+
+
+def _pad(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     (whole, value), amounts = _inputs_whole(writer, equation, inputs), equation.params["padding_config"]
     assert all(low >= 0 and high >= 0 and inner == 0 for low, high, inner in amounts), amounts
     pads = np.array([[low, high] for low, high, _ in amounts], np.int64).T.ravel()
     return writer.add("Pad", [whole, pads, value], _shape(equation))
 
 
-def _sliced(writer: Any, value: Any, axis: int, first: int, end: int, step: int = 1) -> Any:
+def _sliced(writer: GraphWriter, value: Value, axis: int, first: int, end: int, step: int = 1) -> Value:
     size = len(range(first, end, step))
     if size == value.shape[axis]:
         return value
@@ -163,7 +171,7 @@ def _sliced(writer: Any, value: Any, axis: int, first: int, end: int, step: int 
     return writer.add("Slice", [value, *(np.array([n], np.int64) for n in (first, end, axis, step))], shape)
 
 
-def _slice(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _slice(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     value, params = _inputs_whole(writer, equation, inputs)[0], equation.params
     steps = params["strides"] or (1,) * len(value.shape)
     ends = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
@@ -173,7 +181,22 @@ def _slice(writer: Any, equation: Any, inputs: list[Any]) -> Any:
     return value
 
 
-def _gather(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _split(writer: GraphWriter, equation: Any, inputs: list[Value]) -> list[Value]:
+    (value,), axis = _inputs_whole(writer, equation, inputs), equation.params["axis"]
+    ends = np.cumsum(equation.params["sizes"]).tolist()
+    return [_sliced(writer, value, axis, first, end) for first, end in zip([0, *ends], ends, strict=False)]
+
+
+def _unstack(writer: GraphWriter, equation: Any, inputs: list[Value]) -> list[Value]:
+    (value,), axis = _inputs_whole(writer, equation, inputs), equation.params["axis"]
+    parts = [_sliced(writer, value, axis, i, i + 1) for i in range(value.shape[axis])]
+    return [
+        _reshaped(writer, one, variable.aval.shape)
+        for one, variable in zip(parts, equation.outvars, strict=True)
+    ]
+
+
+def _gather(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     """Slices and rows at constant places: one axis of many rows at most, which stays where it was."""
     value, places = _inputs_whole(writer, equation, inputs)
     numbers, sizes = equation.params["dimension_numbers"], equation.params["slice_sizes"]
@@ -194,7 +217,7 @@ def _gather(writer: Any, equation: Any, inputs: list[Any]) -> Any:
     return _reshaped(writer, value, [s for i, s in enumerate(value.shape) if i not in gone])
 
 
-def _dot_general(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _dot_general(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     """MatMul, of what is brought into its order: axes of the batch, then those of each side, or of both."""
     contracted, batched = equation.params["dimension_numbers"]
     sides = _inputs_whole(writer, equation, inputs)
@@ -215,11 +238,13 @@ def _dot_general(writer: Any, equation: Any, inputs: list[Any]) -> Any:
     return _reshaped(writer, product, _shape(equation))
 
 
-def _same(writer: Any, equation: Any, inputs: list[Any]) -> Any:
+def _same(writer: GraphWriter, equation: Any, inputs: list[Value]) -> Value:
     return inputs[0]
 
 
-def _norm_relu(writer: Any, shape: Sequence[Any], values: Any, scale: Any, offset: Any) -> Any:
+def _norm_relu(
+    writer: GraphWriter, shape: Sequence[Any], values: Value, scale: Value, offset: Value
+) -> Value:
     normed = writer.add("LayerNormalization", [values, scale, offset], shape, axis=-1, epsilon=EPSILON)
     return writer.add("Relu", [normed], shape)
 
@@ -241,8 +266,11 @@ OPERATORS: dict[str, Callable] = {
     "reduce_max": partial(_reduce, "ReduceMax"),
     "reduce_min": partial(_reduce, "ReduceMin"),
     "concatenate": _concatenate,
+    "stack": _stack,
     "pad": _pad,
     "slice": _slice,
+    "split": _split,
+    "unstack": _unstack,
     "gather": _gather,
     "dot_general": _dot_general,
 }

@@ -65,7 +65,7 @@ def open_exported(path: Path | str) -> ExportedModel:
         options = config.check(config.Config(data=data))
     except (KeyError, TypeError, ZeroDivisionError, AttributeError, ValueError) as error:
         raise ValueError(f"{card_file}: not as python -m wt_jax.export writes it ({error!r})") from None
-    return ExportedModel(options, as_infer(run_onnx(path)), counting, identity)
+    return ExportedModel(options, _as_infer(run_onnx(path)), counting, identity)
 
 
 def run_onnx(path: Path) -> Run:
@@ -93,7 +93,7 @@ def run_onnx(path: Path) -> Run:
     return run
 
 
-def as_infer(run: Run) -> Infer:
+def _as_infer(run: Run) -> Infer:
     """What `sliding_window` asks, of a graph that has its parameters in it."""
 
     def infer(_: Any, windows: dict[str, np.ndarray]) -> Any:

@@ -57,6 +57,8 @@ class Predictor:
         if is_exported(folder):
             model = open_exported(folder)
             _tell_data(folder, model.identity["data"])
+            if not model.identity["is_calibrated"]:
+                print(f"note: {folder}: no thresholds were chosen for it, the defaults are used")
             return cls(model.options, None, model.counting, model.identity, model.infer)
         trained = restore_model(folder, jax.local_devices()[:1])
         if folder == PRETRAINED:

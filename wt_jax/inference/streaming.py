@@ -147,9 +147,8 @@ class Stream:
         at = slice(low - self._points_first, stop - self._points_first)
         frames = Frames(self._angles[low:stop], self._points[at], self._valid[low:stop])
         predictor = self._predictor
-        window = cut(
-            predictor.options, frames, np.array([first - low]), with_points=predictor.exported is not None
-        )
+        with_points = predictor.exported is not None
+        window = cut(predictor.options, frames, np.array([first - low]), with_points)
         outputs = predictor.infer_one(predictor.params, window)
         return np.array([first]), *jax.device_get(outputs)
 
