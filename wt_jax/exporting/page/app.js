@@ -11,6 +11,7 @@ import { openCamera, openFile } from "./source.js";
 import { drawTimeline } from "./timeline_view.js";
 
 const RATE_FRAMES = 30; // over which the frames a second shown are measured
+const LEAST_RATE_HZ = 6; // of a camera: with fewer the gaps between pictures are too long to count well
 const page = Object.fromEntries(
   ["stage", "picture", "video", "notice", "classes", "exercise", "count", "remark", "counts", "rate", "timeline"]
     .concat(["camera", "file", "pause", "reset", "stop", "turn", "json", "csv"])
@@ -103,7 +104,7 @@ function showState(of, state) {
   if (!isRest) lastExercise = state.exercise;
   const remark = state.undecided ? exerciseText(state) : state.unknown ? unknownText(state.unknown) : "";
   showCounts(state.exercise, state.counts[lastExercise] ?? 0, remark, state.counts);
-  page.rate.textContent = rateText();
+  showRate();
   if (shown?.state !== state) {
     shown = { state, isLive: true };
     redraw();
@@ -136,11 +137,13 @@ function redraw() {
   if (shown) drawTimeline(page.timeline, shown.state, card, colourOf, shown.isLive);
 }
 
-function rateText() {
-  const span_ms = lookedAt_ms.at(-1) - lookedAt_ms[0];
-  const rate = span_ms > 0 ? (1000 * (lookedAt_ms.length - 1)) / span_ms : 0;
-  const missed = source?.dropped ? `, ${source.dropped} missed` : "";
-  return `${rate.toFixed(0)} pictures a second${missed}`;
+function showRate() {
+  if (!source) return;
+  const rate_hz = (1000 * (lookedAt_ms.length - 1)) / (lookedAt_ms.at(-1) - lookedAt_ms[0]) || 0;
+  const missed = source.dropped ? `, ${source.dropped} missed` : "";
+  page.rate.textContent = `${rate_hz.toFixed(0)} pictures a second${missed}`;
+  const isSlow = !source.isFile && looked > RATE_FRAMES && rate_hz < LEAST_RATE_HZ;
+  say(isSlow ? "Too few pictures a second to count well: close other programs, or use a video file." : "");
 }
 
 /** The end of a file, or of somebody's patience: what there is to say of all of it. */
