@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -74,20 +75,27 @@ def run_onnx(path: Path) -> Run:
         import onnxruntime  # an extra
     except ImportError:
         raise ValueError(f"{path}: needs ONNX Runtime: pip install 'wt_jax[onnx]'") from None
-    settings = onnxruntime.SessionOptions()
-    settings.intra_op_num_threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
-    settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # MediaPipe needs the cores
-    settings.log_severity_level = 3
+
+    @cache
+    def session(threads: int) -> Any:
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # MediaPipe needs the cores
+        settings.log_severity_level = 3
+        return onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+
     try:
-        session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+        session(1)
     except Exception as error:  # its errors have no common type
-        raise ValueError(
-            f"{path}: ONNX Runtime cannot read it: {' '.join(str(error).split())[:200]}"
-        ) from None
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"{path}: ONNX Runtime cannot read it: {said}") from None
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     def run(points_BxTxLx3: np.ndarray, mask_BxT: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        alone = len(mask_BxT) == 1  # too little work to share
         inputs = {POINTS: np.asarray(points_BxTxLx3, np.float32), MASK: mask_BxT}
-        probabilities_BxC, starts_BxT = session.run([PROBABILITIES, STARTS], inputs)
+        outputs = [PROBABILITIES, STARTS]
+        probabilities_BxC, starts_BxT = session(1 if alone else n_cores).run(outputs, inputs)
         return probabilities_BxC, starts_BxT
 
     return run
