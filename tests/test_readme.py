@@ -61,6 +61,7 @@ def test_commands_are_found():
         "adapt",
         "build_dataset",
         "evaluate",
+        "export",
         "label",
         "live",
         "predict",

@@ -95,6 +95,10 @@ def names_used(tree):
         ("av", {"video/encoders.py"}),
         ("ray", {"pose/process_pool.py", "search/ray_tuner.py"}),
         ("optuna", {"search/study.py", "search/report.py"}),
+        ("onnx", {f"exporting/onnx_{name}.py" for name in ("file", "graph", "operators", "writer")}),
+        ("onnxruntime", {"exporting/onnx_file.py", "inference/exported.py"}),
+        ("ai_edge_litert", {"exporting/tflite_file.py"}),
+        ("litert_converter", {"exporting/tflite_file.py"}),
     ],
 )
 def test_who_speaks_to_a_library_of_one_purpose(library, files):

@@ -59,6 +59,15 @@ def test_the_checkpoint_in_the_box_is_installed(installed):
     }
 
 
+def test_the_page_is_installed(installed):
+    page = Path("wt_jax") / "exporting" / "page"
+    files = {path.relative_to(REPOSITORY): path.read_bytes() for path in (REPOSITORY / page).rglob("*.*")}
+    assert len(files) > 15
+    assert files == {
+        path.relative_to(installed): path.read_bytes() for path in (installed / page).rglob("*.*")
+    }
+
+
 @pytest.fixture(scope="module")
 def helped(installed, tmp_path_factory):
     """{command: (exit status, what --help shows)}, in an empty folder."""

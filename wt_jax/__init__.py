@@ -24,6 +24,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "counting",
         "data",
         "evaluation",
+        "exporting",
         "inference",
         "input_pipeline",
         "labeling",

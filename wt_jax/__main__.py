@@ -18,6 +18,7 @@ COMMANDS = {
     "label": "mark by hand, in a window, where the repetitions of a video start",
     "adapt": "one exercise more for a checkpoint, from a few clips of it",
     "tune": "better settings for an experiment: a search, on one machine or many",
+    "export": "a checkpoint as a file for other runtimes: ONNX, StableHLO, TFLite",
     "train_compile": "what a run would cost on a TPU or GPU that is not here, and whether it fits",
     "build_dataset": "videos, landmarks and labels -> the recordings that training reads",
 }

@@ -48,7 +48,8 @@ def main(arguments: Sequence[str]) -> int:
         "--checkpoint",
         default=PRETRAINED,
         metavar="DIR",
-        help="workdir of a training run (default: pretrained, the checkpoint in the box)",
+        help="workdir of a training run, or model.onnx of wt_jax.export (default: pretrained, the checkpoint "
+        "in the box)",
     )
     parser.add_argument("--headless", action="store_true", help="no window; ends with the file, or Ctrl-C")
     parser.add_argument(

@@ -88,7 +88,8 @@ def main(arguments: Sequence[str]) -> int:
         "--checkpoint",
         default=PRETRAINED,
         metavar="DIR",
-        help="workdir of a training run (default: pretrained, the checkpoint in the box)",
+        help="workdir of a training run, or model.onnx of wt_jax.export (default: pretrained, the checkpoint "
+        "in the box)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="OUT", help="folder for the results (default: none is written)"

@@ -12,6 +12,7 @@ from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import Prediction, read_timeline
 from wt_jax.data.loading import SYNTHETIC
+from wt_jax.inference.exported import is_exported, open_exported
 from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.sliding_window import Frames, Infer, make_infer, make_timelines
@@ -23,29 +24,47 @@ _LEAST_TORSO, _TORSO = 10.0, 200.0  # below, units are no pixels: made as large 
 
 
 class Predictor:
-    """The checkpoint that a training run serves, for videos and landmarks. Compiled once, at the first."""
+    """The checkpoint that a training run serves, for videos and landmarks. Compiled once, at the first.
 
-    def __init__(self, options: config.Config, params: Any, counting: Counting, identity: dict[str, Any]):
+    Or an `exported` model, which has no `params`.
+    """
+
+    def __init__(
+        self,
+        options: config.Config,
+        params: Any,
+        counting: Counting,
+        identity: dict[str, Any],
+        exported: Infer | None = None,
+    ):
         self.options = options
         self.params = params
         self.counting = counting
         self.identity = identity  # what docs/predict.md calls the model
-        self._timelines = make_timelines(options)
+        self.exported = exported
+        self._timelines = make_timelines(options, exported)
 
     @classmethod
     def restore(cls, folder: Path | str = PRETRAINED) -> "Predictor":
         """The checkpoint to serve (`train.select`) of `folder`, the workdir of a training run.
 
-        Without one, and of "pretrained", that is the checkpoint in the box (docs/pretrained.md).
+        Without one, and of "pretrained", that is the checkpoint in the box (docs/pretrained.md). Or the model
+        of an ONNX file that `python -m wt_jax.export` wrote (docs/export.md).
         Where no thresholds were chosen for it (its training is not over, or had too few validation
         recordings with repetitions), the defaults are used, and a line says so, and why. Raises ValueError
         where there is no checkpoint, where it is damaged, or of other joint angles than this wt_jax computes.
         """
+        if is_exported(folder):
+            model = open_exported(folder)
+            _tell_data(folder, model.identity["data"])
+            if not model.identity["is_calibrated"]:
+                print(f"note: {folder}: no thresholds were chosen for it, the defaults are used")
+            return cls(model.options, None, model.counting, model.identity, model.infer)
         trained = restore_model(folder, jax.local_devices()[:1])
         if folder == PRETRAINED:
             print("note: pretrained, the checkpoint in the box: docs/pretrained.md says how far to trust it")
-        elif trained.meta["data"] == SYNTHETIC:
-            print(f"note: {folder}: it has seen synthetic people alone, which say little of real ones")
+        else:
+            _tell_data(folder, trained.meta["data"])
         if trained.remark:
             print(f"note: {folder}: {trained.remark}")
         identity = {
@@ -72,7 +91,7 @@ class Predictor:
     @cached_property
     def infer_one(self) -> Infer:
         """`sliding_window.make_infer` for one window at a time, as a stream has them."""
-        return make_infer(self.options, (1,))
+        return self.exported or make_infer(self.options, (1,))
 
     def predict_video(self, path: Path | str, pose_model: Path | str | None = None) -> Prediction:
         """What is in a video file; times are its own, in seconds.
@@ -129,6 +148,11 @@ class Predictor:
         frames = Frames(*pose_sequence(landmarks_FxLx4, times_s, width_px, height_px))
         (timeline,) = self._timelines(self.params, [frames])
         return read_timeline(timeline, self.counting, float(times_s[0]))
+
+
+def _tell_data(checkpoint: Path | str, data: str) -> None:
+    if data == SYNTHETIC:
+        print(f"note: {checkpoint}: it has seen synthetic people alone, which say little of real ones")
 
 
 def _scale(points_FxLx2: np.ndarray) -> float:

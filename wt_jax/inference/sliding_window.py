@@ -18,7 +18,7 @@ from wt_jax.models.batch_sizes import SMALL_BATCH, forward_batch
 from wt_jax.models.tcn import make_model
 
 _WINDOWS_PER_SPAN = 8  # windows that see a frame
-_EDGE_WEIGHT = 0.05  # of a window's outermost frames, beside 1 in its middle
+EDGE_WEIGHT = 0.05  # of a window's outermost frames, beside 1 in its middle
 
 
 class Pose(Protocol):
@@ -69,7 +69,7 @@ def window_weights(span_frames: int) -> np.ndarray:
     A frame at a window's edge has been seen with half of its surroundings, the one in the middle with all.
     """
     middle_S = 1 - np.abs((np.arange(span_frames) + 0.5) / span_frames * 2 - 1)
-    return _EDGE_WEIGHT + (1 - _EDGE_WEIGHT) * middle_S
+    return EDGE_WEIGHT + (1 - EDGE_WEIGHT) * middle_S
 
 
 class Merge:
@@ -126,17 +126,19 @@ class Merge:
         )
 
 
-def cut(options: config.Config, pose: Pose, firsts_N: np.ndarray) -> dict[str, np.ndarray]:
+def cut(
+    options: config.Config, pose: Pose, firsts_N: np.ndarray, with_points: bool = False
+) -> dict[str, np.ndarray]:
     """Windows of a pose, on the host: mask_BxT, and points_BxTxLx3 or angles_BxTxJ, as the model needs.
 
-    They may reach over the pose's ends; what lies there is not real. Raises ValueError for a pose without
-    landmarks where the model needs them.
+    Of an exported model always `with_points`. They may reach over the pose's ends; what lies there is not
+    real. Raises ValueError for a pose without landmarks where the model needs them.
     """
     frames_NxT = frames_of(firsts_N, options.data.window_frames, options.data.window_step)
     last = len(pose.valid_F) - 1
     inside_NxT = (frames_NxT >= 0) & (frames_NxT <= last)
     frames_NxT = np.clip(frames_NxT, 0, last)
-    name = "points_FxLx3" if needs_points(options) else "angles_FxJ"
+    name = "points_FxLx3" if with_points or needs_points(options) else "angles_FxJ"
     values: np.ndarray | None = getattr(pose, name)
     if values is None:
         raise ValueError("the model needs landmarks, and these frames hold joint angles alone")
@@ -180,12 +182,17 @@ def make_infer(options: config.Config, batch_sizes: Sequence[int]) -> Infer:
     return infer
 
 
-def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], list[Timeline]]:
-    """Returns timelines(params, poses), one timeline each; compiled once, whatever their lengths."""
+def make_timelines(
+    options: config.Config, exported: Infer | None = None
+) -> Callable[[Any, Sequence[Pose]], list[Timeline]]:
+    """Returns timelines(params, poses), one timeline each; compiled once, whatever their lengths.
+
+    By an `exported` model where one is given, which has its parameters in it.
+    """
     data = options.data
     # Few shapes, for recordings of any length, so that little is compiled, and once.
     sizes = sorted({SMALL_BATCH, forward_batch(jax.default_backend())})
-    infer = make_infer(options, sizes)
+    infer, with_points = exported or make_infer(options, sizes), exported is not None
 
     def outputs(params: Any, poses: Sequence[Pose], firsts_N: np.ndarray, owners_N: np.ndarray) -> Iterator:
         """The outputs of all windows in batches, the device busy with the next while one is fetched."""
@@ -194,7 +201,8 @@ def make_timelines(options: config.Config) -> Callable[[Any, Sequence[Pose]], li
             sent = None
             if at is not None:
                 cuts = [
-                    cut(options, poses[i], firsts_N[at][owners_N[at] == i]) for i in np.unique(owners_N[at])
+                    cut(options, poses[i], firsts_N[at][owners_N[at] == i], with_points)
+                    for i in np.unique(owners_N[at])
                 ]
                 windows = {name: np.concatenate([one[name] for one in cuts]) for name in cuts[0]}
                 sent = (at, infer(params, windows))

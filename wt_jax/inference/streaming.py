@@ -146,8 +146,10 @@ class Stream:
         low = min(max(first, 0), stop - 1)
         at = slice(low - self._points_first, stop - self._points_first)
         frames = Frames(self._angles[low:stop], self._points[at], self._valid[low:stop])
-        window = cut(self._predictor.options, frames, np.array([first - low]))
-        outputs = self._predictor.infer_one(self._predictor.params, window)
+        predictor = self._predictor
+        with_points = predictor.exported is not None
+        window = cut(predictor.options, frames, np.array([first - low]), with_points)
+        outputs = predictor.infer_one(predictor.params, window)
         return np.array([first]), *jax.device_get(outputs)
 
     def _beginning(self) -> Merge:

@@ -1,0 +1,93 @@
+// A camera or a video file: its pictures one by one, with their times.
+
+/** Begins to show the camera in `video`; `facing` is "user" (at the face) or "environment" (away). */
+export async function openCamera(video, facing) {
+  if (!navigator.mediaDevices) {
+    throw new Error("This browser gives cameras to pages from https:// or localhost alone.");
+  }
+  const stream = await navigator.mediaDevices.getUserMedia({
+    video: { facingMode: facing, width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 30 } },
+  });
+  video.srcObject = stream;
+  return new Source(video, { name: "camera", isFile: false }, () => {
+    for (const track of stream.getTracks()) track.stop();
+    video.srcObject = null;
+  });
+}
+
+/** Opens a video file in `video`. */
+export async function openFile(video, file) {
+  const url = URL.createObjectURL(file);
+  const close = () => {
+    video.removeAttribute("src");
+    video.load();
+    URL.revokeObjectURL(url);
+  };
+  video.src = url;
+  await new Promise((resolve, reject) => {
+    video.onloadedmetadata = resolve;
+    video.onerror = () => {
+      close();
+      reject(new Error(`${file.name}: this browser cannot play it: try MP4 (H.264) or WebM.`));
+    };
+  });
+  return new Source(video, { name: file.name, isFile: true }, close);
+}
+
+/** `onFrame(video, time_s)` is called for each picture, times increasing; `onEnd()` after the last one of a file. */
+class Source {
+  dropped = 0; // of those that the camera or the file had
+  #video;
+  #close;
+  #isOpen = true;
+  #presented = null; // pictures shown when the last one was looked at
+  #isPaused = false; // by somebody
+
+  constructor(video, { name, isFile }, close) {
+    Object.assign(this, { name, isFile });
+    this.#video = video;
+    this.#close = close;
+  }
+
+  async play(onFrame, onEnd) {
+    const video = this.#video;
+    let last_s = -Infinity;
+    let first_ms = null; // of a camera, whose clock began some time
+    const look = (now_ms, picture) => {
+      if (!this.#isOpen) return;
+      video.requestVideoFrameCallback(look);
+      const taken_ms = picture.captureTime ?? now_ms;
+      first_ms ??= taken_ms;
+      const time_s = this.isFile ? picture.mediaTime : (taken_ms - first_ms) / 1000;
+      if (time_s <= last_s) return;
+      last_s = time_s;
+      this.dropped += picture.presentedFrames - (this.#presented ?? picture.presentedFrames - 1) - 1;
+      this.#presented = picture.presentedFrames;
+      if (this.isFile) video.pause(); // it waits until its picture has been looked at
+      onFrame(video, time_s);
+      const goesOn = this.isFile && this.#isOpen && !this.#isPaused && !video.ended; // it would begin again
+      if (goesOn) video.play().catch(() => {}); // closed meanwhile
+    };
+    video.requestVideoFrameCallback(look);
+    video.onended = onEnd;
+    await video.play();
+  }
+
+  pause() {
+    this.#isPaused = true;
+    this.#video.pause();
+  }
+
+  async resume() {
+    this.#isPaused = false;
+    this.#presented = null; // none was missed meanwhile
+    await this.#video.play();
+  }
+
+  close() {
+    this.#isOpen = false;
+    this.#video.onended = this.#video.onerror = null;
+    this.#video.pause();
+    this.#close();
+  }
+}
