@@ -72,12 +72,12 @@ class Source {
       }
       onFrame(video, time_s);
       const goesOn = this.isFile && this.#isOpen && !this.#isPaused && !video.ended; // it would begin again
-      if (goesOn) video.play().catch(() => {}); // closed meanwhile
+      if (goesOn) this.#go();
     };
     video.requestVideoFrameCallback(look);
     video.onended = onEnd;
     video.playbackRate = this.isFile ? SLOWEST : 1;
-    await video.play();
+    await this.#go();
   }
 
   pause() {
@@ -88,7 +88,15 @@ class Source {
   async resume() {
     this.#isPaused = false;
     this.#presented = null; // none was missed meanwhile
-    await this.#video.play();
+    await this.#go();
+  }
+
+  async #go() {
+    try {
+      await this.#video.play();
+    } catch (error) {
+      if (error.name !== "AbortError") throw error; // paused or closed before it began
+    }
   }
 
   close() {
