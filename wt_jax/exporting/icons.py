@@ -1,5 +1,6 @@
 """The page's icon: a signal with its counted peaks, drawn."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ _GROUND, _LINE, _ACCENT = (np.array(rgb) for rgb in ((14, 17, 22), (242, 245, 24
 _FROM, _TO, _PEAKS = 0.2, 0.8, (0.3, 0.5, 0.7)
 _LOW, _HEIGHT = 0.66, 0.26
 _HALF_LINE, _RADIUS = 0.02, 0.055
+_POINTS = 150  # of the line
 
 
 def write_icons(folder: Path) -> None:
@@ -20,13 +22,15 @@ def write_icons(folder: Path) -> None:
         imsave(folder / f"{size_px}.png", _icon(size_px))
 
 
+@functools.cache
 def _icon(size_px: int) -> np.ndarray:
     y, x = (np.mgrid[:size_px, :size_px] + 0.5) / size_px
-    phase = 2 * np.pi * (np.clip(x, _FROM, _TO) - _FROM) / (_TO - _FROM) * len(_PEAKS)
-    above = y - _LOW + _HEIGHT * (1 - np.cos(phase)) / 2
-    slope = np.pi * len(_PEAKS) / (_TO - _FROM) * _HEIGHT * np.sin(phase)
-    beside = np.maximum(np.maximum(_FROM - x, x - _TO), 0)
-    icon_HxWx3 = _painted(_GROUND, _LINE, np.hypot(above / np.hypot(1, slope), beside) - _HALF_LINE)
+    along = np.linspace(0, 1, _POINTS)
+    places = zip(
+        _FROM + (_TO - _FROM) * along, _LOW - _HEIGHT * np.sin(np.pi * len(_PEAKS) * along) ** 2, strict=True
+    )
+    from_line = functools.reduce(np.minimum, ((x - u) ** 2 + (y - v) ** 2 for u, v in places)) ** 0.5
+    icon_HxWx3 = _painted(_GROUND, _LINE, from_line - _HALF_LINE)
     for peak in _PEAKS:
         icon_HxWx3 = _painted(icon_HxWx3, _ACCENT, np.hypot(x - peak, y - _LOW + _HEIGHT) - _RADIUS)
     return icon_HxWx3.round().astype(np.uint8)

@@ -75,6 +75,7 @@ def run_onnx(path: Path) -> Run:
         import onnxruntime  # an extra
     except ImportError:
         raise ValueError(f"{path}: needs ONNX Runtime: pip install 'wt_jax[onnx]'") from None
+    content = path.read_bytes()
 
     @cache
     def session(threads: int) -> Any:
@@ -82,7 +83,7 @@ def run_onnx(path: Path) -> Run:
         settings.intra_op_num_threads = threads
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")  # MediaPipe needs the cores
         settings.log_severity_level = 3
-        return onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(content, settings, providers=["CPUExecutionProvider"])
 
     try:
         session(1)

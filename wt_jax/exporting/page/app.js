@@ -11,7 +11,7 @@ import { openCamera, openFile } from "./source.js";
 import { drawTimeline } from "./timeline_view.js";
 
 const RATE_FRAMES = 30; // over which the frames a second shown are measured
-const LEAST_RATE_HZ = 6; // of a camera: with fewer the gaps between pictures are too long to count well
+const LEAST_RATE_HZ = 8; // of a camera: with fewer the gaps between pictures are too long to count well
 const page = Object.fromEntries(
   ["stage", "picture", "video", "notice", "classes", "exercise", "count", "remark", "counts", "rate", "timeline"]
     .concat(["camera", "file", "pause", "reset", "stop", "turn", "json", "csv"])

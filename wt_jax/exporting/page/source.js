@@ -1,5 +1,7 @@
 // A camera or a video file: its pictures one by one, with their times.
 
+const SLOWEST = 0.2; // that a file is played between two pictures, as a share of its own pace
+
 /** Begins to show the camera in `video`; `facing` is "user" (at the face) or "environment" (away). */
 export async function openCamera(video, facing) {
   if (!navigator.mediaDevices) {
@@ -61,16 +63,21 @@ class Source {
       const time_s = this.isFile ? picture.mediaTime : (taken_ms - first_ms) / 1000;
       if (time_s <= last_s) return;
       last_s = time_s;
-      this.dropped += picture.presentedFrames - (this.#presented ?? picture.presentedFrames - 1) - 1;
+      const missed = picture.presentedFrames - (this.#presented ?? picture.presentedFrames - 1) - 1;
       this.#presented = picture.presentedFrames;
-      if (this.isFile) video.pause(); // it waits until its picture has been looked at
+      this.dropped += missed;
+      if (this.isFile) {
+        video.pause(); // it waits until its picture has been looked at
+        video.playbackRate = Math.min(Math.max(video.playbackRate * (missed ? 0.7 : 1.02), SLOWEST), 1);
+      }
       onFrame(video, time_s);
       const goesOn = this.isFile && this.#isOpen && !this.#isPaused && !video.ended; // it would begin again
-      if (goesOn) video.play().catch(() => {}); // closed meanwhile
+      if (goesOn) this.#go();
     };
     video.requestVideoFrameCallback(look);
     video.onended = onEnd;
-    await video.play();
+    video.playbackRate = this.isFile ? SLOWEST : 1;
+    await this.#go();
   }
 
   pause() {
@@ -81,7 +88,15 @@ class Source {
   async resume() {
     this.#isPaused = false;
     this.#presented = null; // none was missed meanwhile
-    await this.#video.play();
+    await this.#go();
+  }
+
+  async #go() {
+    try {
+      await this.#video.play();
+    } catch (error) {
+      if (error.name !== "AbortError") throw error; // paused or closed before it began
+    }
   }
 
   close() {
