@@ -67,7 +67,8 @@ def test_predict_and_a_stream_say_the_same_of_the_file(exported):
     stream = Stream(by_file, seen.width_px, seen.height_px)
     for row, time_s in zip(seen.landmarks_FxLx4, seen.times_s, strict=True):
         stream.push(row, time_s)
-    assert said(stream.flush()) == said(prediction)
+    for one, other in zip(said(stream.flush()), said(prediction), strict=True):
+        assert one == pytest.approx(other, abs=1e-5)
     assert by_file.identity["checkpoint"] == str(path)
     assert (by_file.identity["step"], by_file.identity["data_fingerprint"]) == (7, "0123")
 
