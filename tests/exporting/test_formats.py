@@ -10,6 +10,7 @@ import pytest
 from exported_models import changed, untrained, windows
 from runs import ANGLES, POINTS
 
+from wt_jax.exporting.answering_graph import answering_graph
 from wt_jax.exporting.formats import FORMATS
 from wt_jax.inference.sliding_window import batch_outputs
 
@@ -56,6 +57,12 @@ def test_a_file_says_what_the_network_says(asked, model, name, weights, tmp_path
             assert found.dtype == np.float32
             np.testing.assert_allclose(found, right[:n], atol=LARGEST[weights])
     assert max(np.ptp(right) for right in expected) > 0.1
+
+
+def test_a_model_that_computes_in_bfloat16_is_exported_in_float32():
+    """ONNX Runtime and LiteRT have no products of bfloat16 on CPUs."""
+    trained = untrained(changed(POINTS, model__compute_dtype="bfloat16"))
+    assert "bf16" not in str(jax.make_jaxpr(answering_graph(trained))(*windows(trained.options, 1)))
 
 
 def test_stablehlo_runs_without_wt_jax_and_flax(asked, tmp_path):

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from wt_jax import config
 from wt_jax.inference.exported import MASK, POINTS
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.inference.sliding_window import Outputs, batch_outputs
@@ -21,10 +22,11 @@ Graph = Callable[[jax.Array, jax.Array], Outputs]
 def answering_graph(trained: RestoredModel, weights: str = "float32") -> Graph:
     """Returns answers(points_BxTxLx3, mask_BxT) -> probabilities_BxC, starts_BxT: all float32 but the mask.
 
-    `weights` is the type in which the weights are kept; what is computed is float32 either way. Points that
-    the mask leaves out may be anything, NaN as well.
+    `weights` is the type in which the weights are kept; what is computed is float32, of a model that computes
+    in bfloat16 as well: few runtimes know that. Points that the mask leaves out may be anything, NaN as well.
     """
-    outputs = batch_outputs(trained.options, "cpu")
+    options = config.unflatten(config.flatten(trained.options) | {"model.compute_dtype": "float32"})
+    outputs = batch_outputs(options, "cpu")
     flat = flatten_dict(jax.device_get(trained.params), sep="/")
     kept = {name: values.astype(weights) for name, values in flat.items()}
 

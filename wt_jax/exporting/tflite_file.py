@@ -71,7 +71,8 @@ def _converter() -> tuple[Any, Any, Any, Any]:
 
 
 def _missing(error: ImportError) -> ValueError:
-    return ValueError(f"--format tflite: needs {error.name}: pip install 'wt_jax[tflite]'")
+    package = (error.name or "").partition(".")[0]
+    return ValueError(f"--format tflite: needs {package}: pip install 'wt_jax[tflite]'")
 
 
 def run(path: Path) -> Run:
