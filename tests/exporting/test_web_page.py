@@ -4,6 +4,7 @@ Who is in the picture and what the network says are known here; benchmarks/web_p
 """
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -137,6 +138,23 @@ def test_it_works_without_a_network_once_it_was_there(page, browser):
     browser.open(served.url)
     phase(browser, "ready")
     assert "squats" in text(browser, "classes")
+
+
+def test_another_export_is_there_at_the_visit_after_it_was_found(page, browser, tmp_path):
+    folder = shutil.copytree(page, tmp_path / "page")
+    with ServedFolder(folder) as served:
+        browser.open(served.url)
+        browser.wait("navigator.serviceWorker.ready.then(() => true)", SOON_S)
+        index = folder / "index.html"
+        index.write_text(index.read_text().replace("<title>Repetition counter", "<title>Another"))
+        os.utime(index, (time.time() + 60,) * 2)  # servers tell the time of a file in seconds
+        files = json.loads((folder / "files.json").read_text())
+        write_json(folder / "files.json", files | {"version": "another"})
+        browser.open(served.url)
+        browser.wait("caches.keys().then(names => names.length == 1 && names[0].endsWith('another'))", SOON_S)
+        assert browser.evaluate("document.title") == "Repetition counter"
+        browser.open(served.url)
+        browser.wait("document.title == 'Another'", SOON_S)
 
 
 def test_what_cannot_be_played_is_said(page, browser, tmp_path):

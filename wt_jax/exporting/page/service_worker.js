@@ -7,14 +7,9 @@ const nameOf = (version) => `${self.registration.scope} ${version}`;
 async function keep() {
   const answer = await fetch(FILES, { cache: "no-store" });
   const { version, files } = await answer.json();
-  if (await caches.has(nameOf(version))) return;
   const cache = await caches.open(nameOf(version));
-  try {
-    await cache.addAll(["./", ...files].map((file) => new Request(file, { cache: "no-cache" })));
-  } catch (error) {
-    await caches.delete(nameOf(version)); // all of it or nothing
-    throw error;
-  }
+  if (await cache.match("./")) return; // all of it is there: it is added at once, or not at all
+  await cache.addAll(["./", ...files].map((file) => new Request(file, { cache: "no-cache" })));
   for (const name of await caches.keys()) {
     if (name.startsWith(nameOf("")) && name !== nameOf(version)) await caches.delete(name);
   }
