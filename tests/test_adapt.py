@@ -15,6 +15,7 @@ from wt_jax.adaptation.clips import read_clips
 from wt_jax.adaptation.taught import load_taught, save_taught
 from wt_jax.counting.decoding import Counting
 from wt_jax.data.labels import write_starts
+from wt_jax.data.recordings import save_recording
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
@@ -185,6 +186,45 @@ def test_a_run_that_fails_leaves_nothing_and_sweeps_what_a_killed_one_left(base,
         adapt.main([str(clips), "--checkpoint", str(base), "--output", str(tmp_path / "new")])
     assert begun
     assert sorted(path.name for path in tmp_path.iterdir()) == [".new.2.tmp", ".newer.3.tmp"]
+
+
+def test_a_folder_that_holds_nothing_usable_is_refused_in_one_line(base, clips, tmp_path, capsys):
+    def refused(folder, message):
+        with pytest.raises(ValueError, match=message):
+            adapt.main([str(folder), "--checkpoint", str(base), "--dry_run"])
+
+    for name in ("empty", "no!", "others"):
+        (tmp_path / name).mkdir()
+    refused(tmp_path / "empty", "empty: a folder without videos")
+    refused(tmp_path / "no!", "no!: is the folder's name the exercise's\\? .*; or give --name")
+    np.savez(tmp_path / "others" / "a.npz", angles=np.zeros(3))
+    refused(
+        tmp_path / "others",
+        r"others: a folder without .*a\.npz: no landmarks, fps, width, height \(found: angles",
+    )
+    assert capsys.readouterr().err == ""
+    for name in "abc":
+        (tmp_path / "empty" / f"{name}.npz").write_bytes(b"no zip")
+    (tmp_path / "empty" / "anna.npz").write_bytes((clips / "anna.npz").read_bytes())
+    refused(tmp_path / "empty", "3 of 4 clips cannot be used")
+
+
+def test_what_a_root_lacks_synthetic_people_stand_in_for(
+    base, clips, make_recording, tmp_path, capsys, begun
+):
+    """And where the root is there, the next adaptation finds it again."""
+    for name in ("squats/a", "dips/b"):
+        save_recording(tmp_path / "root" / "recordings" / f"{name}.npz", make_recording(name, 90, (20, 60)))
+    command = [str(clips), "--checkpoint", str(base), "--data", str(tmp_path / "root")]
+    with pytest.raises(KeyboardInterrupt):
+        adapt.main([*command, "--output", str(tmp_path / "new")])
+    said = capsys.readouterr().out
+    assert "root: no counted repetitions in split val or test: synthetic people stand in there" in said
+    ((options, dataset, _),) = begun
+    assert options.data.root == str(tmp_path / "root")
+    assert {one.name for one in dataset.split("train")} > {"squats/a", "dips/b"}
+    assert dataset.split("val")
+    assert "note: 2 clips: 3 to 20 are wanted" in said
 
 
 @pytest.mark.parametrize(
