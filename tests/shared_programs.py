@@ -4,13 +4,16 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 
-from wt_jax import check_labels, config
+from wt_jax import check_labels, config, train
 from wt_jax.adaptation import trial
 from wt_jax.inference import predictor
 from wt_jax.inference.sliding_window import make_timelines
-from wt_jax.training import setup, validation
+from wt_jax.models.tcn import init_params
+from wt_jax.training import setup, train_step, validation
 from wt_jax.training.train_step import make_eval_batches, make_train_dispatch
 
 _ASIDE = {"workdir": "aside", "overwrite": False, "data.root": "aside", "train.init": "", "train.epochs": 1}
@@ -29,13 +32,23 @@ def shared(make: Callable[..., Any]) -> Callable[..., Any]:
     return make_shared
 
 
+@functools.cache
+def drawn(options: config.Config) -> Any:
+    """The parameters that a run begins with, on the host."""
+    with jax.ensure_compile_time_eval():  # asked for their shapes alone too
+        return jax.device_get(init_params(options))
+
+
 @pytest.fixture(scope="module")
 def share_programs():
-    """Tracing and compiling them is most of what small runs take."""
+    """Tracing and compiling them, and drawing curves, is most of what small runs take."""
     timelines = shared(make_timelines)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(setup, "make_train_dispatch", shared(make_train_dispatch))
         patch.setattr(validation, "make_eval_batches", shared(make_eval_batches))
-        for module in (trial, predictor, check_labels):
+        of_options = shared(drawn)
+        patch.setattr(train_step, "init_params", lambda options: jax.tree.map(np.copy, of_options(options)))
+        patch.setattr(train, "draw_learning_curves", lambda *_: None)
+        for module in (trial, predictor, check_labels, train):
             patch.setattr(module, "make_timelines", timelines)
         yield

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 import pytest
 from runs import POINTS, save_run
+from shared_programs import share_programs  # noqa: F401, a fixture
 
 from wt_jax import adapt
 from wt_jax.adaptation import old_exercises, settings
@@ -23,6 +24,8 @@ from wt_jax.runtime.cli import USER_ERROR
 from wt_jax.runtime.files import only_writer
 from wt_jax.synthetic import synthetic_motion
 from wt_jax.synthetic.bodies import Body
+
+pytestmark = pytest.mark.usefixtures("share_programs")
 
 
 @pytest.fixture(scope="module")

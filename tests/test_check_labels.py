@@ -6,6 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 from runs import save_run, tiny, walking
+from shared_programs import share_programs  # noqa: F401, a fixture
 
 from wt_jax import check_labels, config, label
 from wt_jax.data.labels import write_starts
@@ -13,6 +14,7 @@ from wt_jax.data.loading import load_dataset
 from wt_jax.labeling.contradictions import Contradiction
 from wt_jax.pose.landmarks import Landmarks, save_landmarks
 
+pytestmark = pytest.mark.usefixtures("share_programs")
 CLASSES = ("push-ups", "squats", "pull-ups", "dips", "no-exercise")
 
 
