@@ -7,13 +7,14 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from wt_jax import check_labels, config, train
 from wt_jax.adaptation import trial
 from wt_jax.inference import predictor
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.models.tcn import init_params
-from wt_jax.training import setup, train_step, validation
+from wt_jax.training import freezing, progress, setup, train_step, validation
 from wt_jax.training.train_step import make_eval_batches, make_train_dispatch
 
 _ASIDE = {"workdir": "aside", "overwrite": False, "data.root": "aside", "train.init": "", "train.epochs": 1}
@@ -47,8 +48,9 @@ def share_programs():
         patch.setattr(setup, "make_train_dispatch", shared(make_train_dispatch))
         patch.setattr(validation, "make_eval_batches", shared(make_eval_batches))
         of_options = shared(drawn)
-        patch.setattr(train_step, "init_params", lambda options: jax.tree.map(np.copy, of_options(options)))
-        patch.setattr(train, "draw_learning_curves", lambda *_: None)
+        for module in (train_step, progress, freezing, trial):
+            patch.setattr(module, "init_params", lambda options: jax.tree.map(np.copy, of_options(options)))
+        patch.setattr(train, "draw_learning_curves", lambda *_: Figure((1, 1)))
         for module in (trial, predictor, check_labels, train):
             patch.setattr(module, "make_timelines", timelines)
         yield
