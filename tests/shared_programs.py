@@ -20,15 +20,23 @@ from wt_jax.training.train_step import make_eval_batches, make_train_dispatch
 _ASIDE = {"workdir": "aside", "overwrite": False, "data.root": "aside", "train.init": "", "train.epochs": 1}
 
 
-def shared(make: Callable[..., Any]) -> Callable[..., Any]:
-    """`make(options, ...)`, which makes one thing of all options that differ in `_ASIDE` alone."""
+# What a checkpoint that is asked does not look at any more.
+_OF_TRAINING = {
+    key: value
+    for key, value in config.flatten(config.Config()).items()
+    if key.split(".")[0] in ("labels", "augment", "loss", "optimizer", "train", "seed")
+}
+
+
+def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable[..., Any]:
+    """`make(options, ...)`, which makes one thing of all options that differ in those `aside` alone."""
 
     @functools.cache
     def cached(options: config.Config, devices: tuple, **how: Any) -> Any:
         return make(options, *([devices] if devices else []), **how)
 
     def make_shared(options: config.Config, devices: Any = (), **how: Any) -> Any:
-        return cached(config.unflatten(config.flatten(options) | _ASIDE), tuple(devices), **how)
+        return cached(config.unflatten(config.flatten(options) | aside), tuple(devices), **how)
 
     return make_shared
 
@@ -43,7 +51,7 @@ def drawn(options: config.Config) -> Any:
 @pytest.fixture(scope="module")
 def share_programs():
     """Tracing and compiling them, and drawing curves, is most of what small runs take."""
-    timelines = shared(make_timelines)
+    timelines = shared(make_timelines, _OF_TRAINING | _ASIDE)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(setup, "make_train_dispatch", shared(make_train_dispatch))
         patch.setattr(validation, "make_eval_batches", shared(make_eval_batches))
