@@ -1,22 +1,31 @@
 """One exercise more for a checkpoint, from a few clips: the command, what it leaves, what it refuses."""
 
+import dataclasses
 import re
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from runs import POINTS, save_run
+from shared_programs import share_programs  # noqa: F401, a fixture
 
 from wt_jax import adapt
-from wt_jax.adaptation import settings
+from wt_jax.adaptation import old_exercises, settings
+from wt_jax.adaptation.clips import read_clips
+from wt_jax.adaptation.taught import load_taught, save_taught
 from wt_jax.counting.decoding import Counting
 from wt_jax.data.labels import write_starts
+from wt_jax.data.recordings import save_recording
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.runtime.cli import USER_ERROR
+from wt_jax.runtime.files import only_writer
 from wt_jax.synthetic import synthetic_motion
 from wt_jax.synthetic.bodies import Body
+
+pytestmark = pytest.mark.usefixtures("share_programs")
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +52,22 @@ def short(monkeypatch):
     """Few people and windows."""
     few = {"data.synthetic_people": 3, "train.windows_per_epoch": 64, "train.batch_size": 8}
     monkeypatch.setattr(settings, "_SETTINGS", settings._SETTINGS | few)
+    monkeypatch.setattr(old_exercises, "_PEOPLE", 3)
+
+
+@pytest.fixture
+def begun(monkeypatch):
+    """What runs were begun with, and what was in their workdirs by then; they end there."""
+    runs = []
+
+    def start_run(options, dataset, parent):
+        workdir = Path(options.workdir)
+        there = sorted(str(path.relative_to(workdir)) for path in workdir.rglob("*.npz"))
+        runs.append((options, dataset, there))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapt, "start_run", start_run)
+    return runs
 
 
 def test_from_clips_to_a_checkpoint_that_knows_one_exercise_more(base, clips, tmp_path, capsys):
@@ -70,6 +95,62 @@ def test_from_clips_to_a_checkpoint_that_knows_one_exercise_more(base, clips, tm
 
     assert adapt.main([str(clips), "--checkpoint", str(output), "--dry_run"]) == 0
     assert "learns jumping-jacks further from 2 clips" in capsys.readouterr().out
+
+    kept = sorted(str(path.relative_to(output)) for path in output.glob("taught/*/*"))
+    assert kept == ["taught/jumping-jacks/anna.npz", "taught/jumping-jacks/bob.npz"]
+
+
+def hopping(folder, clips, *names):
+    """The clips as ones of another exercise, of other people and a little shorter."""
+    for path, name in zip(sorted(clips.glob("*.npz")), names, strict=True):
+        old = load_landmarks(path)
+        save_landmarks(
+            folder / f"{name}.npz",
+            dataclasses.replace(old, landmarks_FxLx4=old.landmarks_FxLx4[9:], times_s=None),
+        )
+    return folder
+
+
+def test_what_was_taught_before_is_learned_again_judged_and_kept(base, clips, tmp_path, capsys, begun):
+    """Exercises that no synthetic person does: hops, and then rolls."""
+    trained = restore_model(base, jax.local_devices())
+    hops = read_clips(clips, sorted(clips.glob("*.npz")), "hops", load_landmarks)[0]
+    hops = [clip.recording for clip in hops]
+    options = settings.adapted(trained.options, "hops", "base", clips, tmp_path)
+    first = save_run(tmp_path / "first", options, trained_on=[one.content for one in hops])
+    save_taught(first, hops)
+    again = hopping(tmp_path / "rolls", clips, "anna", "cleo")
+    command = [str(again), "--checkpoint", str(first), "--output", str(tmp_path / "second")]
+    with pytest.raises(KeyboardInterrupt):
+        adapt.main(command)
+    said = capsys.readouterr().out
+    assert "synthetic people keep push-ups, squats, pull-ups, dips, no-exercise\n" in said
+    assert "2 clips that taught hops keep it: learned from again" in said
+    assert re.search(
+        r"^hops, on the clips that taught it, before: \d of 2 counted .* of 2$", said, re.MULTILINE
+    )
+    ((_, dataset, there),) = begun
+    assert there == [f"taught/{name}.npz" for name in ("hops/anna", "hops/bob", "rolls/anna", "rolls/cleo")]
+    hops_now = [one for one in dataset.split("train") if one.class_name == "hops"]
+    assert [(one.name, one.is_made) for one in hops_now] == [("hops/anna", True), ("hops/bob", True)]
+
+    (first / "taught" / "hops" / "anna.npz").unlink()
+    (first / "taught" / "hops" / "bob.npz").write_bytes(b"no zip")
+    assert adapt.main([*command, "--dry_run"]) == 0
+    said = capsys.readouterr()
+    assert "warning: nothing keeps hops: no synthetic person does it" in said.out
+    assert "warning: not learned from again: " in said.err and "bob.npz" in said.err
+
+
+def test_two_clips_of_one_name_are_both_kept_and_strangers_are_not_taken(base, clips, tmp_path):
+    trained = restore_model(base, jax.local_devices())
+    one, other = (
+        clip.recording for clip in read_clips(clips, sorted(clips.glob("*.npz")), "dips", load_landmarks)[0]
+    )
+    save_taught(tmp_path, [one, dataclasses.replace(other, name=one.name)])
+    assert load_taught(tmp_path, trained) == []  # what the checkpoint was not trained on
+    known = dataclasses.replace(trained, meta={**trained.meta, "trained_on": [one.content, other.content]})
+    assert {each.name for each in load_taught(tmp_path, known)} == {"dips/anna", "dips/anna-2"}
 
 
 def test_a_clip_that_cannot_be_used_is_named_and_the_others_are_learned(base, clips, tmp_path, capsys):
@@ -100,11 +181,65 @@ def test_what_is_refused(base, clips, tmp_path, more, message):
         adapt.main([str(tmp_path / "nowhere")])
 
 
-def test_a_run_that_fails_leaves_nothing(base, clips, tmp_path, monkeypatch):
-    def fail(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(adapt, "fit", fail)
-    with pytest.raises(KeyboardInterrupt):
+def test_a_run_that_fails_leaves_nothing_and_sweeps_what_a_killed_one_left(base, clips, tmp_path, begun):
+    for name in (".new.1.tmp", ".new.2.tmp", ".newer.3.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".lock").touch()
+    with only_writer(tmp_path / ".new.2.tmp"), pytest.raises(KeyboardInterrupt):
         adapt.main([str(clips), "--checkpoint", str(base), "--output", str(tmp_path / "new")])
-    assert list(tmp_path.iterdir()) == []
+    assert begun
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".new.2.tmp", ".newer.3.tmp"]
+
+
+def test_a_folder_that_holds_nothing_usable_is_refused_in_one_line(base, clips, tmp_path, capsys):
+    def refused(folder, message):
+        with pytest.raises(ValueError, match=message):
+            adapt.main([str(folder), "--checkpoint", str(base), "--dry_run"])
+
+    for name in ("empty", "no!", "others"):
+        (tmp_path / name).mkdir()
+    refused(tmp_path / "empty", "empty: a folder without videos")
+    refused(tmp_path / "no!", "no!: is the folder's name the exercise's\\? .*; or give --name")
+    np.savez(tmp_path / "others" / "a.npz", angles=np.zeros(3))
+    refused(
+        tmp_path / "others",
+        r"others: a folder without .*a\.npz: no landmarks, fps, width, height \(found: angles",
+    )
+    assert capsys.readouterr().err == ""
+    for name in "abc":
+        (tmp_path / "empty" / f"{name}.npz").write_bytes(b"no zip")
+    (tmp_path / "empty" / "anna.npz").write_bytes((clips / "anna.npz").read_bytes())
+    refused(tmp_path / "empty", "3 of 4 clips cannot be used")
+
+
+def test_what_a_root_lacks_synthetic_people_stand_in_for(
+    base, clips, make_recording, tmp_path, capsys, begun
+):
+    """And where the root is there, the next adaptation finds it again."""
+    for name in ("squats/a", "dips/b"):
+        save_recording(tmp_path / "root" / "recordings" / f"{name}.npz", make_recording(name, 90, (20, 60)))
+    command = [str(clips), "--checkpoint", str(base), "--data", str(tmp_path / "root")]
+    with pytest.raises(KeyboardInterrupt):
+        adapt.main([*command, "--output", str(tmp_path / "new")])
+    said = capsys.readouterr().out
+    assert "root: no counted repetitions in split val or test: synthetic people stand in there" in said
+    ((options, dataset, _),) = begun
+    assert options.data.root == str(tmp_path / "root")
+    assert {one.name for one in dataset.split("train")} > {"squats/a", "dips/b"}
+    assert dataset.split("val")
+    assert "note: 2 clips: 3 to 20 are wanted" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("lunge", "note: synthetic people do lunges: --name lunges if it is that"),
+        ("Squats", "note: box knows squats: --name squats if it is that"),
+        ("push ups", "note: box knows push-ups: --name push-ups if it is that"),
+        ("lunges", ""),
+        ("split-squats", ""),
+        ("step-ups", ""),
+    ],
+)
+def test_a_name_that_is_nearly_another(name, note):
+    assert adapt.near_miss(name, ("push-ups", "squats", "no-exercise"), "box") == note

@@ -6,12 +6,15 @@ import dataclasses
 import numpy as np
 import pytest
 from runs import save_run, tiny, walking
+from shared_programs import share_programs  # noqa: F401, a fixture
 
 from wt_jax import check_labels, config, label
 from wt_jax.data.labels import write_starts
 from wt_jax.data.loading import load_dataset
+from wt_jax.labeling.contradictions import Contradiction
 from wt_jax.pose.landmarks import Landmarks, save_landmarks
 
+pytestmark = pytest.mark.usefixtures("share_programs")
 CLASSES = ("push-ups", "squats", "pull-ups", "dips", "no-exercise")
 
 
@@ -62,7 +65,7 @@ def test_checkpoints_judge_what_they_were_not_trained_on(root, tmp_path, capsys)
     dataset = load_dataset(str(root), "", CLASSES, tmp_path)
     contents = {recording.name: recording.content for recording in dataset.load("train", "val", "test")}
     names = sorted(contents)
-    options = tiny(classes=CLASSES)
+    options = tiny(classes=("squats", "dips", "no-exercise"), window_split=False)
     save_run(tmp_path / "fits" / "fold0", options, trained_on=sorted(contents[name] for name in names[:4]))
     save_run(tmp_path / "fits" / "fold1", options, trained_on=sorted(contents[name] for name in names[3:]))
     for fold in (0, 1):
@@ -104,6 +107,38 @@ def test_classes_are_those_of_the_folder(root):
     assert check_labels._classes_of(str(root)) == ("dips", "lunges", "squats", "no-exercise")
 
 
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--check", "{tmp}/nowhere"], r"data root .*nowhere: no such folder; expected videos as raw/"),
+        (["--check", "{tmp}/empty"], r"data root .*empty: it holds nothing; expected videos as raw/"),
+        (["--check", "{tmp}/root/labels"], r"data root .*labels: it holds dips, squats; expected"),
+        (["--check", "{tmp}/rest"], r"data root .*rest: no folder of an exercise"),
+        (
+            ["--check", "{tmp}/root", "--output", "{tmp}/empty"],
+            "--output .*empty: must be a file in a folder",
+        ),
+        (["--check", "{tmp}/root", "--output", "/proc/no/list.csv"], "--output /proc/no/list.csv: must be"),
+    ],
+)
+def test_what_cannot_be_checked_is_said_at_once(root, tmp_path, more, message):
+    (tmp_path / "empty").mkdir()
+    save_landmarks(
+        tmp_path / "rest" / "landmarks" / "no-exercise" / "a.npz", Landmarks(walking(60), 30.0, 320, 240)
+    )
+    with pytest.raises(ValueError, match=message):
+        label.main([argument.format(tmp=tmp_path) for argument in more])
+
+
+def test_a_list_that_cannot_be_written_any_more_is_printed(root, tmp_path, capsys):
+    one = Contradiction("squats/a", 3, 2, (), (1.5,), "squats", 0.7)
+    (tmp_path / "list.csv").mkdir()
+    (tmp_path / "list.csv" / "something").touch()
+    with pytest.raises(OSError, match=r"list\.csv"):
+        check_labels.report([one], 9, str(root), tmp_path / "list.csv")
+    assert "squats/a,3,2,,1.50,squats,0.70,python -m wt_jax.label" in capsys.readouterr().out
+
+
 EXPERIMENT = """
 from wt_jax.config import Config, Data, Model, Train
 def get_config():
@@ -135,3 +170,6 @@ def test_what_is_trained_is_kept(root, tmp_path, monkeypatch, capsys):
     with pytest.raises(ZeroDivisionError):
         label.main(command)
     assert len(trained) == 1
+    with pytest.raises(ZeroDivisionError):
+        label.main([*command, "--folds", "50"])  # the last one counts
+    assert f"9 people in {root}: as many folds, not 50" in capsys.readouterr().out

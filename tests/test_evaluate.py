@@ -7,7 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
-from runs import EVERYTHING, save_box
+from runs import EVERYTHING, save_box, save_run
 from training_runs import arguments, write_root
 
 from wt_jax import config, evaluate, train
@@ -123,6 +123,10 @@ def test_the_checkpoint_in_the_box(run, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(pretrained, "BOX", box)
     with pytest.raises(ValueError, match="--checkpoint pretrained: holds no data of its own: say --data"):
         evaluate.evaluate_here("pretrained")
+    parents = [{"name": "pretrained", "step": 0, "digest": "0"}]
+    adapted = save_run(tmp_path / "adapted", own.options, root=str(tmp_path), parents=parents)
+    with pytest.raises(ValueError, match=r"was adapted from pretrained, and .* is no data root .*say --data"):
+        evaluate.evaluate_here(adapted)
     found = evaluate.evaluate_here("pretrained", "all", data=root, recordings=root / "recordings")
     assert len(found.results) == 12 and found.counting == EVERYTHING
     assert found.report["recordings_trained_on"] == 4

@@ -1,15 +1,20 @@
 """One exercise more for a checkpoint, from a few clips: python -m wt_jax.adapt clips/lunges."""
 
+import argparse
 import contextlib
+import difflib
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 
+from wt_jax.adaptation.clip_table import ClipTable
 from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, Clip, folds_of, read_clips
 from wt_jax.adaptation.old_exercises import OldExercises, find_old
 from wt_jax.adaptation.settings import adapted, adapted_counting
+from wt_jax.adaptation.taught import load_taught, save_taught
 from wt_jax.adaptation.trial import judge_left_out, make_judge
 from wt_jax.counting.decoding import Counting
 from wt_jax.data.builder import fingerprint
@@ -25,13 +30,16 @@ from wt_jax.pose.model_file import pose_model
 from wt_jax.pose.poses import Poses
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
-from wt_jax.runtime.files import is_writable, only_writer, written_beside
-from wt_jax.runtime.printable import printable, tell
-from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE, canonical_class, check_classes
+from wt_jax.runtime.files import is_writable, only_writer, sweep, written_beside
+from wt_jax.runtime.printable import tell
+from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
+from wt_jax.synthetic.motion import REPERTOIRE
 from wt_jax.train import fit
 from wt_jax.training.setup import TrainingRun, start_run
 
 _MOST_FOLDS = 5
+_WANTED = 3  # clips, to say anything of people who are not in them
+_NEAR = 0.85  # how alike two names are that may mean one exercise: lunge and lunges are 0.91
 _ORIGINS = {
     LABELLED: "from label files",
     COUNTED: "found by what repeats, as many as were counted",
@@ -41,28 +49,34 @@ _ORIGINS = {
 
 def adapt(
     trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExercises, folder: Path, output: Path
-) -> list[str]:
-    """Learns, and leaves the new checkpoint in `output`, whole or not at all; returns what to say of it."""
+) -> None:
+    """Learns, and leaves the new checkpoint in `output`, whole or not at all; says what comes of it."""
     recordings = [clip.recording for clip in clips]
     counting = adapted_counting(trained.counting, trained.options, name)
-    judged = old.judged()
+    judged = [*old.judged(), *old.taught]
     before = make_judge(trained.options, trained.counting)(trained.params, judged)
+    _print_old("before", before, old)
     everyone = [*recordings, *old.replayed]
     parent = parent_of(trained)
+    root = Path(old.root) if old.is_of_people else folder
+    sweep(output)
     with written_beside(output) as workdir, only_writer(workdir):
-        settings = adapted(trained.options, name, trained.name, folder, workdir)
+        save_taught(workdir, [*recordings, *old.taught])
+        settings = adapted(trained.options, name, trained.name, root, workdir)
         with (workdir / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
             run = start_run(settings, Dataset(str(folder.resolve()), everyone, fingerprint(everyone)), parent)
         judge = make_judge(settings, counting)
-        said = judge_left_out(run, parent, recordings, folds_of(clips, _MOST_FOLDS), judge)
-        print("\n".join(clip_rows(clips, said)), flush=True)
+        folds = folds_of(clips, _MOST_FOLDS)
+        table = ClipTable(clips, bool(folds))
+        print(table.heading, *[table.row(clip) for clip in clips if not folds], sep="\n", flush=True)
+        trials = judge_left_out(run, parent, recordings, folds, judge, old.taught)
+        for fold, said in zip(folds, trials, strict=True):
+            rows = (table.row(clips[i], one) for i, one in zip(fold, said, strict=True))
+            print(*rows, sep="\n", flush=True)
+        print(f"learns from {'all of them' if len(clips) > 1 else 'it'} ...", flush=True)
         learn(run, counting)
-        after = judge(run.progress.state.eval_params, judged)
-    return [
-        f"old exercises before: {old_words(before)}",
-        f"old exercises after:  {old_words(after)}",
-        f"{output}: knows {', '.join(settings.data.classes)}",
-    ]
+        _print_old("after", judge(run.progress.state.eval_params, judged), old)
+    print(f"{output}: knows {', '.join(settings.data.classes)}")
 
 
 def learn(run: TrainingRun, counting: Counting) -> None:
@@ -77,26 +91,6 @@ def learn(run: TrainingRun, counting: Counting) -> None:
         run.progress.history.save(run.workdir)
 
 
-def clip_rows(clips: Sequence[Clip], said: Sequence[RecordingResult] = ()) -> list[str]:
-    """A table of the clips; `said`: what a training without each says of it."""
-    of_each = {one.recording.name: one for one in said}
-    width = max(len("clip"), *(len(printable(clip.path.name)) for clip in clips))
-    rows = [f"{'clip':<{width}}{'seconds':>9}{'repetitions':>13}  {'known from':<11}"]
-    rows[0] += f"{'left out':>10}  exercise" if of_each else ""
-    for clip in clips:
-        recording = clip.recording
-        row = (
-            f"{printable(clip.path.name):<{width}}{len(recording) / FRAME_RATE_HZ:>9.1f}{_n_starts(clip):>13}"
-        )
-        row += f"  {clip.origin:<11}"
-        if one := of_each.get(recording.name):
-            counted = [repetition.class_name for repetition in one.repetitions]
-            named = max(dict.fromkeys(counted), key=counted.count, default=NO_EXERCISE)
-            row += f"{one.n_end_to_end:>10}  {named}"
-        rows.append(row.rstrip())
-    return rows
-
-
 def old_words(results: Sequence[RecordingResult]) -> str:
     """What is right of recordings of the old exercises."""
     counted = [one for one in results if one.is_exercise and one.n_true]
@@ -105,10 +99,21 @@ def old_words(results: Sequence[RecordingResult]) -> str:
     return f"{within} of {len(counted)} counted to within one, exercise right in {named} of {len(results)}"
 
 
+def _print_old(when: str, results: Sequence[RecordingResult], old: OldExercises) -> None:
+    """Of `old.judged()`, and then of what was `old.taught`, exercise by exercise."""
+    n_held_back = len(results) - len(old.taught)
+    held_back, taught = results[:n_held_back], results[n_held_back:]
+    print(f"old exercises {when + ':':<7} {old_words(held_back)}", flush=True)
+    for name in dict.fromkeys(one.recording.class_name for one in taught):
+        own = [one for one in taught if one.recording.class_name == name]
+        print(f"{name}, on the clips that taught it, {when}: {old_words(own)}", flush=True)
+
+
 def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExercises) -> list[str]:
-    """What would be done, and what the score of the clips will be worth."""
+    """What would be done, what the score of the clips will be worth, and what is to be heeded."""
     numbers = {words: sum(clip.origin == origin for clip in clips) for origin, words in _ORIGINS.items()}
-    lines = [f"starts of {_clips(n)}: {words}" for words, n in numbers.items() if n]
+    lines = [clip.remark for clip in clips if clip.remark]
+    lines += [f"starts of {_clips(n)}: {words}" for words, n in numbers.items() if n]
     classes = trained.options.data.classes
     more = " further" if name in classes else ""
     who = f"{old.root} and synthetic people" if old.is_of_people else "synthetic people"
@@ -118,15 +123,41 @@ def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExerc
         how = f"in {len(folds)} trials each is judged by a training without its person"
     if folds and all(len(fold) == 1 for fold in folds):
         how = "left out one by one, each is judged by a training without it"
-    return [
-        *lines,
-        f"{trained.name} learns {name}{more} from {_clips(len(clips))}; {who} keep {', '.join(classes)}",
-        f"how good it is: {how}",
-    ]
+    lines.append(
+        f"{trained.name} learns {name}{more} from {_clips(len(clips))}; {who} keep "
+        f"{', '.join(old.kept(classes))}"
+    )
+    for taught in dict.fromkeys(one.class_name for one in old.taught):
+        n = sum(one.class_name == taught for one in old.taught)
+        lines.append(f"{_clips(n)} that taught {taught} keep{'s'[: n == 1]} it: learned from again")
+    if old.stood_in:
+        splits = " or ".join(old.stood_in)
+        lines.append(f"{old.root}: no counted repetitions in split {splits}: synthetic people stand in there")
+    lines.append(f"how good it is: {how}")
+    if len(clips) < _WANTED:
+        lines.append(f"note: {_clips(len(clips))}: 3 to 20 are wanted, best of as many people")
+    if note := near_miss(name, classes, trained.name):
+        lines.append(note)
+    if forgotten := [one for one in old.forgotten(classes) if one != name]:
+        lines.append(
+            f"warning: nothing keeps {', '.join(forgotten)}: no synthetic person does it, no recording of it "
+            "is there: it will be forgotten, unless --data ROOT holds some"
+        )
+    return lines
 
 
-def _n_starts(clip: Clip) -> int:
-    return 0 if clip.recording.starts is None else len(clip.recording.starts)
+def near_miss(name: str, classes: Sequence[str], checkpoint: str) -> str:
+    """What to say of a name that is nearly that of an exercise which is known; "" of any other."""
+    if name in classes or name in REPERTOIRE:
+        return ""
+    known = {_letters(one): f"synthetic people do {one}: --name {shlex.quote(one)}" for one in REPERTOIRE}
+    known |= {_letters(one): f"{checkpoint} knows {one}: --name {shlex.quote(one)}" for one in classes}
+    near = difflib.get_close_matches(_letters(name), known, 1, _NEAR)
+    return f"note: {known[near[0]]} if it is that" if near else ""
+
+
+def _letters(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def _clips(n: int) -> str:
@@ -141,8 +172,75 @@ def check_output(output: Path) -> None:
         raise ValueError(f"--output {output}: cannot be written: name another")
 
 
+def find_clips(folder: Path, name: str, model_file: str | None) -> tuple[list[Clip], bool]:
+    """The clips of a folder that can be used, and whether that is all; tells what is wrong with the others.
+
+    Raises ValueError where it is none, or most are not.
+    """
+    sources, failed = find_input_files([folder], None)
+    if not sources:
+        raise ValueError(f"{folder}: {failed[folder]}")
+    model = pose_model(model_file) if any(map(is_video, sources)) else None
+    poses = Poses(model, LandmarkCache() if model else None)
+    clips, failed = read_clips(folder, sources, name, lambda path: poses.look_at(path)[0])
+    for path, reason in failed.items():
+        tell(f"error: {path}: {reason}")
+    if not clips:
+        raise ValueError(f"{folder}: no clip to learn from")
+    if len(failed) > len(clips):
+        raise ValueError(
+            f"{folder}: {len(failed)} of {_clips(len(sources))} cannot be used: mend them, or move them away"
+        )
+    if not any(clip.n_starts for clip in clips):
+        mark = f"python -m wt_jax.label {shlex.quote(str(folder))}"
+        raise ValueError(f"{folder}: no clip has a repetition: mark them with {mark}")
+    return clips, not failed
+
+
+def _name_of(options: argparse.Namespace) -> str:
+    """What the exercise is called. Raises ValueError for a name that no exercise may have."""
+    own = canonical_class(options.clips.resolve().name)
+    if options.name is None:
+        try:
+            check_classes([own])
+        except ValueError as error:
+            raise ValueError(
+                f"{options.clips}: is the folder's name the exercise's? {error}; or give --name"
+            ) from None
+    name = own if options.name is None else canonical_class(options.name)
+    check_classes([name], "--name")
+    if name == NO_EXERCISE:
+        raise ValueError(f"--name {name}: that is what is none of the exercises")
+    return name
+
+
 def main(arguments: Sequence[str]) -> int:
     """The command: its exit status."""
+    options = _parser().parse_args(arguments)
+    began_s = time.perf_counter()
+    if not options.clips.is_dir():
+        raise ValueError(f"{options.clips}: no such folder: give one with videos or landmark files")
+    name = _name_of(options)
+    output = options.output or Path("checkpoints") / name
+    check_output(output)
+    jax_setup.use_compilation_cache()
+    trained = restore_model(options.checkpoint, jax.local_devices())
+    clips, are_all = find_clips(options.clips, name, options.pose_model)
+    taught = [] if options.checkpoint == PRETRAINED else load_taught(Path(options.checkpoint), trained)
+    old = find_old(trained, options.data, [clip.recording for clip in clips], taught)
+    print("\n".join(plan(trained, name, clips, old)), flush=True)
+    if options.dry_run:
+        table = ClipTable(clips, is_judged=False)
+        print(table.heading, *map(table.row, clips), sep="\n")
+        print(f"nothing done (--dry_run); it would be in {output}")
+        return 0 if are_all else cli.USER_ERROR
+    adapt(trained, name, clips, old, options.clips, output)
+    print(f"{time.perf_counter() - began_s:.0f} s")
+    print(f"next: python -m wt_jax.predict VIDEO --checkpoint {shlex.quote(str(output))}")
+    return 0 if are_all else cli.USER_ERROR
+
+
+def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="python -m wt_jax.adapt",
         description="From a few clips of one exercise to a checkpoint that knows one exercise more. Where "
@@ -167,41 +265,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     add_pose_model(parser)
     parser.add_argument("--dry_run", action="store_true", help="look at the clips, say what would be done")
-    options = parser.parse_args(arguments)
-
-    began_s = time.perf_counter()
-    name = canonical_class(options.name or options.clips.resolve().name)
-    check_classes([name], "--name")
-    if name == NO_EXERCISE:
-        raise ValueError(f"--name {name}: that is what is none of the exercises")
-    if not options.clips.is_dir():
-        raise ValueError(f"{options.clips}: no such folder: give one with videos or landmark files")
-    output = options.output or Path("checkpoints") / name
-    check_output(output)
-    jax_setup.use_compilation_cache()
-    trained = restore_model(options.checkpoint, jax.local_devices())
-    sources, failed = find_input_files([options.clips], None)
-    model = pose_model(options.pose_model) if any(map(is_video, sources)) else None
-    poses = Poses(model, LandmarkCache() if model else None)
-    clips, unusable = read_clips(options.clips, sources, name, lambda path: poses.look_at(path)[0])
-    failed |= unusable
-    for path, reason in failed.items():
-        tell(f"error: {path}: {reason}")
-    if not clips:
-        raise ValueError(f"{options.clips}: no clip to learn from")
-    if not any(map(_n_starts, clips)):
-        raise ValueError(f"{options.clips}: no clip has a repetition: mark them with python -m wt_jax.label")
-    old = find_old(trained, options.data).without([clip.recording for clip in clips])
-    print("\n".join(plan(trained, name, clips, old)), flush=True)
-    if options.dry_run:
-        print("\n".join([*clip_rows(clips), f"nothing done (--dry_run); it would be in {output}"]))
-        return cli.USER_ERROR if failed else 0
-    lines = adapt(trained, name, clips, old, options.clips, output)
-    print("\n".join(lines))
-    print(
-        f"{time.perf_counter() - began_s:.0f} s\nnext: python -m wt_jax.predict VIDEO --checkpoint {output}"
-    )
-    return cli.USER_ERROR if failed else 0
+    return parser
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import contextlib
 import csv
 import dataclasses
 import hashlib
+import io
 import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,8 +17,9 @@ import jax
 
 from wt_jax import config
 from wt_jax.counting.prediction import read_timeline
+from wt_jax.data.builder import has_data
 from wt_jax.data.folds import fold_of_groups, groups_by_kind
-from wt_jax.data.loading import Dataset, load_dataset
+from wt_jax.data.loading import Dataset, load_dataset, why_no_data
 from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
@@ -25,7 +27,7 @@ from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.labeling.contradictions import Contradiction, find_contradiction, table
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.config_flags import parse
-from wt_jax.runtime.files import only_writer, written_beside
+from wt_jax.runtime.files import is_writable, only_writer, written_beside
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, is_class_name
 from wt_jax.train import calibrate_best, find_parent, fit
 from wt_jax.training.setup import start_run
@@ -35,6 +37,7 @@ _SHOWN = 10  # contradictions on the screen, of starts and of exercises
 _COLUMNS = (
     "recording", "labelled", "found", "no_label_s", "label_too_many_s", "says", "weight", "command",
 )  # fmt: skip
+_CLASS_FOLDERS = ("landmarks", "recordings", "raw")  # of a data root
 _OVER = "judges"  # file in a fold's workdir: its training is over
 
 
@@ -153,6 +156,8 @@ def check(
     """
     if folds < 2:
         raise ValueError(f"--folds {folds}: must be 2 or more")
+    if not has_data(root):
+        raise ValueError(why_no_data(root))
     jax_setup.use_compilation_cache()
     options = (
         config.check(own_config(_classes_of(root))) if experiment is None else parse(["--config", experiment])
@@ -164,6 +169,10 @@ def check(
     if checkpoints:
         judges = judges_of(checkpoints, dataset.load("train", "val", "test"))
     else:
+        n_people = len({one.group for one in dataset.recordings})
+        if folds > n_people:
+            print(f"{n_people} people in {root}: as many folds, not {folds}")
+            folds = n_people
         about = repr((sorted(config.flatten(options).items()), folds))
         digest = hashlib.sha256((dataset.fingerprint + about).encode()).hexdigest()[:8]
         place = workdir / f"{Path(root).resolve().name}-{digest}"
@@ -179,19 +188,37 @@ def check(
     return sorted(found, key=lambda one: (not one.is_of_starts, -one.weight, one.recording)), n_judged
 
 
+def check_list_path(output: Path) -> None:
+    """Raises ValueError where the list cannot be written to `output`."""
+    if output.is_dir() or not is_writable(output.parent):
+        raise ValueError(f"--output {output}: must be a file in a folder that can be written")
+
+
+def as_csv(found: Sequence[Contradiction], root: str) -> str:
+    """All of it, one row a recording."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(_COLUMNS)
+    for one in found:
+        times = (" ".join(f"{time_s:.2f}" for time_s in of) for of in (one.missing_s, one.extra_s))
+        labelled = "" if one.n_labelled is None else one.n_labelled
+        command = command_for(root, one.recording)
+        rows.writerow([one.recording, labelled, one.n_found, *times, one.says, f"{one.weight:.2f}", command])
+    return text.getvalue()
+
+
 def report(found: Sequence[Contradiction], n_judged: int, root: str, output: Path | None) -> None:
-    """Prints the worst, and the command that opens each; writes all to `output`, as CSV."""
+    """Prints the worst, and the command that opens each; writes all to `output`, as CSV.
+
+    Where that cannot be written any more, all is printed: it took minutes.
+    """
     if output:
-        with written_beside(output) as beside, beside.open("w", newline="") as file:
-            rows = csv.writer(file)
-            rows.writerow(_COLUMNS)
-            for one in found:
-                times = (" ".join(f"{time_s:.2f}" for time_s in of) for of in (one.missing_s, one.extra_s))
-                labelled = "" if one.n_labelled is None else one.n_labelled
-                rows.writerow(
-                    [one.recording, labelled, one.n_found, *times, one.says, f"{one.weight:.2f}",
-                     command_for(root, one.recording)]
-                )  # fmt: skip
+        try:
+            with written_beside(output) as beside, beside.open("w", newline="") as file:
+                file.write(as_csv(found, root))
+        except OSError:
+            print(as_csv(found, root))
+            raise
     of_starts = [one for one in found if one.is_of_starts]
     of_exercise = [one for one in found if not one.is_of_starts]
     for what, ones in (("starts", of_starts), ("the exercise", of_exercise)):
@@ -218,7 +245,10 @@ def command_for(root: str, name: str) -> str:
 
 
 def _classes_of(root: str) -> tuple[str, ...]:
-    """The classes that a data root has folders of, and no-exercise."""
-    folders = [path.name for path in sorted(Path(root, "landmarks").glob("[!.]*")) if path.is_dir()]
-    names = dict.fromkeys(canonical_class(name) for name in folders if is_class_name(canonical_class(name)))
-    return tuple(dict.fromkeys([*(name for name in names if name != NO_EXERCISE), NO_EXERCISE]))
+    """The classes that a data root has folders of, and no-exercise. Raises ValueError where that is all."""
+    folders = sorted(path for of in _CLASS_FOLDERS for path in Path(root, of).glob("[!.]*") if path.is_dir())
+    names = dict.fromkeys(name for path in folders if is_class_name(name := canonical_class(path.name)))
+    exercises = [name for name in names if name != NO_EXERCISE]
+    if not exercises:
+        raise ValueError(f"data root {root}: no folder of an exercise, landmarks/<class>, in it")
+    return (*exercises, NO_EXERCISE)

@@ -9,6 +9,7 @@ import jax
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting, Timeline
+from wt_jax.data.builder import has_data
 from wt_jax.data.loading import SYNTHETIC, load_dataset, synthetic_dataset
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import SPLITS
@@ -103,6 +104,10 @@ def evaluate(
             root, recordings = meta["root"], recordings or meta["recordings"]
             if not root:
                 raise ValueError(f"--checkpoint {folder}: holds no data of its own: say --data ROOT")
+            if meta["parents"] and not has_data(root, recordings or None):
+                parent = meta["parents"][0]["name"]
+                why = f"was adapted from {parent}, and {root} is no data root to score it on"
+                raise ValueError(f"--checkpoint {folder}: {why}: say --data ROOT")
         dataset = load_dataset(
             root,
             recordings,

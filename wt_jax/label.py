@@ -205,13 +205,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from wt_jax.check_labels import check, report  # here: marking by hand starts without importing JAX
+    from wt_jax.check_labels import check, check_list_path, report  # here: marking by hand needs no JAX
 
     for name in ("video", "data", "class_name", "pose_model"):
         if getattr(options, name) is not None:
             raise ValueError(f"--check {options.check}: goes without {name}: {getattr(options, name)}")
     if options.propose:
         raise ValueError(f"--check {options.check}: goes without --propose")
+    if options.output:
+        check_list_path(options.output)
     found, n_judged = check(
         options.check,
         options.folds if options.folds is not None else _FOLDS,
@@ -249,7 +251,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument(
         "--propose",
         action="store_true",
-        help="start from marks that a checkpoint suggests, or of an exercise new to it the joint angle",
+        help="start from marks that a checkpoint suggests, or of an exercise new to it from what repeats",
     )
     parser.add_argument(
         "--checkpoint",

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import logging
+import shlex
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -234,7 +235,7 @@ def train(options: config.Config, ends_process: bool = True) -> TrainingResult:
     print(
         f"{why}: serving the {options.train.select}, epoch {result.epoch}; validation segmentation loss "
         f"{result.segmentation_loss:.4f}; data: {result.data}\n"
-        f"next: python -m wt_jax.evaluate --checkpoint {run.workdir} --split test"
+        f"next: python -m wt_jax.evaluate --checkpoint {shlex.quote(str(run.workdir))} --split test"
     )
     return result
 

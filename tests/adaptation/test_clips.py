@@ -1,5 +1,7 @@
 """A folder of clips: what is known of their repetitions, and who is in them."""
 
+import shlex
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,33 @@ def test_a_clip_with_fewer_repetitions_than_were_counted_is_left_out(tmp_path):
     clips, failed = read(tmp_path)
     assert [clip.path.name for clip in clips] == ["anna.npz"]
     assert "of the 90 repetitions found: mark them: python -m wt_jax.label" in failed[tmp_path / "bob.npz"]
+
+
+def test_a_clip_that_lacks_one_of_those_counted_is_used_and_says_so(tmp_path, monkeypatch):
+    film(tmp_path / "bob.npz", 2)
+    for count, found, is_used in (
+        (5, 4, True),
+        (10, 8, False),
+        (30, 27, True),
+        (30, 26, False),
+        (1, 0, False),
+    ):
+        (tmp_path / "counts.csv").write_text(f"file,count\nbob,{count}\n")
+        monkeypatch.setattr("wt_jax.adaptation.clips.motion_starts", lambda *_, n=found: np.arange(n) * 5)
+        clips, failed = read(tmp_path)
+        assert bool(clips) is is_used and bool(failed) is not is_used
+        for said in (*(clip.remark for clip in clips), *failed.values()):
+            assert f"{found} of the {count} repetitions found" in said
+        assert [clip.n_starts for clip in clips] == [found] * is_used
+
+
+def test_the_command_that_marks_a_clip_survives_a_space(tmp_path):
+    film(tmp_path / "my clips" / "bob.npz", 2)
+    (tmp_path / "my clips" / "counts.csv").write_text("file,count\nbob,90\n")
+    _, failed = read(tmp_path / "my clips")
+    (said,) = failed.values()
+    command = shlex.split(said.partition("python -m wt_jax.label ")[2])
+    assert command == [str(tmp_path / "my clips" / "bob.npz"), "--class", "presses", "--data", str(tmp_path)]
 
 
 def test_a_broken_clip_does_not_stop_the_others(tmp_path):

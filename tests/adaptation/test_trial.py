@@ -6,7 +6,7 @@ import numpy as np
 
 from wt_jax.adaptation.old_exercises import OldExercises
 from wt_jax.adaptation.settings import adapted, adapted_counting, with_class
-from wt_jax.adaptation.trial import _without
+from wt_jax.adaptation.trial import _of_people_in, _without
 from wt_jax.counting.decoding import Counting
 from wt_jax.input_pipeline.window_runs import runs_of
 from wt_jax.input_pipeline.windows import gap_frames, lay_out, spans_of
@@ -34,9 +34,22 @@ def test_people_of_the_clips_are_neither_replayed_nor_judges(make_recording):
         dataclasses.replace(make_recording(f"squats/{name}", split=split), group=group)
         for name, group, split in [("a", clip.group, "test"), ("b", "bob", "test"), ("c", "cleo", "train")]
     ]
-    rest = OldExercises("data", old).without([clip])
+    taught = tuple(dataclasses.replace(one, split="train") for one in (clip, old[0]))
+    rest = OldExercises("data", old, taught).without([clip])
     assert [one.name for one in rest.judged()] == ["squats/b"]
-    assert [(one.name, one.is_made) for one in rest.replayed] == [("squats/c", True)]
+    assert [(one.name, one.is_made) for one in rest.replayed] == [("squats/a", True), ("squats/c", True)]
+
+
+def test_who_taught_two_exercises_is_left_out_of_both(make_recording):
+    people = [("lunges/a", "anna"), ("lunges/b", "bob"), ("rows/a", "anna"), ("rows/c", "cleo")]
+    shown = [dataclasses.replace(make_recording(name), group=group) for name, group in people]
+    assert _of_people_in(shown, [0]) == [0, 2] and _of_people_in(shown, [1]) == [1]
+
+
+def test_what_nobody_does_any_more_is_named(make_recording):
+    old = OldExercises("synthetic", [make_recording("rows/a", split="test")], (make_recording("hops/a"),))
+    classes = ("squats", "hops", "rolls", "no-exercise")
+    assert old.kept(classes) == ["squats", "no-exercise"] and old.forgotten(classes) == ["rolls"]
 
 
 def test_the_settings_of_a_new_exercise_and_of_a_known_one(tiny_config, tmp_path):

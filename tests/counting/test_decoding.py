@@ -163,6 +163,13 @@ def test_a_broken_signal_is_refused(bad):
         starts_of(signal(50, f10=bad))
 
 
+@pytest.mark.parametrize("taught", ["abc", ["lunges", 3]])
+def test_what_was_taught_is_a_list_of_names(taught):
+    with pytest.raises(ValueError, match="must be a list of names of exercises"):
+        Counting(taught=taught)
+    assert Counting(taught=["lunges"]).taught == ("lunges",)
+
+
 def test_three_segments_and_two_counts():
     """Push-ups, rest, squats: what lies in the rest is not counted."""
     one = timeline(

@@ -105,6 +105,13 @@ def test_table(root):
     assert len(rows) == 3 * 3 + 1
 
 
+def test_a_table_is_as_wide_as_its_longest_class(make_recording):
+    name = "single-leg-romanian-deadlifts"
+    rows = builder.Report([make_recording(f"{name}/a")]).table().splitlines()
+    assert rows[1].split() == [name, "train", "1", "2", "0", "0"]
+    assert len({len(row) for row in rows}) == 1
+
+
 def test_only_what_changed_is_built_again(root):
     built(root)
     report = built(root)

@@ -9,10 +9,13 @@ import numpy as np
 import optax
 import pytest
 from flax.traverse_util import flatten_dict
+from runs import save_run
+from shared_programs import share_programs  # noqa: F401, a fixture
 from step_runs import assert_close, options_with, random_firsts, random_sequences, run_steps
 from training_runs import arguments, assert_same_run, best_and_history, write_root
 
 from wt_jax import train
+from wt_jax.runtime.config_flags import parse
 from wt_jax.training import train_step
 from wt_jax.training.checkpoint_reader import CheckpointReader
 from wt_jax.training.freezing import check_freezing, depth, find_phases, phase_after
@@ -126,12 +129,21 @@ def test_depth_and_the_order_of_thawing_by_hand():
     }
 
 
+BOTH = {"train.average": 0.9, "train.accumulate": 4, "train.steps_per_dispatch": 1}
+
+
 def test_what_is_frozen_stays_bit_equal_and_the_rest_moves_as_if_nothing_were():
-    """In three steps of one dispatch; of the first step what is trained moves as without freezing."""
-    both = {"train.average": 0.9, "train.accumulate": 4}
-    options = freezing("block_*", "projection", **both)
-    before = jax.device_get(train_step.init_state(options, DEVICES))
-    after, losses = run_steps(options)
+    """In three steps; of the first, what is trained moves as without freezing."""
+    frozen, free = freezing("block_*", "projection", **BOTH), options_with(**BOTH)
+    before = jax.device_get(train_step.init_state(frozen, DEVICES))
+    first, loss = run_steps(frozen)
+    first_of_all, loss_of_all = run_steps(free)
+    np.testing.assert_allclose(loss, loss_of_all, rtol=1e-6)
+    after, after_all = first, first_of_all
+    for _ in range(2):
+        after, loss = run_steps(frozen, state=after)
+        after_all, loss_of_all = run_steps(free, state=after_all)
+    assert abs(loss[0] - loss_of_all[0]) > 1e-6
     for was, now in ((before.params, after.params), (before.average, after.average)):
         moved = changed(was, now)
         assert {name.split("/")[0] for name in moved} == {
@@ -140,15 +152,8 @@ def test_what_is_frozen_stays_bit_equal_and_the_rest_moves_as_if_nothing_were():
             "classification",
             "segmentation",
         }
-    _, losses_of_all = run_steps(options_with(**both))
-    np.testing.assert_allclose(losses[0], losses_of_all[0], rtol=1e-6)
-    assert abs(losses[2] - losses_of_all[2]) > 1e-6
-    one = {"train.steps_per_dispatch": 1, **both}
-    frozen, free = (
-        run_steps(o)[0].params for o in (freezing("block_*", "projection", **one), options_with(**one))
-    )
     for name in ("attention", "norm", "classification", "segmentation"):
-        assert_close(frozen[name], free[name], 1e-6)
+        assert_close(first.params[name], first_of_all.params[name], 1e-6)
 
 
 def test_what_never_thaws_has_no_moments_and_no_gradient_in_the_program():
@@ -203,10 +208,9 @@ def test_a_group_begins_when_it_thaws_as_adam_begins():
 
 def test_a_learning_rate_by_depth():
     """One step, in which AdamW moves every weight with its rate: by depth half of the rate a step."""
-    one = {"train.steps_per_dispatch": 1}
     before = jax.device_get(train_step.init_state(options_with(), DEVICES).params)
-    full = run_steps(options_with(**one))[0]
-    by_depth = run_steps(options_with(**one, **{"optimizer.layer_decay": 0.5}))[0]
+    full = run_steps(options_with(**BOTH))[0]
+    by_depth = run_steps(options_with(**BOTH, **{"optimizer.layer_decay": 0.5}))[0]
     assert jax.tree.structure(full.opt_state) == jax.tree.structure(by_depth.opt_state)
     for name, k in {
         "segmentation": 0,
@@ -222,6 +226,7 @@ def test_a_learning_rate_by_depth():
             np.testing.assert_allclose(part - was, (whole - was) / 2**k, atol=1e-7, err_msg=name)
 
 
+@pytest.mark.usefixtures("share_programs")
 def test_a_run_that_thaws_is_taken_up_across_a_thaw_bit_for_bit(tmp_path: Path, capsys):
     """The second block thaws after an epoch: stopped before."""
     root = write_root(tmp_path / "root")
@@ -247,6 +252,9 @@ def test_a_run_that_froze_is_not_taken_up_as_one_that_does_not(tmp_path: Path):
     with pytest.raises(ValueError, match="nothing is called blocks"):
         train.main(arguments(root, tmp_path / "run", **short, **{"optimizer.freeze": "('blocks',)"}))
     assert CheckpointReader(tmp_path / "run").latest_step is None
-    train.main(arguments(root, tmp_path / "run", **short, **{"optimizer.freeze": "('norm',)"}))
+    save_run(
+        tmp_path / "run",
+        parse(arguments(root, tmp_path / "run", **short, **{"optimizer.freeze": "('norm',)"})),
+    )
     with pytest.raises(ValueError, match=r"differs in optimizer\.freeze \(was \('norm',\), is \(\)\)"):
         train.main(arguments(root, tmp_path / "run", **short))

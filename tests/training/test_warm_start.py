@@ -1,6 +1,7 @@
 """A run from another's weights: what is taken, what is drawn, what is refused, and what it remembers."""
 
 import dataclasses
+import functools
 import json
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 from runs import save_box, save_run, tiny
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import config, train
@@ -26,8 +28,14 @@ def with_(options: config.Config, **values: object) -> config.Config:
     return config.unflatten(config.flatten(options) | values)
 
 
-def parent(options: config.Config, seed: int = 7) -> Parent:
-    params = jax.device_get(init_params(with_(options, seed=seed)))
+@functools.cache
+def drawn_by(options: config.Config):
+    return jax.device_get(init_params(options))
+
+
+def parent(options: config.Config) -> Parent:
+    """Of other weights than are drawn."""
+    params = jax.tree.map(lambda values: 0.5 - values, drawn_by(options))
     return Parent("before", options, params, 3, digest_of(params))
 
 
@@ -36,7 +44,7 @@ BEFORE = tiny(classes=("squats", "dips", "no-exercise"))
 
 def test_the_same_model_is_taken_whole():
     before = parent(BEFORE)
-    params, table = warm_start(BEFORE, init_params(BEFORE), before)
+    params, table = warm_start(BEFORE, drawn_by(BEFORE), before)
     jax.tree.map(np.testing.assert_array_equal, params, before.params)
     assert digest_of(params) == before.digest
     n_params = sum(leaf.size for leaf in jax.tree.leaves(params))
@@ -48,7 +56,7 @@ def test_the_same_model_is_taken_whole():
 def test_classes_are_matched_by_name_and_new_ones_stay_as_drawn():
     """Three columns in another order, one of them new, one of the parent's left there."""
     now = with_(BEFORE, **{"data.classes": ("no-exercise", "lunges", "squats")})
-    before, drawn = parent(BEFORE), jax.device_get(init_params(now))
+    before, drawn = parent(BEFORE), drawn_by(now)
     params, table = warm_start(now, drawn, before)
     taken, old, new = (tree["classification"]["logits"] for tree in (params, before.params, drawn))
     for name in ("kernel", "bias"):
@@ -62,7 +70,8 @@ def test_classes_are_matched_by_name_and_new_ones_stay_as_drawn():
 
 def test_what_differs_in_shape_stays_as_drawn_and_is_told():
     now = with_(BEFORE, **{"model.blocks": 1, "model.heads": 4, "model.dense_units": (8, 8)})
-    before, drawn = parent(with_(BEFORE, **{"model.dilations": (1, 4)})), init_params(now)
+    before = dataclasses.replace(parent(BEFORE), options=with_(BEFORE, **{"model.dilations": (1, 4)}))
+    drawn = drawn_by(now)
     params, table = warm_start(now, drawn, before)
     np.testing.assert_array_equal(
         params["block_0"]["conv_1"]["kernel"], before.params["block_0"]["conv_1"]["kernel"]
@@ -83,17 +92,17 @@ def test_what_differs_in_shape_stays_as_drawn_and_is_told():
 
 def test_a_class_head_of_another_width_is_new_with_all_its_classes():
     now = with_(BEFORE, **{"model.dense_units": (4,)})
-    _, table = warm_start(now, init_params(now), parent(BEFORE))
+    _, table = warm_start(now, drawn_by(now), parent(BEFORE))
     assert "classes taken: none; new: squats, dips, no-exercise; left there: none" in table
 
 
 def test_where_nothing_fits_it_is_refused():
-    now = with_(BEFORE, **{"model.filters": 12, "model.dense_units": (4,)})
-    before = dataclasses.replace(parent(now), params={"other": {"kernel": np.zeros(3)}}, options=BEFORE)
+    now = with_(BEFORE, **{"model.filters": 12})
+    before = dataclasses.replace(parent(BEFORE), params={"other": {"kernel": np.zeros(3)}})
     with pytest.raises(
         ValueError, match=r"train\.init=before: none .* fit: note: model\.filters was 8, is 12"
     ):
-        warm_start(now, init_params(now), before)
+        warm_start(now, drawn_by(BEFORE), before)
 
 
 @pytest.mark.parametrize(
@@ -107,7 +116,7 @@ def test_where_nothing_fits_it_is_refused():
 def test_other_windows_are_refused_with_what_to_set(key, value, to_set):
     now = with_(BEFORE, **{key: value})
     with pytest.raises(ValueError, match=r"train\.init=before: trained with data\.\w+=.*: set ") as error:
-        warm_start(now, init_params(now), parent(BEFORE))
+        warm_start(now, drawn_by(BEFORE), parent(BEFORE))
     assert str(error.value).endswith(f": set {to_set}")
 
 
@@ -138,6 +147,7 @@ def test_parents_that_no_run_writes_are_damage(tmp_path: Path, parents: object):
         restore_model(save_run(tmp_path, BEFORE, parents=parents), DEVICES)
 
 
+@pytest.mark.usefixtures("share_programs")
 def test_a_run_starts_from_another_goes_on_without_it_and_is_started_from(tmp_path: Path, capsys):
     """Three generations: the first is gone when the second goes on, and known to the third."""
     root, first, second = write_root(tmp_path / "root"), tmp_path / "first", tmp_path / "second"
@@ -171,10 +181,10 @@ def test_a_run_starts_from_another_goes_on_without_it_and_is_started_from(tmp_pa
 def test_a_parent_that_does_not_fit_deletes_nothing(tmp_path: Path):
     root, workdir = write_root(tmp_path / "root"), tmp_path / "run"
     short = {"train.epochs": 1, "train.windows_per_epoch": 16}
-    train.main(arguments(root, workdir, **short))
+    save_run(workdir, parse(arguments(root, workdir, **short)))
     again = {"train.init": workdir, "overwrite": True, "data.window_frames": 20}
     with pytest.raises(ValueError, match=r"set --config\.data\.window_frames=30"):
         train.main(arguments(root, workdir, **short, **again))
-    assert CheckpointReader(workdir).latest_step == 2
+    assert CheckpointReader(workdir).latest_step == 0
     with pytest.raises(ValueError, match="nowhere: holds no checkpoints"):
         train.main(arguments(root, tmp_path / "new", **{"train.init": "/nowhere"}))

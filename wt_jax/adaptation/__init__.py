@@ -11,6 +11,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "clips": ["Clip", "read_clips"],
         "old_exercises": ["OldExercises", "find_old"],
         "settings": ["adapted", "adapted_counting"],
+        "taught": ["load_taught", "save_taught"],
         "trial": ["judge_left_out", "make_judge"],
     },
 )

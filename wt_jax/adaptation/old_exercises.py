@@ -8,16 +8,24 @@ from wt_jax.data.loading import SYNTHETIC, load_dataset, synthetic_dataset
 from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.runtime.files import cache_folder
+from wt_jax.skeleton import NO_EXERCISE
+from wt_jax.synthetic.motion import REPERTOIRE
 
 _PEOPLE = 400  # of so many synthetic people the last are held back: no checkpoint learns from those
 
 
 @dataclass(frozen=True)
 class OldExercises:
-    """Recordings of `root`, or of synthetic people alone where that is SYNTHETIC."""
+    """Recordings of `root`, or of synthetic people alone where that is SYNTHETIC.
+
+    `taught` are few of exercises that `adapt` has taught before, all to train on. `stood_in` are the splits
+    of which the root has nothing to judge by: synthetic people stand in.
+    """
 
     root: str
     recordings: list[AnyRecording]
+    taught: tuple[Recording, ...] = ()
+    stood_in: tuple[str, ...] = ()
 
     @property
     def is_of_people(self) -> bool:
@@ -26,28 +34,49 @@ class OldExercises:
 
     @property
     def replayed(self) -> list[AnyRecording]:
-        """To train and to validate on.
+        """To train and to validate on, those `taught` first.
 
         As synthetic people are: their share of the windows (data.synthetic) is of both, so that however much
         there is of the old, the new is not drowned.
         """
-        return [replace(one, source=SYNTHETIC) for one in self.recordings if one.split in ("train", "val")]
+        again = [*self.taught, *(one for one in self.recordings if one.split in ("train", "val"))]
+        return [replace(one, source=SYNTHETIC) for one in again]
 
     def without(self, clips: Sequence[Recording]) -> "OldExercises":
-        """Without these, and their people: who is to be learned from or left out is nobody else."""
+        """Without these, and their people: who is to be learned from or left out is nobody else.
+
+        Of those `taught` without these alone: who taught two exercises goes on doing the first, and is left
+        out of both (`trial`).
+        """
         contents, groups = {one.content for one in clips}, {one.group for one in clips}
         kept = [one for one in self.recordings if one.content not in contents and one.group not in groups]
-        return replace(self, recordings=kept)
+        taught = tuple(one for one in self.taught if one.content not in contents)
+        return replace(self, recordings=kept, taught=taught)
 
     def judged(self) -> list[Recording]:
         """Those held back."""
         return [one.load() for one in self.recordings if one.split == "test"]
 
+    def kept(self, classes: Sequence[str]) -> list[str]:
+        """The classes that synthetic people do, or people of the root."""
+        done = {one.class_name for one in self.recordings if one.split == "train"}
+        return [name for name in classes if name in done or name in REPERTOIRE or name == NO_EXERCISE]
 
-def find_old(trained: RestoredModel, root: str | None) -> OldExercises:
-    """The old exercises in a data root; None: in the one it was trained on, if that is still there.
+    def forgotten(self, classes: Sequence[str]) -> list[str]:
+        """The classes that nobody does any more while something new is learned."""
+        kept = {*self.kept(classes), *(one.class_name for one in self.taught)}
+        return [name for name in classes if name not in kept]
 
-    Raises ValueError as `load_dataset` does.
+
+def find_old(
+    trained: RestoredModel,
+    root: str | None,
+    clips: Sequence[Recording] = (),
+    taught: Sequence[Recording] = (),
+) -> OldExercises:
+    """The old exercises in a data root, beside those `taught`; without the `clips` and their people.
+
+    None: in the root that it was trained on, if that is still there. Raises ValueError as `load_dataset`.
     """
     own, data = trained.meta["root"], trained.options.data
     if root is None:
@@ -57,7 +86,22 @@ def find_old(trained: RestoredModel, root: str | None) -> OldExercises:
     else:
         built = trained.meta["recordings"] if root == own else ""
         dataset = load_dataset(root, built, data.classes, cache_folder() / "recordings", data.max_minutes)
+    people = {one.group for one in taught}
     unseen = [
-        one for one in dataset.recordings if one.split == "train" or one.content not in trained.trained_on
+        one
+        for one in dataset.recordings
+        if one.split == "train" or not (one.content in trained.trained_on or one.group in people)
     ]
-    return OldExercises(root, unseen)
+    old = OldExercises(root, unseen, tuple(taught)).without(clips)
+    lacks = tuple(
+        split for split in ("val", "test") if not any(_counts(one, split) for one in old.recordings)
+    )
+    if root == SYNTHETIC or not lacks:
+        return old
+    made = synthetic_dataset(data.classes, _PEOPLE, lacks).recordings
+    return replace(old, recordings=[*old.recordings, *made], stood_in=lacks)
+
+
+def _counts(one: AnyRecording, split: str) -> bool:
+    """Whether it is of the split, and of known repetitions: what there is to validate by, or to judge."""
+    return one.split == split and one.starts is not None and bool(len(one.starts))

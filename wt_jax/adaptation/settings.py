@@ -34,12 +34,15 @@ _SETTINGS = {
 }
 
 
-def adapted(base: config.Config, name: str, init: str, clips: Path, workdir: Path) -> config.Config:
-    """The options of a run that starts from the checkpoint `init` and learns the exercise `name`."""
+def adapted(base: config.Config, name: str, init: str, root: Path, workdir: Path) -> config.Config:
+    """The options of a run that starts from the checkpoint `init` and learns the exercise `name`.
+
+    `root` is where the next one finds the old exercises: a data root, or where there is none the clips.
+    """
     own = {
         "workdir": str(workdir),
         "overwrite": False,
-        "data.root": str(clips),
+        "data.root": str(root),
         "data.recordings": "",
         "data.classes": with_class(base.data.classes, name),
         "train.init": init,

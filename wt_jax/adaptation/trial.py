@@ -1,6 +1,6 @@
 """An honest score of few clips: each is judged by a training that never saw its person."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -33,26 +33,37 @@ def make_judge(options: config.Config, counting: Counting) -> Judge:
 
 
 def judge_left_out(
-    run: TrainingRun, parent: Parent, clips: Sequence[Recording], folds: Sequence[Sequence[int]], judge: Judge
-) -> list[RecordingResult]:
-    """Of every fold (numbers of clips), what is said by a training on all that `run` trains on, but these.
+    run: TrainingRun,
+    parent: Parent,
+    clips: Sequence[Recording],
+    folds: Sequence[Sequence[int]],
+    judge: Judge,
+    taught: Sequence[Recording] = (),
+) -> Iterator[list[RecordingResult]]:
+    """Of every fold (numbers of clips), what is said by a training on all that `run` trains on, but these
+    and what their people do in `taught`.
 
-    `clips` are the first of the run's recordings, whose frames are on its devices. As long as the run, from
-    the same weights, by the same program: nothing is compiled anew.
+    `clips` and then `taught` are the first of the run's recordings, whose frames are on its devices. As long
+    as the run, from the same weights, by the same program: nothing is compiled anew.
     """
     options, devices, sequences = run.options, all_devices(), run.data.sequences
     assert isinstance(sequences, dict)  # data.resident
     params, _ = warm_start(options, init_params(options), parent)
-    results: list[RecordingResult] = []
+    shown = [*clips, *taught]
     for fold in folds:
-        kept = _without(run.data.windows, clips, fold, gap_frames(options))
+        kept = _without(run.data.windows, shown, _of_people_in(shown, fold), gap_frames(options))
         batches = make_train_batches(kept, options)
         state = init_state(options, devices, params)
         for _ in range(run.dispatches_per_epoch * options.train.epochs):
             state, losses_K = run.programs.dispatch(state, sequences, next(batches))
             jax.block_until_ready(losses_K)  # several CPU devices deadlock where steps are queued
-        results += judge(state.eval_params, [clips[i] for i in fold])
-    return results
+        yield judge(state.eval_params, [clips[i] for i in fold])
+
+
+def _of_people_in(recordings: Sequence[Recording], fold: Sequence[int]) -> list[int]:
+    """All that the people of a fold do, by number."""
+    people = {recordings[i].group for i in fold}
+    return [i for i, one in enumerate(recordings) if one.group in people]
 
 
 def _without(windows: Runs, clips: Sequence[Recording], fold: Sequence[int], gap: int) -> Runs:

@@ -46,6 +46,8 @@ class Counting:
     taught_threshold: float = 0.3  # `class_threshold` of these
 
     def __post_init__(self) -> None:
+        if isinstance(self.taught, str) or not all(isinstance(name, str) for name in self.taught):
+            raise ValueError(f"taught={self.taught!r}: must be a list of names of exercises")
         object.__setattr__(self, "taught", tuple(self.taught))  # a list, as JSON has it
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)

@@ -58,7 +58,8 @@ class Report:
             lines.append(
                 (name, split, f"{len(recordings)}", f"{seconds:.0f}", f"{repetitions}", f"{unknown}")
             )
-        return "\n".join(f"{a:<16}{b:<6}{c:>11}{d:>9}{e:>13}{f:>9}" for a, b, c, d, e, f in lines)
+        width = max(15, *map(len, classes), 0) + 1
+        return "\n".join(f"{a:<{width}}{b:<6}{c:>11}{d:>9}{e:>13}{f:>9}" for a, b, c, d, e, f in lines)
 
 
 def build(

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import math
+import shlex
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -54,22 +55,15 @@ def load_dataset(
         print(f"data: {SYNTHETIC}")
         return synthetic_dataset(classes, people)
     if not has_data(root, recordings or None):
-        names = sorted(path.name for path in Path(root).glob("[!.]*") if path.name != "README.md")
-        if root != _DEFAULT_ROOT or names:
-            there = (
-                f"it holds {', '.join(names[:5]) or 'nothing'}" if Path(root).is_dir() else "no such folder"
-            )
-            raise ValueError(
-                f"data root {root}: {there}; expected videos as raw/<class>/<video>.mp4, or "
-                "landmarks/<class>/<video>.npz, see data/README.md"
-            )
+        if root != _DEFAULT_ROOT or _names_in(root):
+            raise ValueError(why_no_data(root))
         print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
         return synthetic_dataset(classes, people)
     has_landmarks, has_videos = (_has_files(Path(root) / name) for name in ("landmarks", "raw"))
     if has_videos and not has_landmarks:
         raise ValueError(
             f"data root {root}: videos, but no landmarks of them yet: python -m wt_jax.build_dataset "
-            f"--data {root} extracts them, once"
+            f"--data {shlex.quote(root)} extracts them, once"
         )
     if has_landmarks:
         digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
@@ -84,6 +78,15 @@ def load_dataset(
         audit(found)
     print(f"data: {root}")
     return Dataset(str(root), found, fingerprint(found))
+
+
+def why_no_data(root: str) -> str:
+    """What is said of a data root in which `has_data` finds none."""
+    holds = f"it holds {', '.join(_names_in(root)[:5]) or 'nothing'}"
+    return (
+        f"data root {root}: {holds if Path(root).is_dir() else 'no such folder'}; expected videos as "
+        "raw/<class>/<video>.mp4, or landmarks/<class>/<video>.npz, see data/README.md"
+    )
 
 
 def synthetic_dataset(classes: Sequence[str], people: int, among: Collection[str] = SPLITS) -> Dataset:
@@ -104,6 +107,10 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     print(f"beside it {len(made)} recordings of synthetic people and motion capture to train on")
     recordings = [*dataset.recordings, *made]
     return Dataset(dataset.data, recordings, fingerprint(recordings))
+
+
+def _names_in(root: str) -> list[str]:
+    return sorted(path.name for path in Path(root).glob("[!.]*") if path.name != "README.md")
 
 
 def _bytes_in(folder: Path) -> int:

@@ -1,6 +1,7 @@
 """The files of a data root: of each recording its landmarks and labels, and what fits nowhere."""
 
 import difflib
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,7 +45,8 @@ def find_files(
             left_out.append((paths[0], f"two files for one video, {names}: remove or rename one"))
         else:
             files_of[name] = RecordingFiles(paths[0], of_name[0] if of_name else None)
-    extract = f"no landmarks yet: python -m wt_jax.build_dataset --data {root} extracts them"
+    command = f"python -m wt_jax.build_dataset --data {shlex.quote(str(root))}"
+    extract = f"no landmarks yet: {command} extracts them"
     for name in sorted(videos.keys() - landmarks.keys()):
         left_out += [(path, not_extracted.get(path, extract)) for path in videos[name]]
     for name in sorted(labels.keys() - landmarks.keys() - videos.keys()):

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from wt_jax.pose.landmarks import is_video
+from wt_jax.pose.landmarks import is_video, load_landmarks
 from wt_jax.runtime.inputs import why_no_file
 from wt_jax.runtime.npz import Unreadable, open_npz
 from wt_jax.video.formats import VIDEO_SUFFIXES
@@ -27,6 +27,7 @@ def find_input_files(given: Sequence[Path], output: Path | None) -> tuple[list[P
             found = found or [file for file in inside if _holds_landmarks(file)]
             if not found:
                 failed[path] = f"a folder without videos ({' '.join(VIDEO_SUFFIXES)}) or landmark files"
+                failed[path] += _why_none_of(inside)
         elif reason:
             failed[path] = "no such file or folder" if reason == "no such file" else reason
             continue
@@ -39,6 +40,18 @@ def _is_offered(file: Path, folder: Path, output: Path | None) -> bool:
     is_hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
     is_result = output is not None and file.resolve().is_relative_to(output.resolve())
     return file.is_file() and not is_hidden and not is_result
+
+
+def _why_none_of(files: Sequence[Path]) -> str:
+    """What is wrong with the first archive among them, "" where there is none."""
+    archives = [file for file in files if not is_video(file)]
+    for file in archives[:1]:
+        try:
+            load_landmarks(file)
+        except (ValueError, OSError) as error:
+            more = f" (and {len(archives) - 1} more)" if len(archives) > 1 else ""
+            return f": {error}{more}"
+    return ""
 
 
 def _holds_landmarks(file: Path) -> bool:

@@ -1,5 +1,6 @@
 """One video in the labelling window: opened, and shown until the person is done with it."""
 
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -80,7 +81,7 @@ def open_session(
         elif restore:
             print("--propose not used: there are labels, or a draft, to go on with")
         if landmarks is None and not why_none:
-            command = f"python -m wt_jax.build_dataset --data {file.path.parents[2]}"
+            command = f"python -m wt_jax.build_dataset --data {shlex.quote(str(file.path.parents[2]))}"
             finder = command if is_of_root(path, file) else "--propose, where there are no labels yet,"
             why_none = f"no curves: they need landmarks: {finder} finds them"
         curves = make_curves(landmarks, class_name) if landmarks else None

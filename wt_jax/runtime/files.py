@@ -1,18 +1,20 @@
 """Files on disk: written whole or not at all, by one process."""
 
+import glob
 import hashlib
 import json
 import os
 import shutil
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import filelock
 
 _SEAL = "sha256"
+_LOCK = ".lock"
 
 
 @contextmanager
@@ -38,6 +40,18 @@ def written_beside(path: Path | str) -> Iterator[Path]:
             shutil.rmtree(beside, ignore_errors=True)
         else:
             beside.unlink(missing_ok=True)
+
+
+def sweep(path: Path | str) -> None:
+    """Removes the folders that `written_beside(path)` left beside it where its process was killed.
+
+    Those whose `only_writer` is gone; one that somebody is still writing to stays.
+    """
+    path = Path(path)
+    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"):
+        if (left / _LOCK).is_file():
+            with suppress(ValueError), only_writer(left):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -89,7 +103,7 @@ def only_writer(folder: Path | str) -> Iterator[None]:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / ".lock", timeout=0).acquire()
+        lock = filelock.FileLock(folder / _LOCK, timeout=0).acquire()
     except filelock.Timeout as error:
         raise ValueError(
             f"workdir={folder}: another run is writing to it: wait for it, or set another workdir"

@@ -1,0 +1,64 @@
+"""Programs that runs of one test file share: those of runs which differ in places and epochs alone."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from wt_jax import check_labels, config, train
+from wt_jax.adaptation import trial
+from wt_jax.inference import predictor
+from wt_jax.inference.sliding_window import make_timelines
+from wt_jax.models.tcn import init_params
+from wt_jax.training import freezing, progress, setup, train_step, validation
+from wt_jax.training.train_step import make_eval_batches, make_train_dispatch
+
+_ASIDE = {"workdir": "aside", "overwrite": False, "data.root": "aside", "train.init": "", "train.epochs": 1}
+
+
+# What a checkpoint that is asked does not look at any more.
+_OF_TRAINING = {
+    key: value
+    for key, value in config.flatten(config.Config()).items()
+    if key.split(".")[0] in ("labels", "augment", "loss", "optimizer", "train", "seed")
+}
+
+
+def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable[..., Any]:
+    """`make(options, ...)`, which makes one thing of all options that differ in those `aside` alone."""
+
+    @functools.cache
+    def cached(options: config.Config, devices: tuple, **how: Any) -> Any:
+        return make(options, *([devices] if devices else []), **how)
+
+    def make_shared(options: config.Config, devices: Any = (), **how: Any) -> Any:
+        return cached(config.unflatten(config.flatten(options) | aside), tuple(devices), **how)
+
+    return make_shared
+
+
+@functools.cache
+def drawn(options: config.Config) -> Any:
+    """The parameters that a run begins with, on the host."""
+    with jax.ensure_compile_time_eval():  # asked for their shapes alone too
+        return jax.device_get(init_params(options))
+
+
+@pytest.fixture(scope="module")
+def share_programs():
+    """Tracing and compiling them, and drawing curves, is most of what small runs take."""
+    timelines = shared(make_timelines, _OF_TRAINING | _ASIDE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(setup, "make_train_dispatch", shared(make_train_dispatch))
+        patch.setattr(validation, "make_eval_batches", shared(make_eval_batches))
+        of_options = shared(drawn)
+        for module in (train_step, progress, freezing, trial):
+            patch.setattr(module, "init_params", lambda options: jax.tree.map(np.copy, of_options(options)))
+        patch.setattr(train, "draw_learning_curves", lambda *_: Figure((1, 1)))
+        for module in (trial, predictor, check_labels, train):
+            patch.setattr(module, "make_timelines", timelines)
+        yield
