@@ -132,14 +132,6 @@ def test_the_movement_that_a_page_adds_is_one():
     assert np.ptp(wrists, axis=0).max() > 0.3
 
 
-def test_somebody_is_found_for_the_pictures():
-    """However synthetic people are made to move and are filmed."""
-    spec = importlib.util.spec_from_file_location("draw_pictures", REPOSITORY / "docs" / "draw_pictures.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert len(script.film_of("pull-ups").starts) > 5
-
-
 def score_of(experiment: str) -> str:
     """The validation segmentation loss to expect, as the header of an experiment has it."""
     return re.search(
