@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from optuna.trial import TrialState
 from training_runs import arguments, write_root
 
 from wt_jax import config, tune
@@ -62,7 +63,7 @@ def take_part(argv: list[str], workdir, n_trials: int, stop, n_folds: int = 2, t
     workdir.mkdir(exist_ok=True)
     plan = make_plan(options, space, n_folds, together, workdir)
     study = Study(workdir, options, space, {"folds": n_folds})
-    with join(workdir / "workers", study) as worker:
+    with join(workdir / "workers") as worker:
         Trials(study, plan, worker).run(n_trials, stop)
     return study
 
@@ -118,6 +119,53 @@ def test_what_a_killed_process_had_begun_is_handed_out_again(tmp_path):
     assert len(study.trials) == 2
 
 
+def test_trials_together_are_what_they_are_one_by_one(tmp_path):
+    argv = command(tmp_path, **{"train.epochs": 1})
+    one, both = (
+        take_part(argv, tmp_path / f"of_{n}", 2, StopAfter(10**6), n_folds=1, together=n) for n in (1, 2)
+    )
+    assert [params for params, _ in histories(both)] == [params for params, _ in histories(one)]
+    for (_, losses), (_, alone) in zip(histories(both), histories(one), strict=True):
+        assert losses == pytest.approx(alone, rel=1e-4)
+
+
+def test_a_journal_that_was_torn_is_gone_on_with(tmp_path):
+    argv = command(tmp_path, **{"train.epochs": 1})
+    take_part(argv, tmp_path / "tune", 1, StopAfter(10**6), n_folds=1)
+    journal = tmp_path / "tune" / "study.log"
+    journal.write_bytes(journal.read_bytes()[:-5])
+    study = take_part(argv, tmp_path / "tune", 2, StopAfter(10**6), n_folds=1)
+    assert len(study.trials) == 2
+    assert len(take_part(argv, tmp_path / "tune", 2, StopAfter(10**6), n_folds=1).trials) == 2
+    lines = journal.read_bytes().splitlines(keepends=True)
+    journal.write_bytes(b"".join([*lines[:3], b"torn\n", *lines[3:]]))
+    with pytest.raises(ValueError, match=r"study\.log: damaged"):
+        open_storage(journal.parent)
+
+
+def test_values_that_do_not_go_together_are_refused_one_by_one(tmp_path, capsys):
+    argv = command(tmp_path, **{"train.epochs": 1})
+    space = "from wt_jax.search import one_of\n"
+    space += "def get_space():\n    return {'model.filters': one_of(8, 12), 'model.heads': one_of(2, 8)}\n"
+    (tmp_path / "space.py").write_text(space)
+    study = take_part(argv, tmp_path / "tune", 5, StopAfter(10**6), n_folds=1)
+    assert len(study.trials) == 5
+    assert all(trial.params["model.filters"] % trial.params["model.heads"] == 0 for trial in study.trials)
+    assert "refused: model.heads" in capsys.readouterr().out
+
+
+def test_what_a_process_left_that_nobody_replaced_is_done_by_the_others(tmp_path):
+    argv = command(tmp_path, **{"train.epochs": 1})
+    folder = tmp_path / "tune"
+    study = take_part(argv, folder, 1, StopAfter(10**6), n_folds=1)
+    study.ask(9, "7")  # of a process that dies at once
+    (folder / "workers" / "7.lock").touch()
+    study.ask(9, "8")
+    (folder / "workers" / "8.lock").touch()
+    study = take_part(argv, folder, 3, StopAfter(10**6), n_folds=1)
+    assert len(study.trials) == 3 and not study.study.get_trials(states=(TrialState.RUNNING,))
+
+
 def test_two_processes_search_together(tmp_path):
     argv = command(tmp_path, "--trials", "4", **{"train.epochs": 1})
     environment = os.environ | {"JAX_PLATFORMS": "cpu"}
@@ -152,6 +200,7 @@ def test_a_search_by_ray_is_the_same_search(tmp_path, capsys):
     [
         (("--cpus", "2"), "add --cluster"),
         (("--cluster", "local", "--together", "2"), "a process of its own"),
+        (("--cluster", "ray://host:10001"), "--cluster auto"),
         (("--trials", "0"), "--trials 0: must be a whole number"),
         (("--folds", "40"), "ask for fewer folds"),
         (("--spice", "x"), "unknown option --spice; did you mean --space"),

@@ -1,16 +1,21 @@
 """Better settings: python -m wt_jax.tune --config experiments/main.py --space experiments/space.py."""
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+import jax
+
+from wt_jax import config
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.config_flags import parse
 from wt_jax.runtime.files import is_writable
 from wt_jax.search.plan import make_plan
 from wt_jax.search.space import read_space
+from wt_jax.training.out_of_memory import explain_out_of_memory
 
 
 def make_parser() -> ArgumentParser:
@@ -46,7 +51,7 @@ def make_parser() -> ArgumentParser:
     parser.add_argument(
         "--cluster",
         metavar="ADDRESS",
-        help="trials on a Ray cluster, ray://HOST:10001, or on this machine by Ray: local",
+        help="trials by Ray: auto, on the cluster that this machine is of, or HOST:6379, or local",
     )
     parser.add_argument("--cpus", metavar="N", help="of each trial on the cluster (default: 1)")
     parser.add_argument("--gpus", metavar="N", help="of each trial on the cluster (default: none)")
@@ -76,13 +81,13 @@ def main(arguments: Sequence[str]) -> int:
     plan = make_plan(options, space, n_folds, together, flags.workdir)
     about = {"folds": n_folds, "data": plan.dataset.data, "fingerprint": plan.dataset.fingerprint}
     study = Study(flags.workdir, options, space, about)
-    with cli.catch_stop() as stop:
+    with explained_out_of_memory(options), cli.catch_stop() as stop:
         if flags.cluster:
             from wt_jax.search.ray_tuner import tune_on
 
             tune_on(flags.cluster, study, n_folds, n_trials, resources, stop)
         else:
-            with join(flags.workdir / "workers", study) as worker:
+            with join(flags.workdir / "workers") as worker:
                 Trials(study, plan, worker).run(n_trials, stop)
     print("\n".join(write_results(study, flags.config, n_folds)))
     if stop.caught:
@@ -91,12 +96,26 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def explained_out_of_memory(options: config.Config) -> Iterator[None]:
+    """What to do where the devices have no room for so many trials."""
+    try:
+        yield
+    except jax.errors.JaxRuntimeError as error:
+        raise explain_out_of_memory(error, options) or error from error
+
+
 def check_cluster(flags: argparse.Namespace) -> dict[str, float]:
     """What each trial gets of a cluster. Raises ValueError for flags that do not go together."""
     if not flags.cluster:
         if flags.cpus or flags.gpus:
             raise ValueError("--cpus and --gpus are of a trial on a cluster: add --cluster")
         return {}
+    if flags.cluster.startswith("ray://"):
+        raise ValueError(
+            f"--cluster {flags.cluster}: Ray Tune would take the search away from its folder: run "
+            "this on the cluster's head, with --cluster auto"
+        )
     if flags.together != "1":
         raise ValueError("--together and --cluster: on a cluster each trial is a process of its own")
     if find_spec("ray") is None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import onnx
 import pytest
 from card_client import CardClient
 from exported_models import untrained, windows, write_model
@@ -55,6 +56,12 @@ def test_a_client_counts_by_the_card_alone(exported):
     counted = {name: n for name, n in prediction.counts.items() if n}
     assert client.counts(points, valid) == counted
     assert sum(counted.values()) > 3 and len(counted) == 2
+
+
+def test_layer_norms_are_operators_of_their_own(exported):
+    trained, path = exported
+    kinds = [node.op_type for node in onnx.load(path).graph.node]
+    assert kinds.count("LayerNormalization") >= 2 * trained.options.model.blocks
 
 
 def test_predict_and_a_stream_say_the_same_of_the_file(exported):

@@ -24,6 +24,7 @@ OPTIONS = config.check(config.Config())
         ({"model.compute_dtype": one_of("float32", "float8")}, "float8.*must be float32 or bfloat16"),
         ({"labels.width_frames": uniform(2, 8)}, "cannot be compared"),
         ({"workdir": one_of("a", "b")}, "nothing that a search looks for"),
+        ({"model.kernel_size": whole(3, 7)}, "model.kernel_size=4: must be odd"),
     ],
 )
 def test_what_cannot_be_searched_is_said(space, words):
@@ -38,6 +39,8 @@ def test_what_cannot_be_searched_is_said(space, words):
         (lambda: log(0, 1), "above 0"),
         (lambda: whole(1, 2.5), "whole numbers"),
         (lambda: one_of(3), "two values"),
+        (lambda: one_of([1], [2]), "tuples"),
+        (lambda: log("a", 1), "must be two numbers"),
     ],
 )
 def test_a_choice_that_is_none_is_said(choice, words):

@@ -52,7 +52,7 @@ def test_each_of_them_is_what_it_is_alone_on_one_device():
     (stacked, _), losses_KxM = jax.device_get(
         together((stacked_step.stack(states, devices), numbers), sequences, firsts_KxMxB)
     )
-    for i, options in list(enumerate(own))[1:]:  # each program takes seconds to compile
+    for i, options in enumerate(own):
         alone = train_step.make_train_dispatch(options, devices[:1])
         before = jax.device_put(states[i], devices[0])
         one_device = train_step.put_sequences(sequences_with_points(), devices[:1])

@@ -275,4 +275,4 @@ OPERATORS: dict[str, Callable] = {
     "dot_general": _dot_general,
 }
 # Functions, by name, for which ONNX has operators of their own.
-FUSED: dict[str, Callable] = {"norm_relu_dropout": _norm_relu}
+FUSED: dict[str, Callable] = {"_norm_relu_dropout": _norm_relu}

@@ -30,16 +30,21 @@ class Cohorts:
     def _make(self, common: tuple[tuple[str, Any], ...]) -> Cohort:
         options = with_values(self._options, dict(common))
         numbers = [key for key in self._space if key in NUMBERS]
-        widest = {key: max(self._space[key].values) for key in numbers if key.startswith("augment.")}
-        data = self._layouts(
+        return Cohort(options, numbers, self.data_of(options), self._plan.devices, self._start)
+
+    def data_of(self, options: config.Config) -> FoldData:
+        """What all trials with these options in common train and validate on."""
+        widened = [key for key in self._space if key in NUMBERS and key.startswith("augment.")]
+        widened += [key for key in self._space if key == "data.synthetic"]
+        widest = with_values(options, {key: max(self._space[key].values) for key in widened})
+        return self._layouts(
             config.Config(
-                data=options.data,
+                data=widest.data,
                 labels=options.labels,
-                augment=with_values(options, widest).augment,
+                augment=widest.augment,
                 train=config.Train(eval_batch_size=options.train.eval_batch_size),
             )
         )
-        return Cohort(options, numbers, data, self._plan.devices, self._start)
 
     def _lay_out(self, options: config.Config) -> FoldData:
         dataset = with_made(self._plan.dataset, options.data)

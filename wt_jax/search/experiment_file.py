@@ -26,8 +26,9 @@ def write_experiment(path: Path, options: config.Config, about: str) -> None:
             sections.add(kind.__name__)
             lines += [f"        {field.name}={kind.__name__}(", *changed, "        ),"]
     imported = ", ".join(sorted({"Config", *sections}))
+    words = about.replace("\\", "\\\\").replace('"""', "'''")
     text = [
-        f'"""{about}"""', "", f"from wt_jax.config import {imported}", "", "",
+        f'"""{words}"""', "", f"from wt_jax.config import {imported}", "", "",
         "def get_config() -> Config:", "    return Config(", *lines, "    )",
     ]  # fmt: skip
     with written_beside(path) as beside:

@@ -8,6 +8,7 @@ import jax
 
 from wt_jax import config
 from wt_jax.data.loading import Dataset, load_dataset
+from wt_jax.data.recordings import SYNTHETIC
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.models.stack_kernels import check_kernel
 from wt_jax.search.space import Space
@@ -64,6 +65,8 @@ def check_plan(options: config.Config, space: Space, plan: Plan) -> None:
         raise ValueError(
             "train.average: must be above 0 in a space: without an average it is another program"
         )
+    if "data.synthetic_people" in space and plan.dataset.data == SYNTHETIC:
+        raise ValueError("data.synthetic_people: of synthetic people alone it changes the data that judges")
     if plan.together > 1 and (others := structural(space)):
         raise ValueError(
             f"--together {plan.together}: {', '.join(others)}: trials that differ there are programs of "

@@ -31,7 +31,7 @@ _WORKER = "ray"  # whose trials they are: the driver's, of which a search has on
 def tune_on(
     cluster: str, study: Study, n_folds: int, n_trials: int, resources: dict[str, float], stop: cli.Stop
 ) -> None:
-    """Runs the study's trials on a cluster: "local", or ray://HOST:PORT.
+    """Runs the study's trials on a cluster: "local", or the address of one that this machine is of ("auto").
 
     Data and checkpoints are found on each node by the paths that the config has. Raises ValueError where
     there is no such cluster.

@@ -2,6 +2,7 @@
 
 import csv
 import html
+import shlex
 from typing import Any
 
 import optuna.visualization as plots
@@ -36,16 +37,17 @@ def write_results(study: Study, name: str, n_folds: int) -> list[str]:
     best = with_values(study.options, study.values(number) | {"workdir": workdir})
     about = (
         f"Found by wt_jax.tune: trial {number} of {len(study.trials)}, from {name}.\n\n"
-        f"Command: python -m wt_jax.train --config {file}\n"
+        f"Command: python -m wt_jax.train --config {shlex.quote(str(file))}\n"
         f"Score: segmentation loss {loss:.4f} ({how}), the best of {len(study.trials)} trials: flattered by "
         "the choice\n"
     )
     write_experiment(file, best, about)
     write_page(study, f"Search: {name}, {len(study.trials)} trials", file.read_text())
+    command = f"python -m wt_jax.train --config {shlex.quote(str(file))}"
     return [
         table(study),
         f"best: trial {number}, segmentation loss {loss:.4f} ({how}): {in_words(study.values(number))}",
-        f"in {study.folder}: best.py, trials.csv, search.html\nnext: python -m wt_jax.train --config {file}",
+        f"in {study.folder}: best.py, trials.csv, search.html\nnext: {command}",
     ]
 
 

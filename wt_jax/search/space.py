@@ -19,6 +19,9 @@ _MEASURES = (
 )  # fmt: skip
 
 
+_MOST_WHOLE = 1000
+
+
 @dataclasses.dataclass(frozen=True)
 class Range:
     """Numbers from `low` to `high`, both included; `is_log`: as many from 1 to 10 as from 10 to 100."""
@@ -30,7 +33,9 @@ class Range:
 
     @property
     def values(self) -> tuple[Any, ...]:
-        """Those that must be allowed: the ends."""
+        """Those that are looked at for whether they are allowed: the ends, of whole numbers each."""
+        if self.is_whole and self.high - self.low < _MOST_WHOLE:
+            return tuple(range(int(self.low), int(self.high) + 1))
         return self.low, self.high
 
 
@@ -51,7 +56,7 @@ def uniform(low: float, high: float) -> Range:
 
 def log(low: float, high: float) -> Range:
     """Any number from `low`, above 0, to `high`, by orders of magnitude."""
-    if not low > 0:
+    if _is_number(low) and not low > 0:
         raise ValueError(f"log({low}, {high}): must begin above 0")
     return _ranged(low, high, is_log=True)
 
@@ -65,15 +70,19 @@ def whole(low: int, high: int) -> Range:
 
 def one_of(*values: Any) -> OneOf:
     """One of these values, whatever they are."""
-    if len(set(values)) < 2:
-        raise ValueError(f"one_of{values}: must be two values at least")
+    if any(isinstance(value, list | dict | set) for value in values) or len(set(values)) < 2:
+        raise ValueError(f"one_of{values}: must be two values at least, numbers, words or tuples")
     return OneOf(values)
 
 
 def _ranged(low: float, high: float, **how: bool) -> Range:
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+    if not (_is_number(low) and _is_number(high) and low < high):
         raise ValueError(f"from {low} to {high}: must be two numbers, the lower first")
     return Range(low, high, **how)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def read_space(file: str, options: config.Config) -> Space:

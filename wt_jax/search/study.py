@@ -2,6 +2,8 @@
 
 import logging
 import math
+import os
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ _FILE = "study.log"
 _UNPRUNED = 5  # trials, and epochs of each, before any is pruned
 _GIVEN_OUT = (TrialState.RUNNING, TrialState.COMPLETE, TrialState.PRUNED)
 _ABOUT = "about"  # of the study: what makes it this one
+_ID = "id"  # of the study: no other has it
+_REFUSED = "refused"  # of a trial: its values do not go together
 _WORKER = "worker"  # of a trial: whose it is
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -36,8 +40,8 @@ class Study:
         """
         self.folder, self.options, self.space = folder, options, space
         self._lock = filelock.FileLock(folder / ".ask.lock")
-        self.storage = open_storage(folder)
         with self._lock:
+            self.storage = open_storage(folder)
             self.study = optuna.create_study(
                 storage=self.storage,
                 study_name=NAME,
@@ -51,6 +55,7 @@ class Study:
         before = self.study.user_attrs.get(_ABOUT)
         if before is None:
             self.study.set_user_attr(_ABOUT, about)
+            self.study.set_user_attr(_ID, uuid.uuid4().hex)
             if (values := self.own_values()) is not None:
                 self.study.enqueue_trial(values)
             return
@@ -78,9 +83,11 @@ class Study:
         """The next trial's number and values by key; None once so many have been given out, to all."""
         with self._lock:
             trials = self.study.get_trials(deepcopy=False)
-            if sum(trial.state in _GIVEN_OUT for trial in trials) >= n_trials:
+            given_out = sum(trial.state in _GIVEN_OUT for trial in trials)
+            if given_out >= n_trials:
                 return None
-            self.study.sampler = make_sampler(self.options.seed + len(trials))
+            n_refused = sum(_REFUSED in trial.user_attrs for trial in trials)
+            self.study.sampler = make_sampler(self.options.seed + given_out + n_refused)
             trial = self.study.ask()
             trial.set_user_attr(_WORKER, worker)
             return trial.number, suggest(trial, self.space)
@@ -99,6 +106,13 @@ class Study:
         else:
             self.study.tell(number, loss)
 
+    def refuse(self, number: int) -> None:
+        """A trial's values do not go together."""
+        self.storage.set_trial_user_attr(
+            self.study.get_trials(deepcopy=False)[number]._trial_id, _REFUSED, True
+        )
+        self.fail(number)
+
     def fail(self, number: int) -> None:
         """A trial could not be trained."""
         self.study.tell(number, state=TrialState.FAIL)
@@ -112,19 +126,25 @@ class Study:
 
     def again(self, worker: str, but: set[int]) -> list[int]:
         """Trials of a worker that is gone are tried again, with the same values; not those in `but`."""
-        lost = [
-            trial
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-            if trial.user_attrs.get(_WORKER) == worker and trial.number not in but
-        ]
-        for trial in lost:
-            self.study.tell(trial.number, state=TrialState.FAIL)
-            self.study.enqueue_trial(trial.params)
+        with self._lock:  # where one has no worker, who asked for it did not live to say so
+            lost = [
+                trial
+                for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+                if trial.user_attrs.get(_WORKER) in (worker, None) and trial.number not in but
+            ]
+            for trial in lost:
+                self.study.tell(trial.number, state=TrialState.FAIL)
+                self.study.enqueue_trial(trial.params)
         return [trial.number for trial in lost]
 
     def values(self, number: int) -> dict[str, Any]:
         """What a trial is to be, by key."""
         return values_of(self.study.get_trials(deepcopy=False)[number].params, self.space)
+
+    @property
+    def identity(self) -> str:
+        """No other study has it, one of the same name in the same folder neither."""
+        return self.study.user_attrs[_ID]
 
     def is_running(self, number: int) -> bool:
         """Whether a trial has been given out, and has not come to its end."""
@@ -143,9 +163,26 @@ class Study:
 
 
 def open_storage(folder: Path) -> optuna.storages.JournalStorage:
-    """The search's file, which processes of several hosts may write to."""
-    file = str(folder / _FILE)
-    return optuna.storages.JournalStorage(JournalFileBackend(file, lock_obj=JournalFileOpenLock(file)))
+    """The search's file, which processes of several hosts may write to.
+
+    A last line that a process did not live to end is taken away. Raises ValueError for a damaged file.
+    """
+    path = folder / _FILE
+    lock = JournalFileOpenLock(str(path))
+    if path.exists():
+        lock.acquire()
+        try:
+            content = path.read_bytes()
+            if not content.endswith(b"\n"):
+                os.truncate(path, content.rfind(b"\n") + 1)
+        finally:
+            lock.release()
+    try:
+        return optuna.storages.JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+    except ValueError as error:
+        raise ValueError(
+            f"{path}: damaged ({error}): bring it back from a copy, or name another --workdir"
+        ) from error
 
 
 def make_sampler(seed: int) -> optuna.samplers.BaseSampler:

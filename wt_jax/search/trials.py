@@ -15,6 +15,7 @@ from wt_jax.search.study import Study
 from wt_jax.search.worker import Worker
 from wt_jax.training.train_step import state_template
 
+_MOST_REFUSED = 20
 _KEPT_EVERY_S = 30.0  # what is in hand: states of many trials are large, and an epoch may be short
 
 
@@ -24,6 +25,7 @@ class Trials:
     def __init__(self, study: Study, plan: Plan, worker: Worker):
         self._study, self._plan, self._worker = study, plan, worker
         self._in_hand: dict[int, list[Member]] = {}  # by trial, a member for each fold
+        self._refused = 0
         self._cohorts = Cohorts(study.options, study.space, plan)
 
     def run(self, n_trials: int, stop: cli.Stop) -> None:
@@ -33,7 +35,9 @@ class Trials:
         while not stop.caught:
             self._fill(n_trials)
             if not self._in_hand:
-                break
+                if not self._worker.hand_out_lost(self._study):
+                    break
+                continue
             cohort = self._cohort()
             cohort.hold([one for one in self._members() if not one.is_over])
             cohort.train_epoch()
@@ -71,7 +75,15 @@ class Trials:
             if asked is None:
                 return
             number, values = asked
-            options = with_values(self._study.options, values)
+            try:
+                options = with_values(self._study.options, values)
+            except ValueError as error:  # values that are allowed alone, and not together
+                self._refused += 1
+                self._study.refuse(number)
+                print(f"trial {number:>3}  refused: {error}")
+                if self._refused >= _MOST_REFUSED:
+                    raise ValueError(f"{self._refused} trials were refused, the last since {error}") from None
+                continue
             self._in_hand[number] = [
                 Member.begin(number, fold, options) for fold in range(self._plan.n_folds)
             ]
@@ -92,7 +104,7 @@ class Trials:
         states = dict(zip(map(id, cohort.members), cohort.states(), strict=True))
         # The weights of a fold that is over are not needed again: any state stands for them.
         filler = next(iter(states.values()))
-        self._worker.save(members, [states.get(id(one), filler) for one in members])
+        self._worker.save(self._study, members, [states.get(id(one), filler) for one in members])
 
     def _template(self, options: config.Config) -> Any:
         return state_template(options, self._plan.devices)

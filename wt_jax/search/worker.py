@@ -30,7 +30,7 @@ class Worker:
         self.name = str(number)
         self._file = folder / f"{number}.npz"
 
-    def save(self, members: Sequence[Member], states: Sequence[Any]) -> None:
+    def save(self, study: Study, members: Sequence[Member], states: Sequence[Any]) -> None:
         """Keeps the trials in hand, whole or not at all."""
         kept = [
             {
@@ -43,12 +43,29 @@ class Worker:
         ]
         leaves = [jax.tree.leaves(state) for state in states]
         arrays = {f"{i}_{j}": leaf for i, of in enumerate(leaves) for j, leaf in enumerate(of)}
+        about = np.array(json.dumps({"study": study.identity, "members": kept}))
         with written_beside(self._file) as beside:
-            np.savez(beside, allow_pickle=False, **{_MEMBERS: np.array(json.dumps(kept))}, **arrays)
+            np.savez(
+                beside,
+                allow_pickle=False,
+                **{_MEMBERS: about},
+                **arrays,
+            )
 
     def forget(self) -> None:
         """Nothing is in hand any more."""
         self._file.unlink(missing_ok=True)
+
+    def hand_out_lost(self, study: Study) -> list[int]:
+        """Trials of others that are gone, and whose number nobody has taken, begin anew; which."""
+        lost = []
+        for other in self._file.parent.glob("*.lock"):
+            gone = filelock.FileLock(other, timeout=0)
+            if other.stem != self.name and _acquires(gone):
+                other.with_suffix(".npz").unlink(missing_ok=True)
+                lost += study.again(other.stem, set())
+                gone.release()
+        return lost
 
     def take_up(self, study: Study, templates: Any) -> tuple[list[Member], list[Any]]:
         """What this number had in hand when its process ended: members and their states, if any.
@@ -60,8 +77,10 @@ class Worker:
         try:
             with open_npz(self._file) as archive:
                 kept = json.loads(str(archive.read(_MEMBERS, 2**30)))
+                if kept["study"] != study.identity:
+                    raise Unreadable("of another search")
                 members, states = [], []
-                for i, one in enumerate(kept):
+                for i, one in enumerate(kept["members"]):
                     if not study.is_running(one["trial"]):  # it ended, and its process before it said so here
                         continue
                     options = with_values(study.options, study.values(one["trial"]))
@@ -72,29 +91,20 @@ class Worker:
                     )
                     states.append(jax.tree.unflatten(structure, values))
                 return members, states
-        except Unreadable as error:
+        except (Unreadable, KeyError, TypeError) as error:  # or of another wt_jax
             print(f"warning: {self._file}: {error}: its trials begin anew")
             return [], []
 
 
 @contextlib.contextmanager
-def join(folder: Path, study: Study) -> Iterator[Worker]:
-    """This process, with the least number that is free, until it ends.
-
-    Trials of others that are gone, and that nobody has taken up, are handed out again.
-    """
+def join(folder: Path) -> Iterator[Worker]:
+    """This process, with the least number that is free, until it ends."""
     folder.mkdir(exist_ok=True)
     numbers = itertools.count()
     locks = (filelock.FileLock(folder / f"{number}.lock", timeout=0) for number in numbers)
     number, lock = next((i, lock) for i, lock in enumerate(locks) if _acquires(lock))
     with contextlib.ExitStack() as held:
         held.callback(lock.release)
-        for other in folder.glob("*.lock"):
-            gone = filelock.FileLock(other, timeout=0)
-            if other.stem != str(number) and _acquires(gone):
-                (folder / f"{other.stem}.npz").unlink(missing_ok=True)
-                study.again(other.stem, set())
-                gone.release()
         yield Worker(folder, number)
 
 
