@@ -30,10 +30,12 @@ from wt_jax.input_pipeline.window_runs import runs_of
 from wt_jax.input_pipeline.windows import lay_out
 from wt_jax.models.summary import window_flops
 from wt_jax.runtime.config_flags import parse
+from wt_jax.search.space import read_space
 from wt_jax.training.stacked_step import NUMBERS, first_state, make_stacked_dispatch, numbers_of, stack
 from wt_jax.training.train_step import all_devices, init_state, make_train_dispatch, put_sequences
 
 PEOPLE = 12
+SPACE = "experiments/space.py"
 FORWARD_AND_BACKWARD = 3  # passes
 
 
@@ -55,7 +57,8 @@ def time_here(options: config.Config, n_trials: int, rounds: int) -> tuple[list[
     alone = make_train_dispatch(options, devices)
     states = [init_state(of, devices) for of in trials]
     together = make_stacked_dispatch(options, devices)
-    stacked = (stack([first_state(of, devices) for of in trials], devices), numbers_of(trials, NUMBERS))
+    keys = [key for key in read_space(SPACE, options) if key in NUMBERS]
+    stacked = (stack([first_state(of, devices) for of in trials], devices), numbers_of(trials, keys))
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds + 1):  # the first compiles
         start_s = time.perf_counter()

@@ -2,6 +2,7 @@
 
 import hashlib
 import shutil
+import zipfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +24,10 @@ class Parts(NamedTuple):
 
 def find_parts(npm: Path | None, named_pose_model: str | None) -> Parts:
     """Fetches what is missing. Raises ValueError as `find_packages` and `model_file.pose_model` do."""
-    return Parts(find_packages(npm), pose_model(named_pose_model))
+    model = pose_model(named_pose_model)
+    if not zipfile.is_zipfile(model):
+        raise ValueError(f"--pose_model {model}: no pose model: give a pose_landmarker_*.task file")
+    return Parts(find_packages(npm), model)
 
 
 def write_page(folder: Path, parts: Parts) -> None:

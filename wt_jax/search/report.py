@@ -33,8 +33,8 @@ def write_results(study: Study, name: str, n_folds: int) -> list[str]:
     number, loss = study.best.number, study.best.value
     how = f"mean of {n_folds} folds" if n_folds > 1 else "validation"
     file = study.folder / "best.py"
-    workdir = f"{study.options.workdir}-tuned"
-    best = with_values(study.options, study.values(number) | {"workdir": workdir})
+    own = {"workdir": str(study.folder / "best")}
+    best = with_values(study.options, study.values(number) | own)
     about = (
         f"Found by wt_jax.tune: trial {number} of {len(study.trials)}, from {name}.\n\n"
         f"Command: python -m wt_jax.train --config {shlex.quote(str(file))}\n"

@@ -129,9 +129,9 @@ def with_values(options: config.Config, values: Mapping[str, Any]) -> config.Con
 
 
 def rounded(key: str, value: Any, choice: Range | OneOf) -> Any:
-    """A value as a device computes with it (float32), so that a trial is the same alone as with others."""
+    """A value as a device computes with it: the shortest number that is the same in float32."""
     if isinstance(choice, Range) and not choice.is_whole:
-        return float(np.clip(np.float32(value), choice.low, choice.high))
+        return float(np.clip(float(str(np.float32(value))), choice.low, choice.high))
     return value
 
 

@@ -231,8 +231,8 @@ def _described(options: config.Config, space: Space) -> dict[str, Any]:
     places = {"workdir", "overwrite", "strict_resume", "data.root", "data.recordings"}
     flat = {key: value for key, value in config.flatten(options).items() if key not in places | set(space)}
     return {
+        "space": {key: repr(choice) for key, choice in sorted(space.items())},
         **{
             f"config.{key}": list(value) if isinstance(value, tuple) else value for key, value in flat.items()
         },
-        "space": {key: repr(choice) for key, choice in sorted(space.items())},
     }
