@@ -36,7 +36,7 @@ def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable
         return make(options, *([devices] if devices else []), **how)
 
     def make_shared(options: config.Config, devices: Any = (), **how: Any) -> Any:
-        return cached(config.unflatten(config.flatten(options) | aside), tuple(devices), **how)
+        return cached(config.unflatten(config.flatten(options) | aside), tuple(devices or ()), **how)
 
     return make_shared
 

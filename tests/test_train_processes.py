@@ -97,7 +97,7 @@ def killed(argv, which):
 
 
 def test_stopped_or_killed_the_same_command_goes_on(by_one_process, root, tmp_path):
-    """Begun by one process, gone on with by two, four times, and ended by one: equal to one without a break.
+    """Begun by one process, gone on with by two, three times, and ended by one: equal to one without a break.
 
     A signal at one of two stops both, at the same step.
     """
@@ -108,10 +108,8 @@ def test_stopped_or_killed_the_same_command_goes_on(by_one_process, root, tmp_pa
     killed(argv, 0)
     kept = checkpoints.latest_step
     assert kept == first or (kept > first and kept % 20 == 0)  # process 0 may not have written that epoch
-    second = stopped(argv, {0: signal.SIGINT, 1: signal.SIGTERM})
-    assert kept < second == checkpoints.latest_step
     killed(argv, 1)
-    assert second < checkpoints.latest_step < N_STEPS
+    assert kept < checkpoints.latest_step < N_STEPS
     with Processes(argv) as alone:
         assert alone.end()[0][0] == 0
     assert checkpoints.latest_step == N_STEPS
