@@ -55,6 +55,12 @@ class Member:
         return float(np.min(losses) if self.options.train.select == "best" else losses[-1])
 
 
+def standing(members: Sequence[Member]) -> tuple[int, float]:
+    """Of one trial's members: the epochs done, and the mean validation loss over its folds after them."""
+    epoch = max(len(one.losses) for one in members)
+    return epoch, float(np.mean([one.loss_after(epoch) for one in members]))
+
+
 class Cohort:
     """Members side by side on the devices, which differ in `stacked_step.NUMBERS` and `ASIDE` alone."""
 

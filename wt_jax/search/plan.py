@@ -7,13 +7,13 @@ from pathlib import Path
 import jax
 
 from wt_jax import config
-from wt_jax.data.loading import Dataset, load_dataset
+from wt_jax.data.loading import Dataset
 from wt_jax.data.recordings import SYNTHETIC
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.models.stack_kernels import check_kernel
 from wt_jax.search.space import Space
 from wt_jax.training.freezing import check_freezing
-from wt_jax.training.residence import most_bytes
+from wt_jax.training.setup import load_wanted
 from wt_jax.training.stacked_step import ASIDE, NUMBERS
 from wt_jax.training.train_step import all_devices, check_devices
 from wt_jax.training.warm_start import Parent
@@ -33,11 +33,7 @@ class Plan:
 def make_plan(options: config.Config, space: Space, n_folds: int, together: int, folder: Path) -> Plan:
     """With the data and the parent that the config names; recordings are built below `folder` where they have
     to be. Raises ValueError as `check_plan`, `load_dataset` and `restore_model` do."""
-    of, init = options.data, options.train.init
-    dataset = load_dataset(
-        of.root, of.recordings, of.classes, folder / "recordings", of.max_minutes, of.synthetic_people,
-        most_bytes(of),
-    )  # fmt: skip
+    dataset, init = load_wanted(options.data, folder), options.train.init
     devices = all_devices()
     plan = Plan(
         dataset, n_folds, together, devices, parent_of(restore_model(init, devices)) if init else None

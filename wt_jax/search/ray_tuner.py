@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
 import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
@@ -18,7 +16,7 @@ from ray.tune.search import Searcher
 
 from wt_jax import config
 from wt_jax.runtime import cli
-from wt_jax.search.cohort import Member
+from wt_jax.search.cohort import Member, standing
 from wt_jax.search.cohorts import Cohorts
 from wt_jax.search.plan import make_plan
 from wt_jax.search.space import Space, with_values
@@ -87,9 +85,8 @@ def _train_trial(given: dict[str, Any], flat: dict[str, Any], space: Space, n_fo
     while not all(one.is_over for one in members):
         cohort.hold([one for one in members if not one.is_over])
         cohort.train_epoch()
-        epoch = max(len(one.losses) for one in members)
-        loss = float(np.mean([one.loss_after(epoch) for one in members]))
-        tune.report({"loss": loss, "epoch": epoch, "device": jax.devices()[0].device_kind})
+        epoch, loss = standing(members)
+        tune.report({"loss": loss, "epoch": epoch})
 
 
 class _NotKept:

@@ -3,7 +3,6 @@
 import csv
 import html
 import shlex
-from typing import Any
 
 import optuna.visualization as plots
 from optuna.importance import PedAnovaImportanceEvaluator
@@ -11,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from wt_jax.runtime.files import written_beside
 from wt_jax.search.experiment_file import write_experiment
-from wt_jax.search.space import Space, in_words, with_values
+from wt_jax.search.space import Space, in_words, short, with_values
 from wt_jax.search.study import Study
 
 _STYLE = """
@@ -33,17 +32,17 @@ def write_results(study: Study, name: str, n_folds: int) -> list[str]:
     number, loss = study.best.number, study.best.value
     how = f"mean of {n_folds} folds" if n_folds > 1 else "validation"
     file = study.folder / "best.py"
+    command = f"python -m wt_jax.train --config {shlex.quote(str(file))}"
     own = {"workdir": str(study.folder / "best")}
     best = with_values(study.options, study.values(number) | own)
     about = (
         f"Found by wt_jax.tune: trial {number} of {len(study.trials)}, from {name}.\n\n"
-        f"Command: python -m wt_jax.train --config {shlex.quote(str(file))}\n"
+        f"Command: {command}\n"
         f"Score: segmentation loss {loss:.4f} ({how}), the best of {len(study.trials)} trials: flattered by "
         "the choice\n"
     )
     write_experiment(file, best, about)
     write_page(study, f"Search: {name}, {len(study.trials)} trials", file.read_text())
-    command = f"python -m wt_jax.train --config {shlex.quote(str(file))}"
     return [
         table(study),
         f"best: trial {number}, segmentation loss {loss:.4f} ({how}): {in_words(study.values(number))}",
@@ -66,7 +65,7 @@ def _short_names(space: Space) -> list[str]:
 
 def _row(trial: FrozenTrial, space: Space) -> list[str]:
     how = "done" if trial.state == TrialState.COMPLETE else "pruned"
-    values = [_short(trial.params[key]) for key in space]
+    values = [short(trial.params[key]) for key in space]
     return [str(trial.number), f"{_loss(trial):.4f}", str(len(trial.intermediate_values)), how, *values]
 
 
@@ -75,10 +74,6 @@ def _loss(trial: FrozenTrial) -> float:
     if trial.value is not None:
         return trial.value
     return trial.intermediate_values[max(trial.intermediate_values)]
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def table(study: Study) -> str:

@@ -137,8 +137,9 @@ def rounded(key: str, value: Any, choice: Range | OneOf) -> Any:
 
 def in_words(values: Mapping[str, Any]) -> str:
     """A trial's values, short."""
-    return ", ".join(f"{key}={_short(value)}" for key, value in values.items())
+    return ", ".join(f"{key}={short(value)}" for key, value in values.items())
 
 
-def _short(value: Any) -> str:
+def short(value: Any) -> str:
+    """A value as tables and lines have it: a number in four digits."""
     return f"{value:.4g}" if isinstance(value, float) else f"{value}"

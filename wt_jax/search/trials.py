@@ -3,11 +3,9 @@
 import time
 from typing import Any
 
-import numpy as np
-
 from wt_jax import config
 from wt_jax.runtime import cli
-from wt_jax.search.cohort import Cohort, Member
+from wt_jax.search.cohort import Cohort, Member, standing
 from wt_jax.search.cohorts import Cohorts
 from wt_jax.search.plan import Plan
 from wt_jax.search.space import with_values
@@ -90,8 +88,7 @@ class Trials:
 
     def _tell(self) -> None:
         for number, members in list(self._in_hand.items()):
-            epoch = max(len(one.losses) for one in members)
-            loss = float(np.mean([one.loss_after(epoch) for one in members]))
+            epoch, loss = standing(members)
             is_pruned = self._study.report(number, epoch, loss)
             if is_pruned or all(one.is_over for one in members):
                 self._study.finish(number, loss, is_pruned)

@@ -150,17 +150,7 @@ def start_run(
     workdir = Path(options.workdir)
     coordination.check_shared(workdir)
     wanted = options.data
-    dataset = dataset or coordination.first_then_others(
-        lambda: load_dataset(
-            wanted.root,
-            wanted.recordings,
-            wanted.classes,
-            workdir / "recordings",
-            wanted.max_minutes,
-            wanted.synthetic_people,
-            most_bytes(wanted),
-        )
-    )
+    dataset = dataset or coordination.first_then_others(lambda: load_wanted(wanted, workdir))
     dataset = with_made(dataset, wanted)
     _check_peers(options, dataset, parent)
     agree = make_agreement(devices)
@@ -193,6 +183,19 @@ def start_run(
         f"an epoch is {run.windows_per_epoch:,} windows"
     )
     return run
+
+
+def load_wanted(wanted: config.Data, workdir: Path) -> Dataset:
+    """`load_dataset` of what the config names; recordings are built below `workdir` where they have to be."""
+    return load_dataset(
+        wanted.root,
+        wanted.recordings,
+        wanted.classes,
+        workdir / "recordings",
+        wanted.max_minutes,
+        wanted.synthetic_people,
+        most_bytes(wanted),
+    )
 
 
 def _training_data(options: config.Config, dataset: Dataset, devices: Sequence[jax.Device]) -> TrainingData:
