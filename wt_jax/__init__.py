@@ -32,6 +32,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "pose",
         "runtime",
         "search",
+        "storage",
         "synthetic",
         "training",
         "video",

@@ -20,7 +20,9 @@ from wt_jax.runtime import cli, coordination, failure, jax_setup
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.cluster import find_hosts
 from wt_jax.runtime.config_flags import parse, usage
-from wt_jax.runtime.files import only_writer, written_beside
+from wt_jax.runtime.files import written_beside
+from wt_jax.storage.places import local
+from wt_jax.storage.workdir import opened, share
 from wt_jax.training.checkpoint_reader import CheckpointReader
 from wt_jax.training.history import TensorBoard
 from wt_jax.training.metrics import scores
@@ -161,6 +163,8 @@ def _epoch_line(run: TrainingRun, is_best: bool) -> str:
 
 def calibrate_best(run: TrainingRun) -> None:
     """Chooses how the served checkpoint's timelines are read, on validation, and keeps that in it."""
+    run.checkpoints.wait()
+    share(run.options.workdir)
     step, recordings = run.checkpoints.served_step, [each.load() for each in run.data.val_recordings]
     assert step is not None
     if too_few := why_none(recordings):
@@ -192,7 +196,7 @@ def finish(run: TrainingRun) -> None:
     if len(history):
         try:
             history.save(run.workdir)
-            title = f"{run.workdir}   data: {run.data.about['data']}"
+            title = f"{run.options.workdir}   data: {run.data.about['data']}"
             with written_beside(run.workdir / "training_curves.png") as beside:
                 draw_learning_curves(history.values, title).savefig(beside, dpi=100)
         except OSError as error:
@@ -201,7 +205,7 @@ def finish(run: TrainingRun) -> None:
 
 def find_parent(options: config.Config) -> Parent | None:
     """What `train.init` names; None where a run is taken up: it is not looked at again, and may be gone."""
-    goes_on = not options.overwrite and CheckpointReader(options.workdir).latest_step is not None
+    goes_on = not options.overwrite and CheckpointReader(local(options.workdir)).latest_step is not None
     if not options.train.init or goes_on:
         return None
     return parent_of(restore_model(options.train.init, all_devices()))
@@ -228,14 +232,15 @@ def train(options: config.Config, ends_process: bool = True) -> TrainingResult:
     result = _result(run)
     if result.stopped_by:
         name = result.stopped_by.name
-        print(f"{name}: saved step {run.progress.step} in {run.workdir}; the same command goes on from there")
+        step, where = run.progress.step, options.workdir
+        print(f"{name}: saved step {step} in {where}; the same command goes on from there")
         return result
     n, is_last = result.n_epochs, result.n_epochs >= options.train.epochs
     why = f"done after {n} epoch{'s'[: n > 1]}" if is_last else f"early stop after epoch {n}"
     print(
         f"{why}: serving the {options.train.select}, epoch {result.epoch}; validation segmentation loss "
         f"{result.segmentation_loss:.4f}; data: {result.data}\n"
-        f"next: python -m wt_jax.evaluate --checkpoint {shlex.quote(str(run.workdir))} --split test"
+        f"next: python -m wt_jax.evaluate --checkpoint {shlex.quote(run.options.workdir)} --split test"
     )
     return result
 
@@ -264,10 +269,7 @@ def main(argv: Sequence[str]) -> int:
     options = parse(argv)
     jax_setup.use_compilation_cache()
     jax_setup.keep_freed()
-    with (
-        failure.joined(),
-        only_writer(options.workdir) if coordination.is_first() else contextlib.nullcontext(),
-    ):
+    with failure.joined(), opened(options.workdir):
         return train(options).status
 
 
@@ -286,7 +288,7 @@ def train_here(options: config.Config) -> TrainingResult:
         raise ValueError("a run of several processes is started with python -m wt_jax.train on every host")
     jax_setup.use_compilation_cache()
     jax_setup.keep_freed()
-    with only_writer(options.workdir):
+    with opened(options.workdir):
         result = train(options, ends_process=False)
     if result.stopped_by:
         signal.raise_signal(result.stopped_by)

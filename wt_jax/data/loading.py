@@ -12,6 +12,8 @@ from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings
 from wt_jax.data.recordings import SYNTHETIC, AnyRecording, Recording, load_recordings
 from wt_jax.data.splits import SPLITS, audit
 from wt_jax.data.synthetic_recordings import make_recordings, mocap_recordings
+from wt_jax.storage.copies import copy_of_folder
+from wt_jax.storage.places import is_remote, local, scratch
 
 _DEFAULT_ROOT = "data"
 _MOCAP_VIEWS = 2  # of each track: two cameras
@@ -54,26 +56,29 @@ def load_dataset(
     if root == SYNTHETIC:
         print(f"data: {SYNTHETIC}")
         return synthetic_dataset(classes, people)
-    if not has_data(root, recordings or None):
+    here = copy_of_folder(root, _without_videos)
+    if is_remote(root):
+        recordings = recordings or _built_recordings(root, here)
+    if not has_data(here, recordings or None):
         if root != _DEFAULT_ROOT or _names_in(root):
             raise ValueError(why_no_data(root))
         print(f"data: {SYNTHETIC} (stick figures: nothing under {root}/; data/README.md: how to add yours)")
         return synthetic_dataset(classes, people)
-    has_landmarks, has_videos = (_has_files(Path(root) / name) for name in ("landmarks", "raw"))
+    has_landmarks, has_videos = (_has_files(here / name) for name in ("landmarks", "raw"))
     if has_videos and not has_landmarks:
         raise ValueError(
             f"data root {root}: videos, but no landmarks of them yet: python -m wt_jax.build_dataset "
             f"--data {shlex.quote(root)} extracts them, once"
         )
     if has_landmarks:
-        digest = hashlib.sha256(str(Path(root).resolve()).encode()).hexdigest()[:8]
-        folder = recordings_folder(root, recordings, fallback / f"{Path(root).resolve().name}-{digest}")
-        in_files = max(map(_bytes_in, (folder, Path(root) / "landmarks"))) > most_bytes
-        report = build(root, folder, classes, max_minutes=max_minutes, in_files=in_files)
+        digest = hashlib.sha256(str(here.resolve()).encode()).hexdigest()[:8]
+        folder = recordings_folder(here, recordings, fallback / f"{here.resolve().name}-{digest}")
+        in_files = max(map(_bytes_in, (folder, here / "landmarks"))) > most_bytes
+        report = build(here, folder, classes, max_minutes=max_minutes, in_files=in_files)
         _tell(report, folder)
         found = report.recordings
     else:
-        folder = Path(recordings or Path(root) / "recordings")
+        folder = Path(recordings or here / "recordings")
         found = load_recordings(folder, classes, max_minutes, _bytes_in(folder) > most_bytes)
         audit(found)
     print(f"data: {root}")
@@ -84,7 +89,7 @@ def why_no_data(root: str) -> str:
     """What is said of a data root in which `has_data` finds none."""
     holds = f"it holds {', '.join(_names_in(root)[:5]) or 'nothing'}"
     return (
-        f"data root {root}: {holds if Path(root).is_dir() else 'no such folder'}; expected videos as "
+        f"data root {root}: {holds if local(root).is_dir() else 'no such folder'}; expected videos as "
         "raw/<class>/<video>.mp4, or landmarks/<class>/<video>.npz, see data/README.md"
     )
 
@@ -109,8 +114,20 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     return Dataset(dataset.data, recordings, fingerprint(recordings))
 
 
+def _without_videos(names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Of a data root in a bucket: what is fetched, and of what the name will do."""
+    has_landmarks = any(name.startswith("landmarks/") for name in names)
+    left = ("raw/", "recordings/") if has_landmarks else ("raw/",)
+    return [n for n in names if not n.startswith(left)], [n for n in names if n.startswith("raw/")]
+
+
+def _built_recordings(root: str, here: Path) -> str:
+    """Where those of a bucket's landmarks are kept on this machine; "" where it holds built ones alone."""
+    return str(scratch(root) / "recordings") if _has_files(here / "landmarks") else ""
+
+
 def _names_in(root: str) -> list[str]:
-    return sorted(path.name for path in Path(root).glob("[!.]*") if path.name != "README.md")
+    return sorted(path.name for path in local(root).glob("[!.]*") if path.name != "README.md")
 
 
 def _bytes_in(folder: Path) -> int:

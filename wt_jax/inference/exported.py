@@ -14,6 +14,8 @@ from wt_jax.counting.decoding import Counting
 from wt_jax.inference.sliding_window import Infer
 from wt_jax.runtime.files import read_json, sha256
 from wt_jax.runtime.inputs import check_file
+from wt_jax.storage.copies import copy_of_file
+from wt_jax.storage.places import absolute
 from wt_jax.training.step_folder import counting_of
 
 POINTS, MASK = "points", "mask"  # the graph's inputs: points_BxTxLx3 and mask_BxT
@@ -36,12 +38,12 @@ class ExportedModel:
 
 def is_exported(checkpoint: Path | str) -> bool:
     """Whether that is an exported file, not the workdir of a training run."""
-    return Path(checkpoint).suffix == SUFFIX
+    return str(checkpoint).endswith(SUFFIX)
 
 
 def open_exported(path: Path | str) -> ExportedModel:
     """The model of an ONNX file. Raises ValueError where it, or its card, is missing or not as written."""
-    path = Path(path)
+    named, path = path, copy_of_file(path, CARD)
     check_file(path, "an exported model")
     card_file = path.with_name(CARD)
     card = read_json(card_file)
@@ -59,7 +61,7 @@ def open_exported(path: Path | str) -> ExportedModel:
         )
         thresholds = {field.name: card["counting"][field.name] for field in dataclasses.fields(Counting)}
         identity = {
-            "checkpoint": str(path.absolute()),
+            "checkpoint": absolute(named),
             **{key: card[key] for key in ("step", "data", "data_fingerprint", "classes", "is_calibrated")},
         }
         counting = counting_of(thresholds)

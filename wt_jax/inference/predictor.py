@@ -19,6 +19,7 @@ from wt_jax.inference.sliding_window import Frames, Infer, make_infer, make_time
 from wt_jax.pose.joint_angles import pose_sequence
 from wt_jax.pose.landmarks import FARTHEST, FPS, SIZE_PX, Landmarks
 from wt_jax.skeleton import HIPS, N_LANDMARKS, SHOULDERS
+from wt_jax.storage.places import absolute
 
 _LEAST_TORSO, _TORSO = 10.0, 200.0  # below, units are no pixels: made as large as a person in a picture
 
@@ -68,7 +69,7 @@ class Predictor:
         if trained.remark:
             print(f"note: {folder}: {trained.remark}")
         identity = {
-            "checkpoint": PRETRAINED if folder == PRETRAINED else str(Path(folder).absolute()),
+            "checkpoint": PRETRAINED if folder == PRETRAINED else absolute(folder),
             "step": trained.step,
             "data": trained.meta["data"],
             "data_fingerprint": trained.meta["fingerprint"],

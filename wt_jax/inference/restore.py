@@ -10,6 +10,7 @@ from wt_jax import config
 from wt_jax.inference import pretrained
 from wt_jax.inference.calibration import FEWEST, REMEDY
 from wt_jax.inference.restored_model import RestoredModel
+from wt_jax.storage.copies import copy_of_run
 from wt_jax.training.checkpoint_reader import CheckpointReader, open_served
 from wt_jax.training.optimizer import Monitor
 from wt_jax.training.step_folder import UNCHECKED, DamagedError
@@ -26,7 +27,7 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
     """
     if folder == pretrained.PRETRAINED:
         return pretrained.restore_pretrained(pretrained.BOX, devices)
-    checkpoints, step = open_served(folder)
+    checkpoints, step = open_served(copy_of_run(folder))
     while True:
         try:
             return _restore(str(folder), checkpoints, step, devices)
@@ -36,7 +37,9 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
                     f"{error}; bring it back from a copy, or serve the next best: move this one away from "
                     f"{checkpoints.folder}"
                 ) from error
-        checkpoints, step = open_served(folder)  # the run that is writing there has deleted that one
+        checkpoints, step = open_served(
+            copy_of_run(folder)
+        )  # the run that is writing there has deleted that one
 
 
 def parent_of(model: RestoredModel) -> Parent:

@@ -121,7 +121,9 @@ def sha256(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Where things are kept between runs that can be made or fetched again: ~/.cache/wt_jax."""
+    """Where things are kept that can be made or fetched again: WT_JAX_CACHE, or ~/.cache/wt_jax."""
+    if own := os.environ.get("WT_JAX_CACHE"):
+        return Path(own).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wt_jax"
 
 

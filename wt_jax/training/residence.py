@@ -14,6 +14,7 @@ from wt_jax.input_pipeline.windows import lay_out
 from wt_jax.runtime import coordination
 from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.host_memory import available_bytes
+from wt_jax.storage.places import scratch
 from wt_jax.training.placement import own_devices
 from wt_jax.training.train_step import put_sequences
 
@@ -41,9 +42,11 @@ def choose_folder(options: config.Config, dataset: Dataset, devices: Sequence[ja
     room = min(map(int, coordination.exchange(str(memory // SHARE))))
     where, folder = "whole on each device", None
     if stay_in_files(options.data, n_bytes, room):
-        beside = Path(options.data.recordings).parent if options.data.recordings else Path(options.data.root)
+        beside = (
+            Path(options.data.recordings).parent if options.data.recordings else scratch(options.data.root)
+        )
         may_write = dataset.data != SYNTHETIC and is_writable(beside)
-        folder = (beside if may_write else Path(options.workdir)) / "frames"
+        folder = (beside if may_write else scratch(options.workdir)) / "frames"
         where = f"read as needed from {folder}"
     print(
         f"frames: {_in_words(n_bytes)} to train and validate on, {where} "

@@ -23,6 +23,7 @@ from wt_jax.models.summary import summary
 from wt_jax.options import all_options
 from wt_jax.runtime import cli, coordination
 from wt_jax.skeleton import NO_EXERCISE
+from wt_jax.storage.places import absolute, is_remote, local, scratch
 from wt_jax.training.checkpoint_meta import make_meta
 from wt_jax.training.checkpoints import Checkpoints, delete_run
 from wt_jax.training.freezing import check_freezing, freezing_line, phase_after, thaw_line
@@ -81,7 +82,7 @@ class TrainingRun:
     @property
     def workdir(self) -> Path:
         """Where checkpoints and history go."""
-        return Path(self.options.workdir)
+        return local(self.options.workdir)
 
     @property
     def dispatches_per_epoch(self) -> int:
@@ -147,10 +148,11 @@ def start_run(
         check_parent(options, parent)
     if no_kernel := check_kernel(options, devices[0].platform):
         print(no_kernel)
-    workdir = Path(options.workdir)
-    coordination.check_shared(workdir)
+    workdir = local(options.workdir)
+    if not is_remote(options.workdir):
+        coordination.check_shared(workdir)
     wanted = options.data
-    dataset = dataset or coordination.first_then_others(lambda: load_wanted(wanted, workdir))
+    dataset = dataset or coordination.first_then_others(lambda: load_wanted(wanted, scratch(options.workdir)))
     dataset = with_made(dataset, wanted)
     _check_peers(options, dataset, parent)
     agree = make_agreement(devices)
@@ -238,7 +240,7 @@ def _check_peers(options: config.Config, dataset: Dataset, parent: Parent | None
 def _about(dataset: Dataset, options: config.Config) -> dict[str, Any]:
     places = {"root": options.data.root, "recordings": options.data.recordings}
     return {
-        **{key: str(Path(place).absolute()) if place else "" for key, place in places.items()},
+        **{key: absolute(place) if place else "" for key, place in places.items()},
         "data": dataset.data,
         "fingerprint": dataset.fingerprint,
         "split": {recording.name: recording.split for recording in dataset.recordings},

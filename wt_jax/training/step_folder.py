@@ -14,12 +14,12 @@ from wt_jax.counting.decoding import Counting
 from wt_jax.counting.doubt import Doubt
 from wt_jax.runtime.files import read_json, read_sealed, sha256, write_sealed
 from wt_jax.skeleton import FRAME_RATE_HZ
+from wt_jax.storage.mirror import MARKER
 
 METRIC = "val_segmentation_loss"
 UNCHECKED = "holds no digest (a run of an older wt_jax, or it was lost): taken unchecked"
 DELETED = "deleted"  # beside the steps, and no step: what is in it is never read again
 DAMAGED = "damaged"
-_DIGEST = "digest.json"
 _COUNTING = "counting.json"  # chosen after training; in the checkpoint's own folder: it goes where that goes
 
 
@@ -44,7 +44,7 @@ class StepFolder:
     def write_digest(self, segmentation_loss: float | None) -> None:
         """Keeps the SHA-256 of every file, and again the loss by which the best is chosen."""
         files = {name: sha256(self.path / name) for name in self._files()}
-        write_sealed(self.path / _DIGEST, {"step": self.step, METRIC: segmentation_loss, "files": files})
+        write_sealed(self.path / MARKER, {"step": self.step, METRIC: segmentation_loss, "files": files})
 
     def check(self) -> bool:
         """Compares every file with the digest; False where there is none: a run of an older wt_jax."""
@@ -116,7 +116,7 @@ class StepFolder:
         if not path.exists():
             return None
         try:
-            values = read_sealed(path, may_lack=not (self.path / _DIGEST).exists())
+            values = read_sealed(path, may_lack=not (self.path / MARKER).exists())
             rate = values.pop("frame_rate_hz", None)
             if not _is_loss(rate):
                 raise ValueError("holds no frame_rate_hz, a number")
@@ -155,11 +155,11 @@ class StepFolder:
         return {
             path.as_posix()
             for path in paths
-            if path.name not in (_DIGEST, _COUNTING) and not any(part.startswith(".") for part in path.parts)
+            if path.name not in (MARKER, _COUNTING) and not any(part.startswith(".") for part in path.parts)
         }
 
     def _digest(self) -> dict[str, Any] | None:
-        path = self.path / _DIGEST
+        path = self.path / MARKER
         if not path.exists():
             return None
         try:

@@ -1,0 +1,1 @@
+"""Buckets. Objects written whole, the lease of a run, and the copies that this machine works on."""

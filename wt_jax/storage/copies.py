@@ -1,0 +1,185 @@
+"""What others have written into a bucket, copied here to be read; nothing there is changed."""
+
+import atexit
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import filelock
+
+from wt_jax.runtime.files import cache_folder, read_json, sha256, write_json, written_beside
+from wt_jax.runtime.printable import show_as
+from wt_jax.runtime.progress import Progress
+from wt_jax.storage.bucket import Bucket, Stored
+from wt_jax.storage.mirror import AT_ONCE, MARKER, STEPS
+from wt_jax.storage.places import is_remote, local
+
+_INDEX = ".copied.json"
+_SHA256 = re.compile("[0-9a-f]{64}")
+_NAME_ALONE = ""  # in place of a version
+_AGAIN_S = 10.0  # while a run deletes what is being read
+
+
+def copy_of_run(place: Path | str) -> Path:
+    """A workdir to restore from: of a bucket a copy of its checkpoints, as long as this process lives.
+
+    What was fetched once is kept in the cache by its digest. Raises ValueError where the bucket cannot be
+    read; a damaged checkpoint is copied as it is.
+    """
+    if not is_remote(place):
+        return local(place)
+    url = str(place).rstrip("/")
+    local(url)  # checks it
+    bucket, folder = Bucket(url), _temporary_folder(url)
+    until_s = time.monotonic() + _AGAIN_S
+    while True:
+        try:
+            _copy_steps(bucket, folder, must_match=time.monotonic() < until_s)
+            return folder
+        except _ChangedError:
+            shutil.rmtree(folder / STEPS, ignore_errors=True)
+            time.sleep(0.5)
+
+
+def copy_of_file(place: Path | str, beside: str = "") -> Path:
+    """A file to read: of a bucket a copy, as long as this process lives, and of the one `beside` it.
+
+    Raises ValueError where there is none of a name.
+    """
+    if not is_remote(place):
+        return local(place)
+    url, _, name = str(place).rpartition("/")
+    local(url)
+    folder = _temporary_folder(url)
+    for one in filter(None, (name, beside)):
+        try:
+            Bucket(url).fetch(one, folder / one)
+        except FileNotFoundError:
+            raise ValueError(f"{url}/{one}: no such object") from None
+    return folder / name
+
+
+Choice = Callable[[Collection[str]], tuple[Collection[str], Collection[str]]]
+
+
+def copy_of_folder(place: Path | str, choose: Choice = lambda names: (names, ())) -> Path:
+    """A folder to read: of a bucket a copy in the cache. Only what is new is fetched, with a progress bar.
+
+    `choose` says which of the objects are wanted, and of which the name alone, as an empty file. Raises
+    ValueError where the bucket cannot be read.
+    """
+    folder = local(place)
+    if not is_remote(place):
+        return folder
+    bucket = Bucket(str(place))
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / ".copied.lock"):
+        listed = {name: stored for name, stored in bucket.listing().items() if _is_visible(name)}
+        wanted, named = choose(listed)
+        versions = dict.fromkeys(named, _NAME_ALONE) | {name: listed[name].version for name in wanted}
+        before = _index(folder)
+        for name in before.keys() - versions.keys():
+            (folder / name).unlink(missing_ok=True)
+        missing = [
+            n for n, version in versions.items() if before.get(n) != version or not (folder / n).is_file()
+        ]
+        # Before the first is fetched: one that is cut short is then not taken for what it was.
+        write_json(folder / _INDEX, {n: version for n, version in versions.items() if n not in set(missing)})
+        for name in versions.keys() - set(wanted):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(b"")
+        _fetch(bucket, folder, [name for name in missing if name in set(wanted)], listed)
+        write_json(folder / _INDEX, versions)
+    return folder
+
+
+class _ChangedError(Exception):
+    """What was listed is gone or another one by now."""
+
+
+def _copy_steps(bucket: Bucket, folder: Path, must_match: bool) -> None:
+    """All checkpoints that are whole; _ChangedError where they `must_match` their digests and do not."""
+    listed = bucket.listing(STEPS)
+    for marker in [name for name in listed if name.endswith(f"/{MARKER}") and name.count("/") == 2]:
+        step = marker.removesuffix(MARKER)
+        digests = _digests(bucket, marker)
+
+        def copy(name: str, step: str = step, digests: dict[str, str] = digests) -> None:
+            digest = digests.get(name.removeprefix(step))
+            try:
+                _copy(bucket, name, folder / name, digest)
+            except FileNotFoundError:
+                raise _ChangedError from None
+            if must_match and digest and sha256(folder / name) != digest:
+                raise _ChangedError
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(copy, [name for name in listed if name.startswith(step)]))
+    (folder / STEPS).mkdir(parents=True, exist_ok=True)
+
+
+def _digests(bucket: Bucket, marker: str) -> dict[str, str]:
+    """File of a checkpoint -> its SHA-256; none of a damaged marker, which whoever restores it will name."""
+    try:
+        files = json.loads(bucket.read(marker))["files"]
+    except FileNotFoundError:
+        raise _ChangedError from None
+    except (ValueError, KeyError, TypeError):
+        return {}
+    is_right = isinstance(files, dict) and all(_SHA256.fullmatch(str(digest)) for digest in files.values())
+    return files if is_right else {}
+
+
+def _copy(bucket: Bucket, name: str, path: Path, digest: str | None) -> None:
+    """An object as a file, from the cache where it is there."""
+    if digest is None:
+        bucket.fetch(name, path)
+        return
+    cached = cache_folder() / "objects" / digest
+    if not cached.is_file() or sha256(cached) != digest:
+        bucket.fetch(name, cached)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_beside(path) as beside:
+        shutil.copyfile(cached, beside)
+
+
+def _fetch(bucket: Bucket, folder: Path, names: list[str], listed: dict[str, Stored]) -> None:
+    n_bytes = sum(listed[name].n_bytes for name in names)
+    with (
+        Progress(f"from {bucket.url}", "MB", round(n_bytes / 1e6)) as progress,
+        ThreadPoolExecutor(AT_ONCE) as pool,
+    ):
+        done_bytes, shown = 0, 0
+        for name, _ in zip(names, pool.map(lambda n: bucket.fetch(n, folder / n), names), strict=True):
+            done_bytes += listed[name].n_bytes
+            progress.update(round(done_bytes / 1e6) - shown)
+            shown = round(done_bytes / 1e6)
+
+
+def _index(folder: Path) -> dict[str, str]:
+    """What was fetched, by version; nothing where nobody knows."""
+    try:
+        index = read_json(folder / _INDEX)
+    except ValueError:
+        return {}
+    return index if isinstance(index, dict) else {}
+
+
+def _is_visible(name: str) -> bool:
+    return not f"/{name}".count("/.") and ".." not in name.split("/")
+
+
+def _temporary_folder(url: str) -> Path:
+    """Empty, gone with this process; what is printed of it shows the URL."""
+    above = cache_folder() / "reading"
+    above.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=above))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    show_as(folder, url)
+    return folder

@@ -1,0 +1,78 @@
+"""The workdir of a run, wherever it is: one writer, and all processes of the run see what is in it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import filelock
+
+from wt_jax.runtime.coordination import exchange, is_first
+from wt_jax.runtime.files import only_writer
+from wt_jax.runtime.printable import tell
+from wt_jax.storage.lease import Lease, LostError, interrupt, machine
+from wt_jax.storage.mirror import Mirror
+from wt_jax.storage.places import is_remote, local
+
+_open: dict[str, Mirror] = {}
+
+
+@contextmanager
+def opened(place: str) -> Iterator[Path]:
+    """The folder to write to; keeps other runs out of it. All processes of a run must come here.
+
+    For a bucket it is a copy, of what is there at first; what is written into it follows, and all is there
+    in the end. Raises ValueError where it cannot be written, or another process has it.
+    """
+    folder = local(place)
+    if not is_first():
+        share(place)
+        yield folder
+        return
+    with only_writer(folder):
+        if not is_remote(place):
+            yield folder
+            return
+        lease = Lease(place, on_lost=interrupt)
+        lease.acquire()
+        try:
+            with _followed(Mirror(folder, place, lease), place):
+                yield folder
+        finally:
+            with suppress(ValueError):  # it runs out by itself
+                lease.release()
+
+
+def share(place: str) -> None:
+    """What process 0 has written into the workdir is there for the others; all must call this, or none."""
+    if not is_remote(place):
+        return
+    if mirror := _open.get(place):
+        mirror.flush()
+    first = exchange(machine() if is_first() else "")[0]
+    if not is_first() and machine() != first:  # on the machine of process 0 it is that one's folder
+        folder = local(place)
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / ".fetched.lock"):
+            Mirror(folder, place).fetch()
+
+
+@contextmanager
+def _followed(mirror: Mirror, place: str) -> Iterator[None]:
+    mirror.fetch()
+    mirror.start()
+    _open[place] = mirror
+    try:
+        share(place)
+        yield
+    except BaseException:
+        try:
+            mirror.close()
+        except LostError:  # why the run was interrupted
+            raise
+        except ValueError as failed:  # beside what ends the run already
+            tell(f"warning: {failed}")
+        raise
+    else:
+        mirror.close()
+    finally:
+        del _open[place]
