@@ -56,7 +56,7 @@ def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
         desc=f"epoch {len(progress.history) + 1}", total=n_dispatches * n_windows, initial=first * n_windows,
         unit=" windows", unit_scale=True, leave=False, disable=None if coordination.is_first() else True,
     )  # fmt: skip
-    for _ in range(first, n_dispatches):
+    for dispatch in range(first, n_dispatches):
         draw_s = time.perf_counter()
         drawn = run.data.draw()
         waited_s += time.perf_counter() - draw_s
@@ -69,6 +69,9 @@ def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
         progress.step += train.steps_per_dispatch
         if run.heed(stop):
             break
+        if run.is_save_due and dispatch + 1 < n_dispatches:
+            _last_loss(run, *pending)  # nothing is kept that came of a loss which is not finite
+            run.save()
     bar.close()
     if pending:
         _last_loss(run, *pending)

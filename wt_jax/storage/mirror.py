@@ -18,6 +18,7 @@ AT_ONCE = 16  # objects
 _ASIDE = "damaged"  # beside the steps
 _RECORD = ".bucket.json"
 _LOOKS_EVERY_S = 1.0
+_AWAY_S = 5.0
 _LAST_PATIENCE_S = 300.0  # at the end, when nothing else is left to do
 _MOST_OBJECTS, _MOST_BYTES = 20_000, 20e9  # of a workdir
 
@@ -92,7 +93,7 @@ class Mirror:
             try:
                 self._send()
             except UnreachableError:  # which the bucket has told of
-                continue
+                self._done.wait(_AWAY_S)
             except LostError:
                 return
             except (ValueError, OSError) as error:  # it may be mended before `close`, which raises otherwise
