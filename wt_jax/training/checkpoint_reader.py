@@ -179,3 +179,8 @@ def one_line(error: BaseException) -> str:
 def best(losses: dict[int, float]) -> int | None:
     """The step with the lowest loss, of equal ones the latest; None without any."""
     return min(losses, key=lambda step: (losses[step], -step), default=None)
+
+
+def latest_step(workdir: Path | str) -> int | None:
+    """The step of the newest checkpoint of a run; None before the first."""
+    return CheckpointReader(workdir).latest_step
