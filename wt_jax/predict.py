@@ -20,8 +20,10 @@ from wt_jax.pose.model_file import pose_model
 from wt_jax.pose.poses import Poses, WrongModelError
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
-from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.printable import printable, tell
+from wt_jax.storage.on_demand import at_hand
+from wt_jax.storage.outbox import Outbox
+from wt_jax.storage.places import place, resolved
 
 _LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
@@ -61,16 +63,16 @@ def _row(name: str, exercise: str, repetitions: object, sure: str, widths: tuple
     return f"{name:<{widths[0]}}  {exercise:<{widths[1]}}  {repetitions!s:>11}  {sure:>10}".rstrip()
 
 
-def check_output(output: Path, names: dict[Path, str]) -> None:
+def check_output(output: Outbox, names: dict[Path, str]) -> None:
     """Raises ValueError, before any work, for a folder that cannot be written, or would lose a source."""
-    if not is_writable(output):
-        raise ValueError(f"--output {output}: cannot be written: choose another folder")
+    if not output.is_writable:
+        raise ValueError(f"--output {output.place}: cannot be written: choose another folder")
     written = {
-        (output / f"{name}{end}").resolve() for name in names.values() for end in (".json", ".png", ".mp4")
+        resolved(output.folder / f"{name}{end}") for name in names.values() for end in (".json", ".png", ".mp4")
     }
     for source in names:
-        if source.resolve() in written:
-            raise ValueError(f"--output {output}: would write over {source}: choose another folder")
+        if resolved(source) in written:
+            raise ValueError(f"--output {output.place}: would write over {source}: choose another folder")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -82,7 +84,7 @@ def main(arguments: Sequence[str]) -> int:
         "and count.",
     )
     parser.add_argument(
-        "videos", nargs="+", type=Path, metavar="VIDEO", help="a video, a landmark file (.npz), or a folder"
+        "videos", nargs="+", type=place, metavar="VIDEO", help="a video, a landmark file (.npz), or a folder"
     )
     parser.add_argument(
         "--checkpoint",
@@ -92,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
         "in the box)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="OUT", help="folder for the results (default: none is written)"
+        "--output", type=place, metavar="OUT", help="folder for the results (default: none is written)"
     )
     parser.add_argument(
         "--any",
@@ -108,8 +110,9 @@ def main(arguments: Sequence[str]) -> int:
 
     sources, failed = find_input_files(options.videos, options.output)
     names = name_results(sources)
-    if options.output:
-        check_output(options.output, names)
+    output = Outbox(options.output) if options.output else None
+    if output:
+        check_output(output, names)
     elif options.no_video:
         raise ValueError("--no_video: is for --output: without it nothing is written")
     jax_setup.use_compilation_cache()
@@ -127,14 +130,16 @@ def main(arguments: Sequence[str]) -> int:
         print(_row("video", "exercise", "repetitions", "confidence", widths), flush=True)
     for source, name in names.items():
         try:
-            landmarks, remark = poses.look_at(source)
-            remark = "; ".join(filter(None, [remark, _why_little_is_said(landmarks)]))
-            prediction = predictor.predict(landmarks)
-            if options.output:
-                about = about_landmarks(source, landmarks)
-                content = prediction.document(about, predictor.identity, remark)
-                video = (source, landmarks) if is_video(source) and not options.no_video else None
-                write_results(options.output / name, content, prediction, video)
+            with at_hand(source) as file:
+                landmarks, remark = poses.look_at(file)
+                remark = "; ".join(filter(None, [remark, _why_little_is_said(landmarks)]))
+                prediction = predictor.predict(landmarks)
+                if output:
+                    about = about_landmarks(source, landmarks)
+                    content = prediction.document(about, predictor.identity, remark)
+                    video = (file, landmarks) if is_video(file) and not options.no_video else None
+                    write_results(output.folder / name, content, prediction, video)
+                    output.send(last=f"{name}.json")
         except WrongModelError:
             raise
         except Exception as error:  # whatever a library makes of a broken video: the others are still done
@@ -150,7 +155,7 @@ def main(arguments: Sequence[str]) -> int:
         if remark:
             tell(f"note: {source}: {remark}")
     n_done = sum(source not in failed for source in names)
-    where = f"results in {options.output}" if options.output else "nothing written (--output OUT)"
+    where = f"results in {options.output}" if output else "nothing written (--output OUT)"
     print(printable(f"{n_done} of {n_done + len(failed)} done, {where}"))
     if failed:
         tell(f"error: {len(failed)} could not be done, see above")

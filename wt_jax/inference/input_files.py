@@ -1,24 +1,37 @@
 """Files to look at: videos and landmark files, alone or in folders, each with a name of its own."""
 
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Collection, Sequence
+from pathlib import Path, PurePosixPath
 
-from wt_jax.pose.landmarks import is_video, load_landmarks
+from wt_jax.pose.landmarks import LANDMARKS_SUFFIX, is_video, load_landmarks
 from wt_jax.runtime.inputs import why_no_file
 from wt_jax.runtime.npz import Unreadable, open_npz
+from wt_jax.storage.on_demand import NothingThereError, copy_of_inputs
+from wt_jax.storage.places import resolved
+from wt_jax.storage.reading import stand_in
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
+_NOTHING = "no such file or folder"
 
-def find_input_files(given: Sequence[Path], output: Path | None) -> tuple[list[Path], dict[Path, str]]:
+
+def find_input_files(
+    given: Sequence[Path | str], output: Path | str | None
+) -> tuple[list[Path], dict[Path, str]]:
     """Videos and landmark files to look at, each once, in order; and what is wrong with others given.
 
     A folder stands for all videos in it and below, or, where there are none, for its landmark files. What
-    lies in `output`, hidden files and folders, and pipes and devices are left out of folders.
+    lies in `output`, hidden files and folders, and pipes and devices are left out of folders. Of a bucket
+    they are copies, of videos still to be brought `at_hand`. Raises ValueError for one that cannot be read.
     """
     files: dict[Path, Path] = {}
-    failed = {}
-    for path in given:
+    failed: dict[Path, str] = {}
+    for place in given:
+        try:
+            path = copy_of_inputs(place, videos_later)
+        except NothingThereError:
+            failed[stand_in(str(place))] = _NOTHING
+            continue
         reason = why_no_file(path, "a video or a landmark file")
         found = [path]
         if reason.startswith("a folder"):
@@ -29,16 +42,24 @@ def find_input_files(given: Sequence[Path], output: Path | None) -> tuple[list[P
                 failed[path] = f"a folder without videos ({' '.join(VIDEO_SUFFIXES)}) or landmark files"
                 failed[path] += _why_none_of(inside)
         elif reason:
-            failed[path] = "no such file or folder" if reason == "no such file" else reason
+            failed[path] = _NOTHING if reason == "no such file" else reason
             continue
         for file in found:
             files.setdefault(file.resolve(), file)
     return list(files.values()), failed
 
 
-def _is_offered(file: Path, folder: Path, output: Path | None) -> bool:
+def videos_later(names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Of a folder in a bucket: all its tables, and its videos by name, or else its landmark files."""
+    kinds = {name: PurePosixPath(name).suffix.lower() for name in names}
+    videos = [name for name in names if kinds[name] in VIDEO_SUFFIXES]
+    wanted = (".csv",) if videos else (".csv", LANDMARKS_SUFFIX)
+    return [name for name in names if kinds[name] in wanted], videos
+
+
+def _is_offered(file: Path, folder: Path, output: Path | str | None) -> bool:
     is_hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-    is_result = output is not None and file.resolve().is_relative_to(output.resolve())
+    is_result = output is not None and resolved(file).startswith(f"{resolved(output)}/")
     return file.is_file() and not is_hidden and not is_result
 
 

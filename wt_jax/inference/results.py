@@ -9,6 +9,7 @@ from wt_jax.counting.prediction import Prediction
 from wt_jax.pose.landmarks import Landmarks, Provenance
 from wt_jax.runtime.files import write_json, written_beside
 from wt_jax.runtime.printable import printable
+from wt_jax.storage.places import absolute
 from wt_jax.visualization.overlay import annotate
 from wt_jax.visualization.plots import draw_prediction
 
@@ -41,7 +42,7 @@ def about_landmarks(path: Path, landmarks: Landmarks) -> dict[str, Any]:
     """`source` of the document of a video or a landmark file."""
     times_s = landmarks.times_s
     return about(
-        str(path.absolute()),
+        absolute(path),
         fps=landmarks.fps,
         duration_s=float(times_s[-1] - times_s[0] + 1 / landmarks.fps),
         frames=len(times_s),

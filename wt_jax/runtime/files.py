@@ -48,7 +48,16 @@ def sweep(path: Path | str) -> None:
     Those whose `only_writer` is gone; one that somebody is still writing to stays.
     """
     path = Path(path)
-    for left in path.parent.glob(f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}"):
+    _remove_left(path.parent, f".{glob.escape(path.stem)}.*.tmp{glob.escape(path.suffix)}")
+
+
+def sweep_in(folder: Path) -> None:
+    """Removes the folders in it whose `only_writer` was killed."""
+    _remove_left(folder, "*")
+
+
+def _remove_left(folder: Path, pattern: str) -> None:
+    for left in folder.glob(pattern):
         if (left / _LOCK).is_file():
             with suppress(ValueError), only_writer(left):
                 shutil.rmtree(left, ignore_errors=True)

@@ -1,11 +1,8 @@
 """What others have written into a bucket, copied here to be read; nothing there is changed."""
 
-import atexit
 import json
-import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -14,11 +11,11 @@ from pathlib import Path
 import filelock
 
 from wt_jax.runtime.files import cache_folder, read_json, sha256, write_json, written_beside
-from wt_jax.runtime.printable import show_as
 from wt_jax.runtime.progress import Progress
 from wt_jax.storage.bucket import Bucket, Stored
 from wt_jax.storage.mirror import AT_ONCE, MARKER, STEPS
 from wt_jax.storage.places import is_remote, local
+from wt_jax.storage.reading import fresh_folder
 
 _INDEX = ".copied.json"
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -36,7 +33,7 @@ def copy_of_run(place: Path | str) -> Path:
         return local(place)
     url = str(place).rstrip("/")
     local(url)  # checks it
-    bucket, folder = Bucket(url), _temporary_folder(url)
+    bucket, folder = Bucket(url), fresh_folder(url)
     until_s = time.monotonic() + _AGAIN_S
     while True:
         try:
@@ -56,7 +53,7 @@ def copy_of_file(place: Path | str, beside: str = "") -> Path:
         return local(place)
     url, _, name = str(place).rpartition("/")
     local(url)
-    folder = _temporary_folder(url)
+    folder = fresh_folder(url)
     for one in filter(None, (name, beside)):
         try:
             Bucket(url).fetch(one, folder / one)
@@ -68,7 +65,12 @@ def copy_of_file(place: Path | str, beside: str = "") -> Path:
 Choice = Callable[[Collection[str]], tuple[Collection[str], Collection[str]]]
 
 
-def copy_of_folder(place: Path | str, choose: Choice = lambda names: (names, ())) -> Path:
+def everything(names: Collection[str]) -> tuple[Collection[str], Collection[str]]:
+    """Wants all."""
+    return names, ()
+
+
+def copy_of_folder(place: Path | str, choose: Choice = everything) -> Path:
     """A folder to read: of a bucket a copy in the cache. Only what is new is fetched, with a progress bar.
 
     `choose` says which of the objects are wanted, and of which the name alone, as an empty file. Raises
@@ -80,7 +82,7 @@ def copy_of_folder(place: Path | str, choose: Choice = lambda names: (names, ())
     bucket = Bucket(str(place))
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".copied.lock"):
-        listed = {name: stored for name, stored in bucket.listing().items() if _is_visible(name)}
+        listed = {name: stored for name, stored in bucket.listing().items() if is_visible(name)}
         wanted, named = choose(listed)
         versions = dict.fromkeys(named, _NAME_ALONE) | {name: listed[name].version for name in wanted}
         before = _index(folder)
@@ -171,15 +173,6 @@ def _index(folder: Path) -> dict[str, str]:
     return index if isinstance(index, dict) else {}
 
 
-def _is_visible(name: str) -> bool:
+def is_visible(name: str) -> bool:
+    """Whether it is no hidden object, and none in a hidden folder."""
     return not f"/{name}".count("/.") and ".." not in name.split("/")
-
-
-def _temporary_folder(url: str) -> Path:
-    """Empty, gone with this process; what is printed of it shows the URL."""
-    above = cache_folder() / "reading"
-    above.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=above))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    show_as(folder, url)
-    return folder

@@ -8,6 +8,7 @@ from wt_jax.runtime.printable import show_as
 from wt_jax.storage.bucket import check_scheme
 
 _URL = re.compile("[a-z][a-z0-9+.-]*://")
+_copies: dict[Path, str] = {}  # folder of this machine -> URL
 
 
 def is_remote(place: Path | str) -> bool:
@@ -25,8 +26,37 @@ def local(place: Path | str) -> Path:
     url = str(place).rstrip("/")
     check_scheme(url)
     folder = cache_folder() / "buckets" / url.replace("://", "/")
-    show_as(folder, url)
+    note_copy(folder, url)
     return folder
+
+
+def place(text: Path | str) -> Path | str:
+    """What a command line names: a URL as it is, all else as a path."""
+    return str(text).rstrip("/") if is_remote(text) else local(text)
+
+
+def split(place: Path | str) -> tuple[Path | str, str]:
+    """The folder that it is in, and what it is called there; of a bucket itself, that and ""."""
+    if not is_remote(place):
+        path = local(place)
+        return path.parent, path.name
+    above, _, name = str(place).rstrip("/").rpartition("/")
+    return (f"{above}/{name}", "") if above.endswith(":/") else (above, name)
+
+
+def note_copy(folder: Path, url: str) -> None:
+    """That the folder is a copy of what is below a URL: what is printed of it shows that."""
+    _copies[folder] = url
+    show_as(folder, url)
+
+
+def url_of(path: Path) -> str:
+    """Of a copy, and of what is in one, the URL; "" of any other path."""
+    for folder in (path, *path.parents):
+        if url := _copies.get(folder):
+            below = path.relative_to(folder).as_posix()
+            return url if below == "." else f"{url}/{below}"
+    return ""
 
 
 def scratch(place: Path | str) -> Path:
@@ -39,5 +69,12 @@ def scratch(place: Path | str) -> Path:
 
 
 def absolute(place: Path | str) -> str:
-    """The place, named so that it is found from any folder."""
-    return str(place) if is_remote(place) else str(local(place).absolute())
+    """The place, named so that it is found from any folder; of a copy, what it is one of."""
+    if is_remote(place):
+        return str(place).rstrip("/")
+    return url_of(local(place).absolute()) or str(local(place).absolute())
+
+
+def resolved(place: Path | str) -> str:
+    """By which two names of one place are known: its URL, also of a copy; of any other where links lead."""
+    return absolute(place) if is_remote(place) else url_of(local(place)) or str(local(place).resolve())
