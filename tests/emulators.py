@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import logging
 from contextlib import contextmanager
 
 import pytest
@@ -16,7 +17,8 @@ S3_KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_
 @contextmanager
 def s3_server():
     """The address of an S3 server in this process."""
-    moto = pytest.importorskip("moto.server", reason="needs moto[server]")
+    moto = pytest.importorskip("moto.server", reason="needs moto[s3], flask and flask-cors")
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line for each request
     server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     yield "http://{}:{}".format(*server.get_host_and_port())

@@ -16,11 +16,12 @@ _HOP = ("connection", "transfer-encoding", "content-length", "keep-alive")
 class FaultyProxy:
     """Passes requests on to `port`; those that are to `meet` a fault meet it.
 
-    Faults: "" none; "away" connections are closed without an answer; "403", "503"; "cut" half of an answer; "lost"
-    the request is carried out, its answer is not; "stale" listings are the one that came first; "slow".
+    Faults: "" none; "away" connections are closed without an answer; "403", "503"; "cut" half of an answer;
+    "lost" the request is carried out, its answer is not; "stale" listings are those that came first; "slow".
     """
 
     def __init__(self, port: int):
+        self.latency_s = 0.0
         self.fault = ""
         self.n_left = math.inf  # requests that meet it
         self.only = _METHODS
@@ -80,6 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        time.sleep(self.proxy.latency_s)
         fault = self.proxy.meets(self.command, self.path)
         if fault == "away":
             self.close_connection = True

@@ -1,4 +1,4 @@
-"""A run in a bucket: killed, stopped, moved to another machine, and with a network that does what networks do."""
+"""A run in a bucket: killed, stopped, moved to another machine, on a network that does what networks do."""
 
 import os
 import random

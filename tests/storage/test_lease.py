@@ -105,7 +105,7 @@ def test_who_could_not_renew_hears_that_another_one_has_it(leases, elsewhere, s3
     first.check()
     Bucket(f"{s3}/run").create(f"{FOLDER}/2", json.dumps({"process": 7, "host": "other"}).encode())
     assert heard.wait(5 * LASTS_S)
-    with pytest.raises(LostError, match="^workdir=.*: process 7 of other has taken it over while this run"):
+    with pytest.raises(LostError, match=r"^workdir=.*: process 7 of other has taken it over while this run"):
         first.check()
     before = Bucket(f"{s3}/run").listing(FOLDER)
     first.release()
