@@ -1,4 +1,4 @@
-"""A workdir in a bucket beside one on disk: an epoch, a save, the end of a run, and when its last save is there.
+"""A workdir in a bucket beside one on disk: an epoch, a save, and the end of a run.
 
     python benchmarks/bucket.py --config experiments/main.py --latency_ms 30 --rounds 3
 
@@ -72,7 +72,8 @@ def main() -> None:
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     args, overrides = parser.parse_known_args()
     if args.serve:
-        return serve(args.latency_ms)
+        serve(args.latency_ms)
+        return
     jax_setup.use_compilation_cache()
     options = parse(["--config", args.config, *overrides])
     took: dict[str, dict[str, list[float]]] = {"disk": {}, "bucket": {}}
