@@ -205,5 +205,6 @@ def _there() -> str:
     """What the cluster has, in words."""
     has, free = ray.cluster_resources(), ray.available_resources()
     n = sum(1 for node in ray.nodes() if node["Alive"])
-    parts = [f"{free.get(kind, 0):g} of {has.get(kind, 0):g} {kind}" for kind in ("CPU", "GPU") if has.get(kind)]
+    kinds = [kind for kind in ("CPU", "GPU") if has.get(kind)]
+    parts = [f"{free.get(kind, 0):g} of {has[kind]:g} {kind}" for kind in kinds]
     return f"the cluster has {n} node{'s'[: n != 1]}, free are {' and '.join(parts) or 'no CPU'}"
