@@ -28,7 +28,7 @@ def connected(address: str, cpus: float = 0) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     where: dict[str, Any] = {"address": address}
     if address == "local":
-        where = {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, round(cpus + 0.5))}
+        where |= {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, round(cpus + 0.5))}
     try:
         host, colon, port = address.removeprefix("ray://").rpartition(":")
         if colon:  # Ray would try for minutes
