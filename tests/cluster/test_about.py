@@ -21,5 +21,5 @@ def test_another_wt_jax_is_refused_and_another_folder_said(capsys):
 def test_what_ray_says_is_one_line():
     assert explain(RuntimeError("ray::Worker()\n  File x\n\nThe actor died.\n")) == "The actor died."
     assert explain(RuntimeError()) == "RuntimeError"
-    with pytest.raises(ValueError, match="no wt_jax.*No module named 'wt_jax'"):
+    with pytest.raises(ValueError, match=r"no wt_jax.*No module named 'wt_jax'"):
         explain(RuntimeError("Traceback\nModuleNotFoundError: No module named 'wt_jax'"))
