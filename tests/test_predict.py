@@ -13,7 +13,7 @@ from runs import ANGLES, POINTS, save_box, save_run, walking
 from wt_jax import live, predict
 from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import SCHEMA_VERSION
-from wt_jax.inference import pretrained, results
+from wt_jax.inference import file_answers, pretrained, results
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose import extraction
@@ -135,7 +135,7 @@ def test_a_portrait_video_of_a_phone_stays_upright(command, tmp_path):
 
 
 def test_landmark_files_need_no_pose_model_and_no_video(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "pose_model", None)
+    monkeypatch.setattr(file_answers, "pose_model", None)
     save_landmarks(tmp_path / "in" / "a.npz", Landmarks(walking(50), 30.0, 64, 48))
     arguments = [str(tmp_path / "in"), "--checkpoint", str(run), "--output", str(tmp_path / "out")]
     assert predict.main(arguments) == 0

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from wt_jax.cluster.flags import Cluster, add_cluster, read_cluster
 from wt_jax.config import Data
 from wt_jax.data.builder import build, recordings_folder
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
@@ -34,22 +35,21 @@ def main(arguments: Sequence[str]) -> int:
     videos.add_argument(
         "--workers",
         metavar="N",
-        help="processes, a video each (default: as many as cores, 16 at most)",
-    )
-    videos.add_argument(
-        "--cluster", metavar="ADDRESS", help="a Ray cluster in place of --workers: host:port, auto"
+        help="processes, a video each (default: as many as cores, 16 at most; of a cluster, all its cores)",
     )
     add_pose_model(videos)
     videos.add_argument(
         "--pose_size", metavar="NAME", help="which one is downloaded: lite, full or heavy (default: full)"
     )
+    add_cluster(parser)
     options = parser.parse_args(arguments)
     workers = None if options.workers is None else whole_number("--workers", options.workers)
+    cluster = read_cluster(options, needs_workers=False)
     max_minutes = positive_number("--max_minutes", options.max_minutes)
     check_classes(options.classes, "--classes")
 
     output = recordings_folder(options.data, options.output)
-    not_extracted = _extract_videos(options, workers, max_minutes)
+    not_extracted = _extract_videos(options, workers, cluster, max_minutes)
     report = build(
         options.data,
         output,
@@ -71,7 +71,9 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _extract_videos(options: argparse.Namespace, workers: int | None, max_minutes: float) -> dict[Path, str]:
+def _extract_videos(
+    options: argparse.Namespace, workers: int | None, cluster: Cluster | None, max_minutes: float
+) -> dict[Path, str]:
     """Brings landmarks/ up to date with raw/; returns the videos that failed, with the reason."""
     if not any(Path(options.data).glob("raw/*/*")):
         return {}
@@ -86,7 +88,7 @@ def _extract_videos(options: argparse.Namespace, workers: int | None, max_minute
         lambda: pose_model(options.pose_model, options.pose_size or "full"),
         is_model_named=is_named(options.pose_model, options.pose_size),
         workers=workers,
-        cluster=options.cluster,
+        cluster=cluster,
         max_minutes=max_minutes,
     )
     seconds = time.monotonic() - started_s

@@ -2,7 +2,9 @@
 
 import logging
 import os
+import signal
 import socket
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,14 +28,15 @@ def connected(address: str, cpus: float = 0) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     where: dict[str, Any] = {"address": address}
     if address == "local":
-        where = {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, round(cpus + 0.5))}
+        where |= {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, round(cpus + 0.5))}
     try:
         host, colon, port = address.removeprefix("ray://").rpartition(":")
         if colon:  # Ray would try for minutes
             socket.create_connection((host, int(port)), _TIMEOUT_S).close()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of JAX, that Ray forks: what it forks is replaced at once
-            ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+            with _own_handlers():
+                ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # a dozen types
         said = " ".join(str(error).split())
         raise ValueError(f"--cluster {address}: no Ray cluster there ({said}): {_advice(address)}") from error
@@ -41,6 +44,17 @@ def connected(address: str, cpus: float = 0) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_handlers() -> Iterator[None]:
+    """Keeps what a command does at SIGTERM: Ray would end the process with a status of its own."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def _advice(address: str) -> str:
