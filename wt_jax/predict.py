@@ -68,7 +68,9 @@ def check_output(output: Outbox, names: dict[Path, str]) -> None:
     if not output.is_writable:
         raise ValueError(f"--output {output.place}: cannot be written: choose another folder")
     written = {
-        resolved(output.folder / f"{name}{end}") for name in names.values() for end in (".json", ".png", ".mp4")
+        resolved(output.folder / f"{name}{end}")
+        for name in names.values()
+        for end in (".json", ".png", ".mp4")
     }
     for source in names:
         if resolved(source) in written:
