@@ -20,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy.attach(
         "evaluate",
         "train",
         "adaptation",
+        "cluster",
         "compilation",
         "counting",
         "data",

@@ -99,6 +99,10 @@ class Train(Section):
     )
     windows_per_epoch: int = option(8192, COUNT, "windows that count as an epoch")
     steps_per_dispatch: int = option(8, COUNT, "training steps in one call to the device")
+    save_minutes: float = option(
+        5.0, POSITIVE, "a longer epoch is saved inside, each time so much has passed since the last save",
+        may_change=True,
+    )  # fmt: skip
     select: str = option(
         "best", one_of("best", "last"),
         "epoch to serve: best by validation segmentation loss, or last, without an early stop",

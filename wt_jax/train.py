@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import shlex
 import signal
@@ -13,6 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from wt_jax import config
+from wt_jax.cluster.flags import take_cluster, train_usage
+from wt_jax.cluster.launcher import launch
 from wt_jax.inference.calibration import calibrate, fit_doubt, why_none
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.sliding_window import make_timelines
@@ -23,7 +26,8 @@ from wt_jax.runtime.config_flags import parse, usage
 from wt_jax.runtime.files import written_beside
 from wt_jax.storage.places import local
 from wt_jax.storage.workdir import opened, share
-from wt_jax.training.checkpoint_reader import CheckpointReader
+from wt_jax.training.checkpoint_reader import CheckpointReader, latest_step
+from wt_jax.training.epoch_line import epoch_line
 from wt_jax.training.history import TensorBoard
 from wt_jax.training.metrics import scores
 from wt_jax.training.optimizer import set_learning_rate
@@ -56,7 +60,7 @@ def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
         desc=f"epoch {len(progress.history) + 1}", total=n_dispatches * n_windows, initial=first * n_windows,
         unit=" windows", unit_scale=True, leave=False, disable=None if coordination.is_first() else True,
     )  # fmt: skip
-    for _ in range(first, n_dispatches):
+    for dispatch in range(first, n_dispatches):
         draw_s = time.perf_counter()
         drawn = run.data.draw()
         waited_s += time.perf_counter() - draw_s
@@ -69,6 +73,9 @@ def train_epoch(run: TrainingRun, stop: cli.Stop) -> dict[str, float] | None:
         progress.step += train.steps_per_dispatch
         if run.heed(stop):
             break
+        if run.is_save_due and dispatch + 1 < n_dispatches:
+            _last_loss(run, *pending)  # nothing is kept that came of a loss which is not finite
+            run.save()
     bar.close()
     if pending:
         _last_loss(run, *pending)
@@ -114,7 +121,7 @@ def fit(run: TrainingRun, board: TensorBoard | None, stop: cli.Stop) -> None:
         if board:
             history.save(run.workdir)
             board.write(len(history), history.last())
-        print(_epoch_line(run, is_best), flush=True)
+        print(epoch_line(run, is_best), flush=True)
 
 
 def _last_loss(run: TrainingRun, first_step: int, losses_K: jax.Array) -> float:
@@ -137,28 +144,6 @@ def _not_finite(run: TrainingRun, what: str, value: float, step: int) -> NonFini
         f"the {what} is {value} at step {step} (epoch {len(run.progress.history) + 1}). {kept}"
         "Try a lower --config.optimizer.learning_rate, and float32 if model.compute_dtype is bfloat16"
     )
-
-
-def _epoch_line(run: TrainingRun, is_best: bool) -> str:
-    history, n_epochs = run.progress.history, run.options.train.epochs
-    epoch, learning_rate = history.last(), run.progress.monitor.learning_rate
-    parts_s = [epoch[key] for key in ("epoch_seconds", "validation_seconds", "checkpoint_seconds")]
-    left_s = (n_epochs - len(history)) * sum(parts_s)
-    validating, saving = (100 * part_s / sum(parts_s) for part_s in parts_s[1:])
-    line = (
-        f"epoch {len(history):>3}/{n_epochs}  loss {epoch['loss']:.3f}  "
-        f"class {epoch['classification_accuracy']:.3f}  starts {epoch['segmentation_loss']:.4f}  |  "
-        f"validation class {epoch['val_classification_accuracy']:.3f}  "
-        f"starts {epoch['val_segmentation_loss']:.4f}{'*' if is_best else ' '} "
-        f"auc {epoch['val_segmentation_auc']:.3f}  |  "
-        f"{epoch['windows_per_second']:,.0f} windows/s, waiting {100 * epoch['data_wait_share']:.1f} %, "
-        f"{sum(parts_s):.1f} s (validation {validating:.1f} %, saving {saving:.1f} %), "
-        f"at most {left_s / 60:.0f} min left"
-    )
-    if learning_rate != epoch["learning_rate"]:
-        line += f"\n  no better for {run.options.optimizer.plateau_patience} epochs: learning rate "
-        line += f"{epoch['learning_rate']:.2g} -> {learning_rate:.2g}"
-    return line
 
 
 def calibrate_best(run: TrainingRun) -> None:
@@ -264,9 +249,12 @@ def _result(run: TrainingRun) -> TrainingResult:
 def main(argv: Sequence[str]) -> int:
     """The command: its exit status."""
     if {"-h", "--help"} & set(argv):
-        print(usage(_ABOUT))
+        print(usage(_ABOUT), train_usage(), sep="\n\n")
         return 0
+    cluster, argv = take_cluster(argv)
     options = parse(argv)
+    if cluster:
+        return launch(cluster, ["train", *argv], functools.partial(latest_step, options.workdir))
     jax_setup.use_compilation_cache()
     jax_setup.keep_freed()
     with failure.joined(), opened(options.workdir):

@@ -18,6 +18,7 @@ AT_ONCE = 16  # objects
 _ASIDE = "damaged"  # beside the steps
 _RECORD = ".bucket.json"
 _LOOKS_EVERY_S = 1.0
+_AWAY_S = 5.0
 _LAST_PATIENCE_S = 300.0  # at the end, when nothing else is left to do
 _MOST_OBJECTS, _MOST_BYTES = 20_000, 20e9  # of a workdir
 
@@ -92,7 +93,7 @@ class Mirror:
             try:
                 self._send()
             except UnreachableError:  # which the bucket has told of
-                continue
+                self._done.wait(_AWAY_S)
             except LostError:
                 return
             except (ValueError, OSError) as error:  # it may be mended before `close`, which raises otherwise
@@ -109,11 +110,11 @@ class Mirror:
             gone = self._sent.keys() - here.keys()
             if not changed and not gone:
                 return
-            self._drop(name for name in changed if _is_marker(name) and name in self._sent)
-            rest, markers = ([n for n in changed if _is_marker(n) == is_one] for is_one in (False, True))
+            self._drop(name for name in changed if is_marker(name) and name in self._sent)
+            rest, markers = ([n for n in changed if is_marker(n) == is_one] for is_one in (False, True))
             if not (self._bring(here, rest) and self._bring(here, markers)):
                 return
-            self._drop(sorted(gone, key=lambda name: not _is_marker(name)))
+            self._drop(sorted(gone, key=lambda name: not is_marker(name)))
             listed = _whole(_visible(self._bucket.listing()))
             self._record({name: stored.version for name, stored in listed.items()}, self._sent)
 
@@ -185,7 +186,8 @@ def _is_step(below: Path) -> bool:
     return below.parts[:1] == (STEPS,) and len(below.parts) == 2 and below.name.isdecimal()
 
 
-def _is_marker(name: str) -> bool:
+def is_marker(name: str) -> bool:
+    """Whether an object is what makes a checkpoint whole."""
     path = Path(name)
     return path.name == MARKER and _is_step(path.parent)
 

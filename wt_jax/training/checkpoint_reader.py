@@ -9,6 +9,9 @@ import jax
 
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
+from wt_jax.storage.bucket import Bucket
+from wt_jax.storage.mirror import STEPS, is_marker
+from wt_jax.storage.places import is_remote
 from wt_jax.training.checkpoint_meta import check_meta
 from wt_jax.training.step_folder import METRIC, DamagedError, StepFolder
 
@@ -179,3 +182,11 @@ def one_line(error: BaseException) -> str:
 def best(losses: dict[int, float]) -> int | None:
     """The step with the lowest loss, of equal ones the latest; None without any."""
     return min(losses, key=lambda step: (losses[step], -step), default=None)
+
+
+def latest_step(workdir: Path | str) -> int | None:
+    """The step of the newest checkpoint of a run, in a bucket as well; None before the first."""
+    if is_remote(workdir):
+        markers = filter(is_marker, Bucket(str(workdir)).listing(STEPS))
+        return max((int(Path(marker).parent.name) for marker in markers), default=None)
+    return CheckpointReader(workdir).latest_step

@@ -1,4 +1,4 @@
-"""Writes checkpoints (Orbax), and deletes what is neither the best by validation nor the latest."""
+"""Writes checkpoints (Orbax), and deletes all but the best by validation, the last epoch's and the latest."""
 
 import logging
 from pathlib import Path
@@ -64,15 +64,16 @@ class CheckpointWriter(CheckpointReader):
             self._at(step).write_digest(segmentation_loss)
         except (OSError, ValueError) as error:  # a full disk, a folder taken away
             self._at(step).delete()
-            kept = "none was saved before" if before is None else f"the one before, step {before}, is whole"
+            left = "none was saved before" if before is None else f"the one before, step {before}, is whole"
             raise ValueError(
                 f"{self.folder}: the checkpoint of step {step} could not be written: {one_line(error)}; "
-                f"{kept}"
+                f"{left}"
             ) from error
         losses, unreadable = self._read_losses()
         for other, why in unreadable.items():  # it may be the best
             self._at(other).move_aside(why)
-        for other in set(self.steps()) - {step, best(losses)}:  # by Orbax before there was a digest
+        kept = {step, best(losses), max(losses, default=None)}  # inside an epoch the last one's end as well
+        for other in set(self.steps()) - kept:  # by Orbax before there was a digest
             self._at(other).delete()
 
     def reload(self) -> None:

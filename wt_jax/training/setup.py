@@ -40,6 +40,8 @@ from wt_jax.training.train_step import (
 from wt_jax.training.validation import make_evaluation
 from wt_jax.training.warm_start import Parent, check_parent
 
+_SAVE = 1  # among what processes agree on, below the signals that stop
+
 
 @dataclasses.dataclass
 class TrainingData:
@@ -78,6 +80,8 @@ class TrainingRun:
     checkpoints: Checkpoints
     progress: Progress
     stopped_by: signal.Signals | None = None
+    is_save_due: bool = False  # `train.save_minutes` after the last one, for all processes at once
+    saved_s: float = dataclasses.field(default_factory=time.monotonic)  # or asked for
 
     @property
     def workdir(self) -> Path:
@@ -111,8 +115,18 @@ class TrainingRun:
             print(thaw_line(self.options, params, phase))
 
     def heed(self, stop: cli.Stop) -> bool:
-        """Whether to stop for a signal: that of any process stops all, at the same dispatch."""
-        if number := self.programs.agree(stop.caught or 0):
+        """Whether to stop for a signal: that of any process stops all, at the same dispatch.
+
+        Saving is due at the same dispatch in all of them, too, by the clock of process 0.
+        """
+        asks = (
+            coordination.is_first() and time.monotonic() - self.saved_s > 60 * self.options.train.save_minutes
+        )
+        if asks:
+            self.saved_s = time.monotonic()
+        number = self.programs.agree(stop.caught or (_SAVE if asks else 0))
+        self.is_save_due = number == _SAVE
+        if number > _SAVE:
             self.stopped_by = signal.Signals(number)
         return self.stopped_by is not None
 
@@ -130,6 +144,7 @@ class TrainingRun:
             parents=progress.parents,
         )
         self.checkpoints.save(progress.state, self.data.batches, meta, segmentation_loss)
+        self.saved_s = time.monotonic()
         return time.perf_counter() - started_s
 
 

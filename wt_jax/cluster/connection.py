@@ -1,0 +1,49 @@
+"""The one place that connects to Ray, and leaves it again."""
+
+import logging
+import os
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+_TIMEOUT_S = 5.0  # for a machine to answer
+
+
+@contextmanager
+def connected(address: str, cpus: float = 0) -> Iterator[None]:
+    """Ray, while the block lasts, at `address`: "local" starts it here, with `cpus` CPUs at least.
+
+    "auto" is the cluster that this machine is of, HOST:PORT the same by its head's address, and
+    ray://HOST:PORT a cluster from outside of it. Raises ValueError where Ray is not installed or there is no
+    such cluster.
+    """
+    try:
+        import ray  # an extra
+    except ImportError as error:
+        raise ValueError(f"--cluster {address}: needs Ray ({error}): pip install -e '.[cluster]'") from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    where: dict[str, Any] = {"address": address}
+    if address == "local":
+        where = {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, round(cpus + 0.5))}
+    try:
+        host, colon, port = address.removeprefix("ray://").rpartition(":")
+        if colon:  # Ray would try for minutes
+            socket.create_connection((host, int(port)), _TIMEOUT_S).close()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of JAX, that Ray forks: what it forks is replaced at once
+            ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:  # a dozen types
+        said = " ".join(str(error).split())
+        raise ValueError(f"--cluster {address}: no Ray cluster there ({said}): {_advice(address)}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _advice(address: str) -> str:
+    if address.startswith("ray://"):
+        return "start one with ray start --head --ray-client-server-port=10001, of the same Ray and Python"
+    return "start one with ray start --head, on this machine or joined by it; from outside, ray://HOST:10001"
