@@ -28,7 +28,7 @@ from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import cache_folder, write_json
 from wt_jax.storage.outbox import Outbox
-from wt_jax.storage.places import absolute, is_remote, local, place, resolved, split
+from wt_jax.storage.places import absolute, is_remote, place, resolved, split
 from wt_jax.training.out_of_memory import explain_out_of_memory
 from wt_jax.training.validation import make_evaluation_of_each
 
@@ -67,23 +67,23 @@ class Evaluation:
         folder, name = split(path)
         outbox = Outbox(folder)
         write_json(outbox.folder / name, self.report)
-        page = Path(name).with_suffix(".html").name
-        write_html(
-            outbox.folder / page, self.report, self.results, self.timelines, self.counting, self.others
-        )
+        page = outbox.folder / Path(name).with_suffix(".html")
+        write_html(page, self.report, self.results, self.timelines, self.counting, self.others)
         outbox.send(last=name)
-        return f"{folder}/{page}" if is_remote(folder) else outbox.folder / page
+        return absolute(page) if is_remote(path) else page
 
 
 def check_report_path(path: Path | str) -> None:
     """Raises ValueError where a report cannot be written to `path`, or its page would take its place."""
     folder, name = split(path)
-    if not name or not (is_remote(folder) or local(folder).is_dir()) or (local(folder) / name).is_dir():
+    outbox = Outbox(folder)
+    if not name or not outbox.folder.is_dir() or (outbox.folder / name).is_dir():
         raise ValueError(f"--output {path}: must be a file in a folder that exists")
     if name.endswith(".html"):
         raise ValueError(f"--output {path}: name the JSON file; the page is written beside it")
-    if is_remote(folder):
-        assert Outbox(folder).is_writable
+    if not outbox.is_writable:
+        raise ValueError(f"--output {path}: cannot be written: choose another folder")
+
 
 
 def evaluate(
