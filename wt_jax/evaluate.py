@@ -85,7 +85,6 @@ def check_report_path(path: Path | str) -> None:
         raise ValueError(f"--output {path}: cannot be written: choose another folder")
 
 
-
 def evaluate(
     folder: Path | str,
     root: str | None,
