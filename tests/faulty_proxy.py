@@ -1,26 +1,30 @@
 """A proxy before an emulator of a bucket, that does to requests what networks and stores do."""
 
 import http.client
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+_REFUSALS = {"403": "AccessDenied", "503": "SlowDown"}
+_METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 _HOP = ("connection", "transfer-encoding", "content-length", "keep-alive")
 
 
 class FaultyProxy:
-    """Passes requests on to `port`; `fault` and the rest may be set at any time.
+    """Passes requests on to `port`; those that are to `meet` a fault meet it.
 
-    `fault`: "" none; "away" connections are closed without an answer; "503"; "cut" half of an answer; "lost"
-    the request is carried out, its answer is not; "stale" listings are the one that came first; "slow".
+    Faults: "" none; "away" connections are closed without an answer; "403", "503"; "cut" half of an answer;
+    "lost" the request is carried out, its answer is not; "stale" listings are those that came first; "slow".
     """
 
     def __init__(self, port: int):
+        self.latency_s = 0.0
         self.fault = ""
-        self.every = 1  # of so many requests, one meets the fault
-        self.only = ("GET", "PUT", "POST", "DELETE", "HEAD")
+        self.n_left = math.inf  # requests that meet it
+        self.only = _METHODS
         self.n_faults = 0
         self.requests: list[tuple[str, str]] = []
         self._target = port
@@ -30,6 +34,10 @@ class FaultyProxy:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def meet(self, fault: str, n: float = math.inf, only: tuple[str, ...] = _METHODS) -> None:
+        """From now on `n` requests, of these methods, meet a fault."""
+        self.fault, self.n_left, self.only, self.n_faults = fault, n, only, 0
 
     @contextmanager
     def running(self) -> Iterator["FaultyProxy"]:
@@ -45,8 +53,9 @@ class FaultyProxy:
         """The fault that this request meets."""
         with self._lock:
             self.requests.append((method, path))
-            if not self.fault or method not in self.only or len(self.requests) % self.every:
+            if not self.fault or method not in self.only or not self.n_left:
                 return ""
+            self.n_left -= 1
             self.n_faults += 1
             return self.fault
 
@@ -72,6 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        time.sleep(self.proxy.latency_s)
         fault = self.proxy.meets(self.command, self.path)
         if fault == "away":
             self.close_connection = True
@@ -79,11 +89,11 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "slow":
             time.sleep(1.0)
         stale = self.proxy.first_listing(self.path) if fault == "stale" else None
-        if fault == "503":
+        if fault in _REFUSALS:
             status, headers, content = (
-                503,
+                int(fault),
                 [],
-                b"<Error><Code>SlowDown</Code><Message>slow down</Message></Error>",
+                f"<Error><Code>{_REFUSALS[fault]}</Code></Error>".encode(),
             )
         else:
             status, headers, content = stale or self.proxy.pass_on(

@@ -19,6 +19,7 @@ sys.path[:0] = [str(Path(__file__).parents[1])]  # what the tests share
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 from faults.bad_inputs import bad_inputs  # noqa: E402
+from faults.buckets import buckets  # noqa: E402
 from faults.damage import damage  # noqa: E402
 from faults.full_disk import full_disk  # noqa: E402
 from faults.readers import readers  # noqa: E402
@@ -27,7 +28,7 @@ from faults.stops import lost_processes, start, storm, train_arguments  # noqa: 
 from faults.table import Outcome, table  # noqa: E402
 from training_runs import write_root  # noqa: E402
 
-PARTS = ("kills", "signals", "processes", "damage", "disk", "readers", "inputs", "soak")
+PARTS = ("kills", "signals", "processes", "damage", "disk", "readers", "inputs", "bucket", "soak")
 
 
 def unbroken_run(root: Path, workdir: Path) -> Path:
@@ -60,6 +61,8 @@ def campaign(parts: list[str], seed: int, minutes: float, folder: Path) -> Itera
         yield from readers(root, folder / "readers", minutes)
     if "inputs" in parts:
         yield from bad_inputs(folder / "inputs", unbroken, rng("inputs"), 320)
+    if "bucket" in parts:
+        yield from buckets(root, unbroken, folder / "bucket", rng("bucket"), 5)
     if "soak" in parts:
         yield soak(root, folder / "soak", 3 * minutes)
 

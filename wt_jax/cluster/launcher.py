@@ -111,7 +111,7 @@ class Launcher:
         return None
 
     def _is_held(self, wrong: Sequence[End]) -> bool:
-        """Whether a process of the run that was killed still holds its workdir; waits a little where it does."""
+        """Whether a killed process of the run still holds its workdir; waits a little where it does."""
         now_s = time.monotonic()
         self._held_since_s = self._held_since_s or now_s
         if not any(_HELD in end.last for end in wrong) or now_s - self._held_since_s > _HELD_S:

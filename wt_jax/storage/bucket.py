@@ -48,6 +48,7 @@ class Bucket:
     """
 
     def __init__(self, url: str, patience_s: float = PATIENCE_S):
+        check_scheme(url)
         self.url = url.rstrip("/")
         self.patience_s = patience_s
         scheme, _, self._base = self.url.partition("://")
@@ -170,12 +171,11 @@ def _driver(scheme: str, url: str) -> Any:
 
 
 def _file_system(scheme: str, url: str) -> Any:
-    check_scheme(url)
     driver = _driver(scheme, url)
     logging.getLogger(_DRIVERS[scheme]).setLevel(logging.CRITICAL)  # tracebacks of what is tried again
     fresh = {"skip_instance_cache": True, "use_listings_cache": False}
     if scheme == "s3":
-        limits = {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 1}}
+        limits = {"connect_timeout": 10, "read_timeout": 30, "retries": {"max_attempts": 0}}
         files = driver.S3FileSystem(config_kwargs=limits, **fresh)
         files.retries = 1
         return files

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import filelock
 
-from wt_jax.runtime.coordination import exchange, is_first
+from wt_jax.runtime.coordination import check_same, exchange, is_first
 from wt_jax.runtime.files import only_writer
 from wt_jax.runtime.printable import tell
 from wt_jax.storage.lease import Lease, LostError, interrupt, machine
@@ -24,6 +24,7 @@ def opened(place: str) -> Iterator[Path]:
     in the end. Raises ValueError where it cannot be written, or another process has it.
     """
     folder = local(place)
+    check_same({"workdir": place if is_remote(place) else "a folder"})
     if not is_first():
         share(place)
         yield folder
