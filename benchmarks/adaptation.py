@@ -124,7 +124,7 @@ def draw_clips(recordings: Sequence[Recording], n_clips: int, seed: int) -> list
 def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) -> dict[str, float]:
     """Trains by a method; scores of the exercise on other people, and of the old ones before and after."""
     base = case.base
-    options = adapted(base.options, case.name, base.name, Path("clips"), workdir)
+    options = adapted(base.options, case.name, base.name, "clips", workdir)
     settings = config.unflatten(config.flatten(options) | METHODS[method])
     everyone = [*clips, *case.old.replayed]
     dataset = Dataset("clips", everyone, fingerprint(everyone))

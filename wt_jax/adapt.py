@@ -20,19 +20,24 @@ from wt_jax.counting.decoding import Counting
 from wt_jax.data.builder import fingerprint
 from wt_jax.data.loading import Dataset
 from wt_jax.evaluation.recording_result import RecordingResult
-from wt_jax.inference.input_files import find_input_files
+from wt_jax.inference.input_files import find_input_files, videos_later
 from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.pose.landmark_cache import LandmarkCache
-from wt_jax.pose.landmarks import is_video
+from wt_jax.pose.landmarks import Landmarks, is_video
 from wt_jax.pose.model_file import pose_model
 from wt_jax.pose.poses import Poses
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
-from wt_jax.runtime.files import is_writable, only_writer, sweep, written_beside
+from wt_jax.runtime.files import only_writer, sweep, written_beside
 from wt_jax.runtime.printable import tell
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
+from wt_jax.storage.mirror import MARKER
+from wt_jax.storage.on_demand import NothingThereError, at_hand, copy_of_inputs
+from wt_jax.storage.outbox import Outbox
+from wt_jax.storage.places import absolute, is_remote, place, resolved, split
+from wt_jax.storage.workdir import held
 from wt_jax.synthetic.motion import REPERTOIRE
 from wt_jax.train import fit
 from wt_jax.training.setup import TrainingRun, start_run
@@ -58,13 +63,13 @@ def adapt(
     _print_old("before", before, old)
     everyone = [*recordings, *old.replayed]
     parent = parent_of(trained)
-    root = Path(old.root) if old.is_of_people else folder
+    root = old.root if old.is_of_people else absolute(folder)
     sweep(output)
     with written_beside(output) as workdir, only_writer(workdir):
         save_taught(workdir, [*recordings, *old.taught])
         settings = adapted(trained.options, name, trained.name, root, workdir)
         with (workdir / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
-            run = start_run(settings, Dataset(str(folder.resolve()), everyone, fingerprint(everyone)), parent)
+            run = start_run(settings, Dataset(resolved(folder), everyone, fingerprint(everyone)), parent)
         judge = make_judge(settings, counting)
         folds = folds_of(clips, _MOST_FOLDS)
         table = ClipTable(clips, bool(folds))
@@ -164,12 +169,28 @@ def _clips(n: int) -> str:
     return f"{n} clip{'s'[: n != 1]}"
 
 
-def check_output(output: Path) -> None:
+def check_output(output: Outbox) -> None:
     """Raises ValueError where something is there, or nothing can be."""
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise ValueError(f"--output {output}: is there already: name another, or move it away")
-    if not is_writable(output):
-        raise ValueError(f"--output {output}: cannot be written: name another")
+    if not output.is_empty:
+        raise ValueError(f"--output {output.place}: is there already: name another, or move it away")
+    if not output.is_writable:
+        raise ValueError(f"--output {output.place}: cannot be written: name another")
+
+
+def copy_of_clips(place: Path | str, name: str) -> Path:
+    """The folder of the clips; of a bucket a copy, with the labels where `clips.label_file` looks for them.
+
+    Raises ValueError where it is none.
+    """
+    folder = copy_of_inputs(place, videos_later)
+    if not folder.is_dir():
+        raise ValueError(f"{place}: no such folder: give one with videos or landmark files")
+    if is_remote(place):
+        above = split(place)[0]
+        for root in dict.fromkeys((above, split(above)[0])):
+            with contextlib.suppress(NothingThereError):
+                copy_of_inputs(f"{root}/labels/{name}")
+    return folder
 
 
 def find_clips(folder: Path, name: str, model_file: str | None) -> tuple[list[Clip], bool]:
@@ -182,7 +203,12 @@ def find_clips(folder: Path, name: str, model_file: str | None) -> tuple[list[Cl
         raise ValueError(f"{folder}: {failed[folder]}")
     model = pose_model(model_file) if any(map(is_video, sources)) else None
     poses = Poses(model, LandmarkCache() if model else None)
-    clips, failed = read_clips(folder, sources, name, lambda path: poses.look_at(path)[0])
+
+    def look_at(path: Path) -> Landmarks:
+        with at_hand(path) as file:
+            return poses.look_at(file)[0]
+
+    clips, failed = read_clips(folder, sources, name, look_at)
     for path, reason in failed.items():
         tell(f"error: {path}: {reason}")
     if not clips:
@@ -199,7 +225,7 @@ def find_clips(folder: Path, name: str, model_file: str | None) -> tuple[list[Cl
 
 def _name_of(options: argparse.Namespace) -> str:
     """What the exercise is called. Raises ValueError for a name that no exercise may have."""
-    own = canonical_class(options.clips.resolve().name)
+    own = canonical_class(Path(resolved(options.clips)).name)
     if options.name is None:
         try:
             check_classes([own])
@@ -218,25 +244,27 @@ def main(arguments: Sequence[str]) -> int:
     """The command: its exit status."""
     options = _parser().parse_args(arguments)
     began_s = time.perf_counter()
-    if not options.clips.is_dir():
-        raise ValueError(f"{options.clips}: no such folder: give one with videos or landmark files")
     name = _name_of(options)
-    output = options.output or Path("checkpoints") / name
+    folder = copy_of_clips(options.clips, name)
+    output = Outbox(options.output or Path("checkpoints") / name)
     check_output(output)
     jax_setup.use_compilation_cache()
     trained = restore_model(options.checkpoint, jax.local_devices())
-    clips, are_all = find_clips(options.clips, name, options.pose_model)
-    taught = [] if options.checkpoint == PRETRAINED else load_taught(Path(options.checkpoint), trained)
+    clips, are_all = find_clips(folder, name, options.pose_model)
+    taught = [] if options.checkpoint == PRETRAINED else load_taught(options.checkpoint, trained)
     old = find_old(trained, options.data, [clip.recording for clip in clips], taught)
     print("\n".join(plan(trained, name, clips, old)), flush=True)
     if options.dry_run:
         table = ClipTable(clips, is_judged=False)
         print(table.heading, *map(table.row, clips), sep="\n")
-        print(f"nothing done (--dry_run); it would be in {output}")
+        print(f"nothing done (--dry_run); it would be in {output.place}")
         return 0 if are_all else cli.USER_ERROR
-    adapt(trained, name, clips, old, options.clips, output)
+    with held(output.place):
+        adapt(trained, name, clips, old, folder, output.folder)
+        check_output(output)
+        output.send(last=MARKER)
     print(f"{time.perf_counter() - began_s:.0f} s")
-    print(f"next: python -m wt_jax.predict VIDEO --checkpoint {shlex.quote(str(output))}")
+    print(f"next: python -m wt_jax.predict VIDEO --checkpoint {shlex.quote(str(output.place))}")
     return 0 if are_all else cli.USER_ERROR
 
 
@@ -246,7 +274,7 @@ def _parser() -> ArgumentParser:
         description="From a few clips of one exercise to a checkpoint that knows one exercise more. Where "
         "nobody has marked or counted the repetitions, they are found by what repeats.",
     )
-    parser.add_argument("clips", type=Path, metavar="CLIPS", help="folder of videos or landmark files")
+    parser.add_argument("clips", type=place, metavar="CLIPS", help="folder of videos or landmark files")
     parser.add_argument("--name", help="what the exercise is called (default: the folder's name)")
     parser.add_argument(
         "--checkpoint",
@@ -255,7 +283,7 @@ def _parser() -> ArgumentParser:
         help="workdir of a training run to start from (default: pretrained, the checkpoint in the box)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="the new one's workdir (default: checkpoints/NAME)"
+        "--output", type=place, metavar="DIR", help="the new one's workdir (default: checkpoints/NAME)"
     )
     parser.add_argument(
         "--data",

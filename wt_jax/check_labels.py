@@ -19,7 +19,7 @@ from wt_jax import config
 from wt_jax.counting.prediction import read_timeline
 from wt_jax.data.builder import has_data
 from wt_jax.data.folds import fold_of_groups, groups_by_kind
-from wt_jax.data.loading import Dataset, load_dataset, why_no_data
+from wt_jax.data.loading import Dataset, copy_of_data, load_dataset, why_no_data
 from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
@@ -156,7 +156,8 @@ def check(
     """
     if folds < 2:
         raise ValueError(f"--folds {folds}: must be 2 or more")
-    if not has_data(root):
+    here = copy_of_data(root)
+    if not has_data(here):
         raise ValueError(why_no_data(root))
     jax_setup.use_compilation_cache()
     options = (

@@ -10,8 +10,7 @@ import jax
 from wt_jax import config
 from wt_jax.cluster.flags import Cluster, add_cluster, read_cluster
 from wt_jax.counting.decoding import Counting, Timeline
-from wt_jax.data.builder import has_data
-from wt_jax.data.loading import SYNTHETIC, load_dataset, synthetic_dataset
+from wt_jax.data.loading import SYNTHETIC, is_there, load_dataset, synthetic_dataset
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import SPLITS
 from wt_jax.evaluation.baselines import baselines
@@ -29,6 +28,8 @@ from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import cache_folder, write_json
+from wt_jax.storage.outbox import Outbox
+from wt_jax.storage.places import absolute, is_remote, place, resolved, split
 from wt_jax.training.out_of_memory import explain_out_of_memory
 
 
@@ -57,25 +58,31 @@ class Evaluation:
     def __str__(self) -> str:
         return table(self.report)
 
-    def write(self, path: Path | str) -> Path:
+    def write(self, path: Path | str) -> Path | str:
         """Writes the report to `path`, as JSON, and beside it as a page, whose path it returns.
 
-        Raises ValueError as `check_report_path` does.
+        `path` may be of a bucket. Raises ValueError as `check_report_path` does.
         """
-        path = Path(path)
         check_report_path(path)
-        write_json(path, self.report)
-        page = path.with_suffix(".html")
+        folder, name = split(path)
+        outbox = Outbox(folder)
+        write_json(outbox.folder / name, self.report)
+        page = outbox.folder / Path(name).with_suffix(".html")
         write_html(page, self.report, self.results, self.timelines, self.counting, self.others)
-        return page
+        outbox.send(last=name)
+        return absolute(page) if is_remote(path) else page
 
 
-def check_report_path(path: Path) -> None:
+def check_report_path(path: Path | str) -> None:
     """Raises ValueError where a report cannot be written to `path`, or its page would take its place."""
-    if path.is_dir() or not path.absolute().parent.is_dir():
+    folder, name = split(path)
+    outbox = Outbox(folder)
+    if not name or not outbox.folder.is_dir() or (outbox.folder / name).is_dir():
         raise ValueError(f"--output {path}: must be a file in a folder that exists")
-    if path.suffix == ".html":
+    if name.endswith(".html"):
         raise ValueError(f"--output {path}: name the JSON file; the page is written beside it")
+    if not outbox.is_writable:
+        raise ValueError(f"--output {path}: cannot be written: choose another folder")
 
 
 def evaluate(
@@ -106,7 +113,7 @@ def evaluate(
             root, recordings = meta["root"], recordings or meta["recordings"]
             if not root:
                 raise ValueError(f"--checkpoint {folder}: holds no data of its own: say --data ROOT")
-            if meta["parents"] and not has_data(root, recordings or None):
+            if meta["parents"] and not is_there(root, recordings):
                 parent = meta["parents"][0]["name"]
                 why = f"was adapted from {parent}, and {root} is no data root to score it on"
                 raise ValueError(f"--checkpoint {folder}: {why}: say --data ROOT")
@@ -139,7 +146,7 @@ def evaluate(
         rival = restore_model(other, jax.local_devices())
         if rival.options.data.classes != options.data.classes:
             raise ValueError(f"--against {other}: trained on other classes: {rival.options.data.classes}")
-        if Path(other).resolve() in {Path(one).resolve() for one in against[:i]}:
+        if resolved(other) in map(resolved, against[:i]):
             raise ValueError(f"--against {other}: named twice")
         name = _column(other, {THIS, *rivals, *by_others})
         rivals[name] = _results_on_unseen(rival, chosen, split, cluster)[1]
@@ -166,7 +173,7 @@ def evaluate(
 
 def _column(folder: Path | str, taken: Collection[str]) -> str:
     """What a run is called in the report: its folder's name, with more of its path where that is taken."""
-    parts = Path(folder).absolute().parts
+    parts = Path(absolute(folder)).parts
     names = ("/".join(parts[-n:]) for n in range(1, len(parts) + 1))
     return next(name for name in names if name not in taken)
 
@@ -224,7 +231,7 @@ def main(argv: Sequence[str]) -> None:
         "--against", nargs="+", default=[], metavar="DIR", help="score other runs beside this one"
     )
     parser.add_argument(
-        "--output", type=Path, metavar="FILE", help="report as JSON, and beside it as a page, FILE's .html"
+        "--output", type=place, metavar="FILE", help="report as JSON, and beside it as a page, FILE's .html"
     )
     add_cluster(parser, "who share the recordings")
     args = parser.parse_args(argv)

@@ -22,7 +22,9 @@ from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
-from wt_jax.runtime.files import cache_folder, is_writable, write_json, written_beside
+from wt_jax.runtime.files import cache_folder, write_json, written_beside
+from wt_jax.storage.outbox import Outbox
+from wt_jax.storage.places import is_remote, place
 
 PARITY = "parity.json"
 _RECORDINGS = 50
@@ -47,18 +49,20 @@ def main(arguments: Sequence[str]) -> None:
         "--data", metavar="ROOT",
         help="data root whose recordings it is compared on (default: synthetic people)",
     )  # fmt: skip
-    parser.add_argument("--output", required=True, type=Path, metavar="OUT", help="a new folder")
+    parser.add_argument("--output", required=True, type=place, metavar="OUT", help="a new folder")
     add_pose_model(parser, "of --format web: ")
     parser.add_argument(
         "--npm", type=Path, metavar="DIR",
         help="of --format web: folder with the tarballs that npm would fetch (default: npm fetches them)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
-    kind, output = FORMATS[options.format], options.output
+    kind, output = FORMATS[options.format], Outbox(options.output)
     if options.dtype not in kind.weights:
         raise ValueError(f"--dtype {options.dtype}: {options.format} has {' and '.join(kind.weights)}")
-    if output.is_file() or (output.is_dir() and any(output.iterdir())) or not is_writable(output.parent):
-        raise ValueError(f"--output {output}: is there already, or cannot be written: name a new folder")
+    if not output.is_empty or not output.is_writable:
+        raise ValueError(
+            f"--output {output.place}: is there already, or cannot be written: name a new folder"
+        )
     if options.format != "web" and (options.npm or options.pose_model):
         raise ValueError(
             f"--npm and --pose_model: nothing of --format {options.format} needs them: leave them out"
@@ -68,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
     trained = restore_model(options.checkpoint, jax.local_devices()[:1])
     if trained.remark:
         print(f"warning: {trained.name}: {trained.remark}")
-    with written_beside(output) as folder:
+    with written_beside(output.folder) as folder:
         folder.mkdir()
         file = folder / kind.file_name
         kind.write(trained, options.dtype, file)
@@ -86,10 +90,12 @@ def main(arguments: Sequence[str]) -> None:
         write_json(folder / PARITY, parity_document(parity, size, about))
         if parts:
             write_page(folder, parts)
-    print(f"{output}: {kind.file_name}, {CARD}, {PARITY}")
-    if parts:
+    output.send(last=CARD)
+    print(f"{output.place}: {kind.file_name}, {CARD}, {PARITY}")
+    if parts and not is_remote(output.place):
         print(
-            f"to try it: python -m http.server --bind 127.0.0.1 --directory {output}, then http://localhost:8000"
+            f"to try it: python -m http.server --bind 127.0.0.1 --directory {output.place}, then "
+            "http://localhost:8000"
         )
 
 

@@ -14,7 +14,10 @@ from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.model_file import pose_model
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
-from wt_jax.runtime.files import is_writable, write_json
+from wt_jax.runtime.files import write_json
+from wt_jax.storage.copies import copy_of_file
+from wt_jax.storage.outbox import Outbox
+from wt_jax.storage.places import place, resolved, split
 from wt_jax.video.live_feed import LiveFeed
 from wt_jax.video.reader import Video
 from wt_jax.video.window import Window, check_display
@@ -23,16 +26,20 @@ from wt_jax.video.writer import PacedWriter
 _MOST_DIGITS = 9  # of a camera's number
 
 
-def check_outputs(outputs: Sequence[Path], source: str | int) -> dict[str, Path]:
-    """Suffix -> file. Raises ValueError for what cannot be written, or would lose the source."""
-    by_suffix = {path.suffix.lower(): path for path in outputs}
-    for path in outputs:
-        if path.suffix.lower() not in (".json", ".mp4") or len(by_suffix) < len(outputs):
-            raise ValueError(f"--output {path}: one .json, one .mp4, or one of each")
-        if not is_writable(path.parent) or path.is_dir():
-            raise ValueError(f"--output {path}: cannot be written: choose another folder")
-        if not isinstance(source, int) and path.resolve() == Path(source).resolve():
-            raise ValueError(f"--output {path}: would write over the source: choose another name")
+def check_outputs(outputs: Sequence[Path | str], source: str | int) -> dict[str, tuple[Outbox, Path]]:
+    """Suffix -> file, and how it is sent. Raises ValueError where it cannot be, or would lose the source."""
+    by_suffix = {}
+    for output in outputs:
+        folder, name = split(output)
+        outbox, suffix = Outbox(folder), Path(name).suffix.lower()
+        if suffix not in (".json", ".mp4") or suffix in by_suffix:
+            raise ValueError(f"--output {output}: one .json, one .mp4, or one of each")
+        path = outbox.folder / name
+        if not outbox.is_writable or path.is_dir():
+            raise ValueError(f"--output {output}: cannot be written: choose another folder")
+        if not isinstance(source, int) and resolved(output) == resolved(source):
+            raise ValueError(f"--output {output}: would write over the source: choose another name")
+        by_suffix[suffix] = outbox, path
     return by_suffix
 
 
@@ -53,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("--headless", action="store_true", help="no window; ends with the file, or Ctrl-C")
     parser.add_argument(
-        "--output", nargs="+", type=Path, default=[], metavar="FILE",
+        "--output", nargs="+", type=place, default=[], metavar="FILE",
         help="at the end: .json, the result as predict writes it; .mp4, what was shown",
     )  # fmt: skip
     parser.add_argument(
@@ -72,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 
     jax_setup.use_compilation_cache()
     with ExitStack() as stack:
-        video = stack.enter_context(Video(source))
+        video = stack.enter_context(Video(source if isinstance(source, int) else str(copy_of_file(source))))
         predictor = Predictor.restore(options.checkpoint)
         warm_up(predictor)
         estimator = stack.enter_context(PoseEstimator(pose_model(options.pose_model)))
@@ -87,7 +94,8 @@ def main(arguments: Sequence[str]) -> int:
         try:
             with ExitStack() as files:
                 writer = None
-                if path := outputs.get(".mp4"):
+                if ".mp4" in outputs:
+                    _, path = outputs[".mp4"]
                     writer = PacedWriter(path, video.fps, video.width_px, video.height_px)
                     files.enter_context(writer)
                 session.run(window, writer, most_s, stop)
@@ -95,7 +103,8 @@ def main(arguments: Sequence[str]) -> int:
             failure = error
         prediction = session.stream.flush()
         _tell(prediction, session, feed)
-        if path := outputs.get(".json"):
+        if ".json" in outputs:
+            _, path = outputs[".json"]
             content = prediction.document(about_session(video, session, prediction), predictor.identity)
             content["live"] = {
                 "dropped_frames": feed.n_dropped,
@@ -103,6 +112,8 @@ def main(arguments: Sequence[str]) -> int:
                 "settled_after_s": round(session.stream.delay_s, 2),
             }
             write_json(path, content)
+        for outbox, _ in outputs.values():
+            outbox.send()
         if failure:
             raise failure
     return stop.status if stop.caught else 0

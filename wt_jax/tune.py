@@ -15,6 +15,8 @@ from wt_jax.runtime.config_flags import parse
 from wt_jax.runtime.files import is_writable
 from wt_jax.search.plan import make_plan
 from wt_jax.search.space import read_space
+from wt_jax.storage.places import is_remote, local, place, scratch
+from wt_jax.storage.workdir import opened
 from wt_jax.training.out_of_memory import explain_out_of_memory
 
 
@@ -35,7 +37,7 @@ def make_parser() -> ArgumentParser:
         "--trials", default="50", metavar="N", help="of all processes, pruned ones too (default: 50)"
     )
     parser.add_argument(
-        "--workdir", type=Path, default=Path("checkpoints/tune"), metavar="DIR",
+        "--workdir", type=place, default=Path("checkpoints/tune"), metavar="DIR",
         help="where the search is kept (default: checkpoints/tune)",
     )  # fmt: skip
     parser.add_argument(
@@ -77,19 +79,19 @@ def main(arguments: Sequence[str]) -> int:
 
     jax_setup.use_compilation_cache()
     jax_setup.keep_freed()
-    make_folder(flags.workdir)
-    plan = make_plan(options, space, n_folds, together, flags.workdir)
-    about = {"folds": n_folds, "data": plan.dataset.data, "fingerprint": plan.dataset.fingerprint}
-    study = Study(flags.workdir, options, space, about)
-    with explained_out_of_memory(options), cli.catch_stop() as stop:
-        if flags.cluster:
-            from wt_jax.search.ray_tuner import tune_on
+    with shared_folder(flags.workdir) as folder:
+        plan = make_plan(options, space, n_folds, together, scratch(flags.workdir))
+        about = {"folds": n_folds, "data": plan.dataset.data, "fingerprint": plan.dataset.fingerprint}
+        study = Study(folder, options, space, about)
+        with explained_out_of_memory(options), cli.catch_stop() as stop:
+            if flags.cluster:
+                from wt_jax.search.ray_tuner import tune_on
 
-            tune_on(flags.cluster, study, n_folds, n_trials, resources, stop)
-        else:
-            with join(flags.workdir / "workers") as worker:
-                Trials(study, plan, worker).run(n_trials, stop)
-    print("\n".join(write_results(study, flags.config, n_folds)))
+                tune_on(flags.cluster, study, n_folds, n_trials, resources, stop)
+            else:
+                with join(folder / "workers") as worker:
+                    Trials(study, plan, worker).run(n_trials, stop)
+        print("\n".join(write_results(study, flags.config, n_folds)))
     if stop.caught:
         print(f"{stop.caught.name}: stopped; the same command goes on from there")
         return stop.status
@@ -124,14 +126,24 @@ def check_cluster(flags: argparse.Namespace) -> dict[str, float]:
     return resources | ({"gpu": cli.positive_number("--gpus", flags.gpus)} if flags.gpus else {})
 
 
-def make_folder(workdir: Path) -> None:
-    """Raises ValueError where it cannot be written."""
+@contextlib.contextmanager
+def shared_folder(workdir: Path | str) -> Iterator[Path]:
+    """The search's folder, of any number of processes; one in a bucket is of one at a time.
+
+    Raises ValueError where it cannot be written, or another process has it.
+    """
+    if is_remote(workdir):
+        with opened(str(workdir)) as folder:
+            yield folder
+        return
+    folder = local(workdir)
     try:
-        workdir.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"--workdir {workdir}: cannot be made ({error.strerror})") from None
-    if not is_writable(workdir):
-        raise ValueError(f"--workdir {workdir}: cannot be written: name another")
+        raise ValueError(f"--workdir {folder}: cannot be made ({error.strerror})") from None
+    if not is_writable(folder):
+        raise ValueError(f"--workdir {folder}: cannot be written: name another")
+    yield folder
 
 
 if __name__ == "__main__":

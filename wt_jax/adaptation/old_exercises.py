@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from wt_jax.data.builder import has_data
-from wt_jax.data.loading import SYNTHETIC, load_dataset, synthetic_dataset
+from wt_jax.data.loading import SYNTHETIC, is_there, load_dataset, synthetic_dataset
 from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.runtime.files import cache_folder
@@ -80,7 +79,7 @@ def find_old(
     """
     own, data = trained.meta["root"], trained.options.data
     if root is None:
-        root = own if own and trained.meta["data"] != SYNTHETIC and has_data(own) else SYNTHETIC
+        root = own if own and trained.meta["data"] != SYNTHETIC and is_there(own) else SYNTHETIC
     if root == SYNTHETIC:  # those to train on are filmed as the run begins
         dataset = synthetic_dataset(data.classes, _PEOPLE, ("val", "test"))
     else:

@@ -34,7 +34,7 @@ _SETTINGS = {
 }
 
 
-def adapted(base: config.Config, name: str, init: str, root: Path, workdir: Path) -> config.Config:
+def adapted(base: config.Config, name: str, init: str, root: str, workdir: Path) -> config.Config:
     """The options of a run that starts from the checkpoint `init` and learns the exercise `name`.
 
     `root` is where the next one finds the old exercises: a data root, or where there is none the clips.
@@ -42,7 +42,7 @@ def adapted(base: config.Config, name: str, init: str, root: Path, workdir: Path
     own = {
         "workdir": str(workdir),
         "overwrite": False,
-        "data.root": str(root),
+        "data.root": root,
         "data.recordings": "",
         "data.classes": with_class(base.data.classes, name),
         "train.init": init,

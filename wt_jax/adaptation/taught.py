@@ -11,6 +11,7 @@ from pathlib import Path
 from wt_jax.data.recordings import Recording, load_recording, save_recording
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.runtime.printable import tell
+from wt_jax.storage.on_demand import NothingThereError, copy_of_inputs
 
 _FOLDER = "taught"
 
@@ -23,14 +24,18 @@ def save_taught(workdir: Path, recordings: Sequence[Recording]) -> None:
         save_recording(path, replace(recording, name=name))
 
 
-def load_taught(workdir: Path, trained: RestoredModel) -> list[Recording]:
+def load_taught(workdir: Path | str, trained: RestoredModel) -> list[Recording]:
     """Those in the workdir of a checkpoint of `adapt`, of all that it and its parents were taught.
 
     [] of any other. One that cannot be read is told and passed over; what a later run into the same workdir
     did not learn from is none of its.
     """
     recordings = []
-    for path in sorted(workdir.glob(f"{_FOLDER}/*/[!.]*.npz")):
+    try:
+        folder = copy_of_inputs(f"{workdir}/{_FOLDER}")
+    except NothingThereError:
+        return []
+    for path in sorted(folder.glob("*/[!.]*.npz")):
         try:
             recordings.append(load_recording(path))
         except ValueError as error:

@@ -12,6 +12,8 @@ from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings
 from wt_jax.data.recordings import SYNTHETIC, AnyRecording, Recording, load_recordings
 from wt_jax.data.splits import SPLITS, audit
 from wt_jax.data.synthetic_recordings import make_recordings, mocap_recordings
+from wt_jax.runtime.printable import tell
+from wt_jax.storage.bucket import UnreachableError
 from wt_jax.storage.copies import copy_of_folder
 from wt_jax.storage.places import is_remote, local, scratch
 
@@ -56,9 +58,11 @@ def load_dataset(
     if root == SYNTHETIC:
         print(f"data: {SYNTHETIC}")
         return synthetic_dataset(classes, people)
-    here = copy_of_folder(root, _without_videos)
-    if is_remote(root):
-        recordings = recordings or _built_recordings(root, here)
+    here = copy_of_data(root)
+    if recordings:
+        recordings = str(copy_of_folder(recordings))
+    elif is_remote(root):
+        recordings = _built_recordings(root, here)
     if not has_data(here, recordings or None):
         if root != _DEFAULT_ROOT or _names_in(root):
             raise ValueError(why_no_data(root))
@@ -85,6 +89,25 @@ def load_dataset(
     return Dataset(str(root), found, fingerprint(found))
 
 
+def is_there(root: str, recordings: str = "") -> bool:
+    """Whether there is data in the root that a checkpoint was trained on.
+
+    Why a bucket cannot be read is told: it may be somebody else's, or gone.
+    """
+    try:
+        return has_data(copy_of_data(root), copy_of_folder(recordings) if recordings else None)
+    except UnreachableError:
+        raise
+    except ValueError as error:
+        tell(f"warning: {error}")
+        return False
+
+
+def copy_of_data(root: str) -> Path:
+    """A data root; of one in a bucket a copy, in which empty files stand for the videos."""
+    return copy_of_folder(root, _without_videos)
+
+
 def why_no_data(root: str) -> str:
     """What is said of a data root in which `has_data` finds none."""
     holds = f"it holds {', '.join(_names_in(root)[:5]) or 'nothing'}"
@@ -106,7 +129,9 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     if options.synthetic and dataset.data != SYNTHETIC:
         made += make_recordings(options.classes, _SYNTHETIC_SEED, options.synthetic_people, ("train",))
     if options.mocap:
-        made += mocap_recordings(options.mocap, options.classes, _SYNTHETIC_SEED, _MOCAP_VIEWS)
+        made += mocap_recordings(
+            copy_of_folder(options.mocap), options.classes, _SYNTHETIC_SEED, _MOCAP_VIEWS
+        )
     if not made:
         return dataset
     print(f"beside it {len(made)} recordings of synthetic people and motion capture to train on")

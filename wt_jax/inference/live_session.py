@@ -2,7 +2,6 @@
 
 import time
 from collections import deque
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from wt_jax.inference.results import about
 from wt_jax.inference.streaming import Stream
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.runtime import cli
+from wt_jax.storage.places import absolute
 from wt_jax.video.live_feed import LiveFeed
 from wt_jax.video.reader import Video
 from wt_jax.video.window import Window
@@ -117,7 +117,7 @@ def about_session(video: Video, session: LiveSession, prediction: Prediction) ->
     """`source` of the document: as of a file, with what is not known left empty."""
     source = video.source
     return about(
-        f"camera {source}" if isinstance(source, int) else str(Path(source).absolute()),
+        f"camera {source}" if isinstance(source, int) else absolute(source),
         fps=video.fps,
         duration_s=prediction.seconds(len(prediction.timeline.valid_F)) - prediction.first_s,
         frames=session.n_frames,

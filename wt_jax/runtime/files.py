@@ -14,7 +14,7 @@ from typing import Any
 import filelock
 
 _SEAL = "sha256"
-_LOCK = ".lock"
+LOCK = ".lock"  # in a folder: of its `only_writer`
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def sweep_in(folder: Path) -> None:
 
 def _remove_left(folder: Path, pattern: str) -> None:
     for left in folder.glob(pattern):
-        if (left / _LOCK).is_file():
+        if (left / LOCK).is_file():
             with suppress(ValueError), only_writer(left):
                 shutil.rmtree(left, ignore_errors=True)
 
@@ -112,7 +112,7 @@ def only_writer(folder: Path | str) -> Iterator[None]:
     folder = Path(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(folder / _LOCK, timeout=0).acquire()
+        lock = filelock.FileLock(folder / LOCK, timeout=0).acquire()
     except filelock.Timeout as error:
         raise ValueError(
             f"workdir={folder}: another run is writing to it: wait for it, or set another workdir"

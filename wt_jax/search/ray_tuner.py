@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from ray import tune
@@ -17,6 +16,7 @@ from wt_jax.search.cohorts import Cohorts
 from wt_jax.search.plan import make_plan
 from wt_jax.search.space import Space, with_values
 from wt_jax.search.study import Study
+from wt_jax.storage.places import scratch
 
 _MOST_FAILED = 3  # trials, before the search gives up: what fails all of them fails the next
 _WORKER = "ray"  # whose trials they are: the driver's, of which a search has one
@@ -59,7 +59,7 @@ def tune_on(
 def _train_trial(given: dict[str, Any], flat: dict[str, Any], space: Space, n_folds: int) -> None:
     """In a process of its own, on whatever devices Ray lets it see: a report for each epoch."""
     base = config.unflatten(flat)
-    plan = make_plan(base, space, n_folds, 1, Path(base.workdir))
+    plan = make_plan(base, space, n_folds, 1, scratch(base.workdir))
     options = with_values(base, given["values"])
     members = [Member.begin(given["number"], fold, options) for fold in range(n_folds)]
     cohort = Cohorts(base, space, plan).of(options)

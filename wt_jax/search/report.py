@@ -12,6 +12,7 @@ from wt_jax.runtime.files import written_beside
 from wt_jax.search.experiment_file import write_experiment
 from wt_jax.search.space import Space, in_words, short, with_values
 from wt_jax.search.study import Study
+from wt_jax.storage.places import url_of
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem;
@@ -31,9 +32,9 @@ def write_results(study: Study, name: str, n_folds: int) -> list[str]:
         return ["no trial has come to its end yet"]
     number, loss = study.best.number, study.best.value
     how = f"mean of {n_folds} folds" if n_folds > 1 else "validation"
-    file = study.folder / "best.py"
-    command = f"python -m wt_jax.train --config {shlex.quote(str(file))}"
-    own = {"workdir": str(study.folder / "best")}
+    file, url = study.folder / "best.py", url_of(study.folder)
+    command = f"python -m wt_jax.train --config {file.name if url else shlex.quote(str(file))}"
+    own = {"workdir": f"{url}-best" if url else str(study.folder / "best")}
     best = with_values(study.options, study.values(number) | own)
     about = (
         f"Found by wt_jax.tune: trial {number} of {len(study.trials)}, from {name}.\n\n"
@@ -46,7 +47,7 @@ def write_results(study: Study, name: str, n_folds: int) -> list[str]:
     return [
         table(study),
         f"best: trial {number}, segmentation loss {loss:.4f} ({how}): {in_words(study.values(number))}",
-        f"in {study.folder}: best.py, trials.csv, search.html\nnext: {command}",
+        f"in {study.folder}: best.py, trials.csv, search.html\nnext: {'copy best.py from there; ' if url else ''}{command}",
     ]
 
 

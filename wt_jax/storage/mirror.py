@@ -166,7 +166,7 @@ def _scan(folder: Path) -> _Stats:
             folders[:] = []
             continue
         for name in files:
-            if not name.startswith("."):
+            if not name.startswith(".") and not name.endswith(".lock"):  # those are of this machine
                 try:
                     stat = os.stat(Path(parent, name))
                 except FileNotFoundError:

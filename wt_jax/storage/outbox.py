@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from wt_jax.runtime.files import is_writable
+from wt_jax.runtime.files import LOCK, is_writable
 from wt_jax.storage.bucket import Bucket
 from wt_jax.storage.copies import is_visible
 from wt_jax.storage.places import is_remote, local
@@ -40,7 +40,7 @@ class Outbox:
         """Brings what was written: `last` is the file without which the others are not to be read."""
         if self._bucket is None:
             return
-        files = [path for path in self.folder.rglob("*") if path.is_file()]
+        files = [path for path in self.folder.rglob("*") if path.is_file() and path.name != LOCK]
         for path in sorted(files, key=lambda path: (path.name == last, path)):
             self._bucket.send(path, path.relative_to(self.folder).as_posix())
             path.unlink()

@@ -37,5 +37,6 @@ def _own(above: Path, process: int) -> Path:
     folder = Path(tempfile.mkdtemp(prefix=f"{process}-", dir=above))
     held = ExitStack()
     held.enter_context(only_writer(folder))
-    atexit.register(lambda: (shutil.rmtree(folder, ignore_errors=True), held.close()))
+    held.callback(shutil.rmtree, folder, ignore_errors=True)  # while it is held
+    atexit.register(held.close)
     return folder

@@ -33,14 +33,30 @@ def opened(place: str) -> Iterator[Path]:
         if not is_remote(place):
             yield folder
             return
-        lease = Lease(place, on_lost=interrupt)
-        lease.acquire()
-        try:
-            with _followed(Mirror(folder, place, lease), place):
-                yield folder
-        finally:
-            with suppress(ValueError):  # it runs out by itself
-                lease.release()
+        with held(place) as lease, _followed(Mirror(folder, place, lease), place):
+            yield folder
+
+
+@contextmanager
+def held(place: Path | str) -> Iterator[Lease | None]:
+    """Keeps others out of a place in a bucket that ask the same way; of a folder there is no lease.
+
+    Raises ValueError where it cannot be written, or another process has it, or has taken it over.
+    """
+    if not is_remote(place):
+        yield None
+        return
+    lease = Lease(str(place), on_lost=interrupt)
+    lease.acquire()
+    try:
+        yield lease
+        lease.check()
+    except KeyboardInterrupt:
+        lease.check()  # why it was interrupted
+        raise
+    finally:
+        with suppress(ValueError):  # it runs out by itself
+            lease.release()
 
 
 def share(place: str) -> None:

@@ -43,7 +43,7 @@ def choose_folder(options: config.Config, dataset: Dataset, devices: Sequence[ja
     where, folder = "whole on each device", None
     if stay_in_files(options.data, n_bytes, room):
         beside = (
-            Path(options.data.recordings).parent if options.data.recordings else scratch(options.data.root)
+            scratch(options.data.recordings).parent if options.data.recordings else scratch(options.data.root)
         )
         may_write = dataset.data != SYNTHETIC and is_writable(beside)
         folder = (beside if may_write else scratch(options.workdir)) / "frames"
