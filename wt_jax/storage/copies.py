@@ -123,7 +123,8 @@ def _copy_steps(bucket: Bucket, folder: Path, must_match: bool) -> None:
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(copy, [name for name in listed if name.startswith(step)]))
-    (folder / STEPS).mkdir(parents=True, exist_ok=True)
+    if listed:
+        (folder / STEPS).mkdir(parents=True, exist_ok=True)
 
 
 def _digests(bucket: Bucket, marker: str) -> dict[str, str]:
