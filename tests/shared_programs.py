@@ -1,7 +1,9 @@
 """Programs that runs of one test file share: those of runs which differ in places and epochs alone."""
 
 import functools
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -32,11 +34,12 @@ def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable
     """`make(options, ...)`, which makes one thing of all options that differ in those `aside` alone."""
 
     @functools.cache
-    def cached(options: config.Config, devices: tuple, **how: Any) -> Any:
+    def cached(options: config.Config, devices: tuple, plainly: str, **how: Any) -> Any:
         return make(options, *([devices] if devices else []), **how)
 
     def make_shared(options: config.Config, devices: Any = (), **how: Any) -> Any:
-        return cached(config.unflatten(config.flatten(options) | aside), tuple(devices or ()), **how)
+        options = config.unflatten(config.flatten(options) | aside)
+        return cached(options, tuple(devices or ()), os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"], **how)
 
     return make_shared
 
@@ -44,8 +47,8 @@ def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable
 @functools.cache
 def drawn(options: config.Config) -> Any:
     """The parameters that a run begins with, on the host."""
-    with jax.ensure_compile_time_eval():  # asked for their shapes alone too
-        return jax.device_get(init_params(options))
+    with ThreadPoolExecutor(1) as outside:  # of whatever is being traced: asked for their shapes alone too
+        return outside.submit(lambda: jax.device_get(init_params(options))).result()
 
 
 @pytest.fixture(scope="module")
