@@ -9,6 +9,7 @@ import jax
 import pytest
 from laid_out import PLAIN, options_with, some_recordings
 from programs import run_python
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, assert_same_run, write_root
 
 from wt_jax import train
@@ -20,6 +21,7 @@ from wt_jax.runtime.config_flags import parse
 from wt_jax.training import residence
 from wt_jax.training.setup import start_run
 
+pytestmark = pytest.mark.usefixtures("share_programs")
 MOVED = {"augment.speed": 0.4, "data.overhang": 0.3, "data.window_step": 2, "train.epochs": 2}
 
 
