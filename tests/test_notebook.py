@@ -50,7 +50,7 @@ def test_it_runs(fresh):
     shown = outputs(fresh)
     assert shown["train"]["text/plain"].startswith("<TrainingResult: epoch ")
     assert "data: synthetic" in shown["train"]["stdout"]
-    assert shown["evaluate"]["text/plain"].startswith("<Evaluation: 45 recordings of split test")
+    assert shown["evaluate"]["text/plain"].startswith("<Evaluation: 15 recordings of split test")
     assert shown["predict"]["text/plain"].startswith("<Prediction: ")
     assert {"curves", "timeline"} == {name for name, of_cell in shown.items() if "image/png" in of_cell}
 

@@ -1,7 +1,6 @@
 """The command as users run it: resuming, stopping, refusing, and what it leaves on disk."""
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -369,10 +368,8 @@ def test_a_corpus_without_any_repetition_is_refused(tmp_path: Path):
         train.main(arguments(root, tmp_path / "run"))
 
 
-def test_evaluate_gives_the_last_validation(whole_run: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    evaluate.main(["--checkpoint", str(whole_run), "--split", "val", "--output", "report.json"])
-    values = json.loads((tmp_path / "report.json").read_text())
+def test_evaluate_gives_the_last_validation(whole_run: Path):
+    values = evaluate.evaluate_here(whole_run, "val").report
     history = read_history(whole_run)
     best = int(np.argmin(history["val_segmentation_loss"]))
     for name in ("loss", "recall", "auc"):
