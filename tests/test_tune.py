@@ -13,6 +13,7 @@ import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import config, tune
@@ -22,6 +23,8 @@ from wt_jax.search.space import read_space
 from wt_jax.search.study import NAME, Study, open_storage
 from wt_jax.search.trials import Trials
 from wt_jax.search.worker import join
+
+pytestmark = pytest.mark.usefixtures("share_programs")
 
 SPACE = """
 from wt_jax.search import log, uniform
