@@ -21,7 +21,8 @@ from wt_jax.pose.landmarks import save_landmarks
 from wt_jax.training.checkpoint_reader import CheckpointReader
 
 ray = pytest.importorskip("ray", reason="Ray is an extra: pip install -e '.[cluster]'")
-SHORT = {"train.windows_per_epoch": 64, "train.epochs": 3}
+ENVIRONMENT = {"JAX_PLATFORMS": "cpu", "WT_JAX_LOG": "debug"}  # which reaches the workers
+SHORT = {"train.windows_per_epoch": 160, "train.epochs": 4}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ class Driver:
     def __init__(self, argv):
         self._process = subprocess.Popen(
             [sys.executable, "-u", "-m", "wt_jax.train", *argv], cwd=REPOSITORY, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | {"JAX_PLATFORMS": "cpu"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=os.environ | ENVIRONMENT,
         )  # fmt: skip
         self._timer = threading.Timer(600, self._process.kill)
         self._timer.start()
@@ -104,10 +105,11 @@ def test_a_run_of_two_workers_equals_one_though_one_is_killed_and_a_node_lost(cl
     argv = ["--cluster", cluster.address, "--workers", "2", *arguments(root, run, **SHORT)]
     with Driver(argv) as driver:
         driver.read(until="2 x cpu of 2 processes")
-        driver.read(until="epoch   1/3")
+        driver.read(until="epoch   1/4")
         os.kill(process_ids(run, 1)[0], signal.SIGKILL)
         driver.read(until="was ended by SIGKILL: started again from")
         driver.read(until="resumed: ")
+        driver.read(until=": losses ")
         driver.send_signal(signal.SIGTERM)
         assert driver.read() == 143, driver.said
     saved = re.search(r"SIGTERM: saved step (\d+) in .*; the same command goes on from there", driver.said)
