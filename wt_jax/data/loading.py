@@ -129,9 +129,8 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     if options.synthetic and dataset.data != SYNTHETIC:
         made += make_recordings(options.classes, _SYNTHETIC_SEED, options.synthetic_people, ("train",))
     if options.mocap:
-        made += mocap_recordings(
-            copy_of_folder(options.mocap), options.classes, _SYNTHETIC_SEED, _MOCAP_VIEWS
-        )
+        tracks = str(copy_of_folder(options.mocap))
+        made += mocap_recordings(tracks, options.classes, _SYNTHETIC_SEED, _MOCAP_VIEWS)
     if not made:
         return dataset
     print(f"beside it {len(made)} recordings of synthetic people and motion capture to train on")
