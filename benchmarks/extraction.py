@@ -25,7 +25,7 @@ import mediapipe
 from mediapipe.tasks.python import vision
 from mediapipe.tasks.python.core.base_options import BaseOptions
 
-from wt_jax.pose.extraction import extract_folder
+from wt_jax.pose.folder_extraction import extract_folder
 from wt_jax.video.reader import Video
 
 

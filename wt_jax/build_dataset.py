@@ -2,15 +2,18 @@
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from wt_jax.cluster.flags import Cluster, add_cluster, read_cluster
 from wt_jax.config import Data
 from wt_jax.data.builder import build, recordings_folder
+from wt_jax.data.loading import copy_of_data
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.cli import positive_number, run, whole_number
 from wt_jax.skeleton import CLASSES, check_classes
+from wt_jax.storage.places import is_remote, local, scratch
 
 _SHOWN = 5  # names of removed recordings
 
@@ -48,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     max_minutes = positive_number("--max_minutes", options.max_minutes)
     check_classes(options.classes, "--classes")
 
+<<<<<<< HEAD
     output = recordings_folder(options.data, options.output)
     not_extracted = _extract_videos(options, workers, cluster, max_minutes)
     report = build(
@@ -58,6 +62,23 @@ def main(arguments: Sequence[str]) -> int:
         remove=True,
         not_extracted=not_extracted,
     )
+=======
+    root = copy_of_data(options.data)
+    output = options.output
+    if is_remote(options.data) and not output:
+        output = scratch(options.data) / "recordings"
+    output = output or recordings_folder(root, None)
+    not_extracted = _extract_videos(root, options, workers, max_minutes)
+    with _recordings(output) as folder:
+        report = build(
+            copy_of_data(options.data),
+            folder,
+            options.classes,
+            max_minutes=max_minutes,
+            remove=True,
+            not_extracted=not_extracted,
+        )
+>>>>>>> cmds
     print(report.table())
     print(f"{report.built} built, {report.unchanged} unchanged, in {output}; {len(report.left_out)} left out")
     if report.removed:
@@ -71,19 +92,36 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
+<<<<<<< HEAD
 def _extract_videos(
     options: argparse.Namespace, workers: int | None, cluster: Cluster | None, max_minutes: float
+=======
+@contextmanager
+def _recordings(place: Path | str) -> Iterator[Path]:
+    """The folder to build in: of a bucket a copy, which is sent."""
+    if not is_remote(place):
+        yield local(place)
+        return
+    from wt_jax.storage.workdir import opened  # here: it brings JAX, and workers have no need of that
+
+    with opened(str(place)) as folder:
+        yield folder
+
+
+def _extract_videos(
+    root: Path, options: argparse.Namespace, workers: int | None, max_minutes: float
+>>>>>>> cmds
 ) -> dict[Path, str]:
     """Brings landmarks/ up to date with raw/; returns the videos that failed, with the reason."""
-    if not any(Path(options.data).glob("raw/*/*")):
+    if not any(root.glob("raw/*/*")):
         return {}
     # Here: without videos there is no need of OpenCV and MediaPipe, nor of what they need of the system.
-    from wt_jax.pose.extraction import extract_folder
+    from wt_jax.pose.folder_extraction import extract_folder
     from wt_jax.pose.model_file import is_named, pose_model
 
     started_s = time.monotonic()
     done = extract_folder(
-        options.data,
+        root,
         options.classes,
         lambda: pose_model(options.pose_model, options.pose_size or "full"),
         is_model_named=is_named(options.pose_model, options.pose_size),

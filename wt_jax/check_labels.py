@@ -27,8 +27,10 @@ from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.labeling.contradictions import Contradiction, find_contradiction, table
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.config_flags import parse
-from wt_jax.runtime.files import is_writable, only_writer, written_beside
+from wt_jax.runtime.files import only_writer, written_beside
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, is_class_name
+from wt_jax.storage.outbox import Outbox
+from wt_jax.storage.places import is_remote, local, resolved, split, url_of
 from wt_jax.train import calibrate_best, find_parent, fit
 from wt_jax.training.setup import start_run
 from wt_jax.video.formats import VIDEO_SUFFIXES
@@ -130,8 +132,8 @@ def judges_of(
     """Each checkpoint, and the recordings that it may judge: not trained on, and not judged before."""
     waiting = list(recordings)
     for name in checkpoints:
-        folders = sorted(str(path.parent) for path in Path(name).glob(f"fold*/{_OVER}")) or [name]
-        for folder in folders:
+        folders = [] if is_remote(name) else sorted(str(p.parent) for p in local(name).glob(f"fold*/{_OVER}"))
+        for folder in folders or [name]:
             trained = restore_model(folder, jax.local_devices())
             may = [
                 one
@@ -161,7 +163,7 @@ def check(
         raise ValueError(why_no_data(root))
     jax_setup.use_compilation_cache()
     options = (
-        config.check(own_config(_classes_of(root))) if experiment is None else parse(["--config", experiment])
+        config.check(own_config(_classes_of(here))) if experiment is None else parse(["--config", experiment])
     )
     data = options.data
     dataset = load_dataset(
@@ -176,7 +178,7 @@ def check(
             folds = n_people
         about = repr((sorted(config.flatten(options).items()), folds))
         digest = hashlib.sha256((dataset.fingerprint + about).encode()).hexdigest()[:8]
-        place = workdir / f"{Path(root).resolve().name}-{digest}"
+        place = workdir / f"{Path(resolved(root)).name}-{digest}"
         print(f"cross-fitting in {place}: what is trained stays there")
         judges = cross_fit(dataset, options, folds, place)
     found, n_judged = [], 0
@@ -189,10 +191,21 @@ def check(
     return sorted(found, key=lambda one: (not one.is_of_starts, -one.weight, one.recording)), n_judged
 
 
-def check_list_path(output: Path) -> None:
+def check_list_path(output: Path | str) -> None:
     """Raises ValueError where the list cannot be written to `output`."""
-    if output.is_dir() or not is_writable(output.parent):
+    folder, name = split(output)
+    outbox = Outbox(folder)
+    if not name or (outbox.folder / name).is_dir() or not outbox.is_writable:
         raise ValueError(f"--output {output}: must be a file in a folder that can be written")
+
+
+def check_workdir(place: str) -> Path:
+    """Where models are kept. Raises ValueError for a bucket: what can be trained again needs none."""
+    if is_remote(place):
+        raise ValueError(
+            f"--workdir {place}: what is trained for --check stays on this machine: name a folder"
+        )
+    return local(place)
 
 
 def as_csv(found: Sequence[Contradiction], root: str) -> str:
@@ -208,16 +221,19 @@ def as_csv(found: Sequence[Contradiction], root: str) -> str:
     return text.getvalue()
 
 
-def report(found: Sequence[Contradiction], n_judged: int, root: str, output: Path | None) -> None:
+def report(found: Sequence[Contradiction], n_judged: int, root: str, output: Path | str | None) -> None:
     """Prints the worst, and the command that opens each; writes all to `output`, as CSV.
 
     Where that cannot be written any more, all is printed: it took minutes.
     """
     if output:
+        folder, name = split(output)
+        outbox = Outbox(folder)
         try:
-            with written_beside(output) as beside, beside.open("w", newline="") as file:
+            with written_beside(outbox.folder / name) as beside, beside.open("w", newline="") as file:
                 file.write(as_csv(found, root))
-        except OSError:
+            outbox.send()
+        except (OSError, ValueError):
             print(as_csv(found, root))
             raise
     of_starts = [one for one in found if one.is_of_starts]
@@ -237,17 +253,19 @@ def report(found: Sequence[Contradiction], n_judged: int, root: str, output: Pat
 def command_for(root: str, name: str) -> str:
     """What opens a recording to be looked at: its video, or where there is none its landmarks."""
     class_name, stem = name.split("/")
-    videos = [path for suffix in VIDEO_SUFFIXES for path in Path(root, "raw").glob(f"*/*{suffix}")]
+    here = local(root)
+    videos = [path for suffix in VIDEO_SUFFIXES for path in here.glob(f"raw/*/*{suffix}")]
     fitting = [p for p in videos if (canonical_class(p.parent.name), p.stem) == (class_name, stem)]
-    path = fitting[0] if fitting else Path(root, "landmarks", class_name, f"{stem}.npz")
+    path = fitting[0] if fitting else here / "landmarks" / class_name / f"{stem}.npz"
+    name = shlex.quote(url_of(path) or str(path))
     if class_name == NO_EXERCISE:
-        return f"python -m wt_jax.predict {shlex.quote(str(path))} --output results"
-    return f"python -m wt_jax.label {shlex.quote(str(path))}"
+        return f"python -m wt_jax.predict {name} --output results"
+    return f"python -m wt_jax.label {name}"
 
 
-def _classes_of(root: str) -> tuple[str, ...]:
+def _classes_of(root: Path) -> tuple[str, ...]:
     """The classes that a data root has folders of, and no-exercise. Raises ValueError where that is all."""
-    folders = sorted(path for of in _CLASS_FOLDERS for path in Path(root, of).glob("[!.]*") if path.is_dir())
+    folders = sorted(path for of in _CLASS_FOLDERS for path in (root / of).glob("[!.]*") if path.is_dir())
     names = dict.fromkeys(name for path in folders if is_class_name(name := canonical_class(path.name)))
     exercises = [name for name in names if name != NO_EXERCISE]
     if not exercises:

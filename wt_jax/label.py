@@ -9,19 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wt_jax.data.loading import copy_of_data
 from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.labeling.marked_starts import LEAST_S, MarkedStartsFile
 from wt_jax.labeling.session import Restore, Session, open_session, show
 from wt_jax.labeling.view import draw_notice
-from wt_jax.labeling.worklist import Worklist
+from wt_jax.labeling.worklist import FOLDERS, Worklist, at_root
 from wt_jax.pose.landmarks import LANDMARKS_SUFFIX
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.cli import run
-from wt_jax.runtime.files import is_writable
 from wt_jax.runtime.inputs import check_file
 from wt_jax.runtime.jax_setup import use_compilation_cache
 from wt_jax.runtime.printable import printable
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
+from wt_jax.storage.outbox import Outbox
+from wt_jax.storage.places import place, url_of
 from wt_jax.video.formats import VIDEO_SUFFIXES
 from wt_jax.video.window import Window, check_display
 
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 _FOLDS = 5
 _LEFT = 1  # exit status: a folder is not done yet
-_FOLDERS = ("raw", "landmarks")  # of a data root: what can be looked at
 
 
 def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
@@ -39,7 +40,7 @@ def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
     A video in `ROOT/raw/<class>/` says both by itself. Else the root is `data`, and the class has to be
     given. Raises ValueError where it is not, or has no repetitions.
     """
-    in_root = video.absolute().parent.parent.name in _FOLDERS
+    in_root = video.absolute().parent.parent.name in FOLDERS
     if class_name is None and not in_root:
         raise ValueError(f"{video}: not in raw/<class>/, so which exercise is it? say --class NAME")
     name = canonical_class(class_name if class_name is not None else video.absolute().parent.name)
@@ -57,13 +58,13 @@ def find_videos(folder: Path) -> list[Path]:
     Videos, or, where there are none, landmark files; sorted, without those of no-exercise. Raises
     ValueError where there is nothing.
     """
-    inside = [folder, *(path for name in _FOLDERS if (path := folder / name).is_dir())]
+    inside = [folder, *(path for name in FOLDERS if (path := folder / name).is_dir())]
     for suffixes in (VIDEO_SUFFIXES, (LANDMARKS_SUFFIX,)):
-        for place in reversed(inside):  # raw/ before what lies beside it
+        for where in reversed(inside):  # raw/ before what lies beside it
             found = sorted(
                 path
                 for pattern in ("[!.]*", "[!.]*/[!.]*")
-                for path in place.glob(pattern)
+                for path in where.glob(pattern)
                 if path.suffix.lower() in suffixes and canonical_class(path.parent.name) != NO_EXERCISE
             )
             if found:
@@ -182,15 +183,17 @@ def main(arguments: Sequence[str]) -> int:
         raise ValueError(f"--checkpoint {checkpoints[0]}: is for --propose: say both, or neither")
     if len(checkpoints) > 1:
         raise ValueError(f"--checkpoint {checkpoints[1]}: is the second; several are for --check")
-    given, is_folder = options.video, options.video.is_dir()
+    given = at_root(options.video)
+    is_folder = given.is_dir()
     if not is_folder:
         check_file(given, "a video")
     videos = find_videos(given) if is_folder else [given]
-    files = [MarkedStartsFile(label_path(video, options.data, options.class_name)) for video in videos]
+    root = None if options.data is None else str(copy_of_data(options.data))
+    files = [MarkedStartsFile(label_path(video, root, options.class_name)) for video in videos]
     checkpoint = next(iter(checkpoints), None)
     proposer = functools.cache(functools.partial(restore, checkpoint)) if options.propose else None
     for folder in {file.path.parent for file in files}:
-        if not is_writable(folder):
+        if not Outbox(url_of(folder) or folder).is_writable:
             raise ValueError(f"{folder}: cannot be written: say --data ROOT")
     check_display()
     if is_folder:
@@ -205,7 +208,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from wt_jax.check_labels import check, check_list_path, report  # here: marking by hand needs no JAX
+    from wt_jax.check_labels import (  # here: marking by hand needs no JAX
+        check,
+        check_list_path,
+        check_workdir,
+        report,
+    )
 
     for name in ("video", "data", "class_name", "pose_model"):
         if getattr(options, name) is not None:
@@ -219,7 +227,7 @@ def _check(options: argparse.Namespace) -> int:
         options.folds if options.folds is not None else _FOLDS,
         options.checkpoint or [],
         options.config,
-        Path(options.workdir or "checkpoints/check"),
+        check_workdir(options.workdir or "checkpoints/check"),
     )
     report(found, n_judged, options.check, options.output)
     return 0
@@ -235,7 +243,7 @@ def _parser() -> ArgumentParser:
     )
     parser.add_argument(
         "video",
-        type=Path,
+        type=place,
         nargs="?",
         metavar="VIDEO",
         help=f"a video: {' '.join(VIDEO_SUFFIXES)}; or a folder of them; or landmarks, shown as a skeleton",
@@ -273,7 +281,7 @@ def _parser() -> ArgumentParser:
     )
     checking.add_argument("--config", metavar="FILE", help="how they are trained (default: quickly)")
     checking.add_argument("--workdir", metavar="DIR", help="where they are kept (default: checkpoints/check)")
-    checking.add_argument("--output", type=Path, metavar="FILE", help="write all that is found, as CSV")
+    checking.add_argument("--output", type=place, metavar="FILE", help="write all that is found, as CSV")
     return parser
 
 

@@ -132,18 +132,15 @@ def shared_folder(workdir: Path | str) -> Iterator[Path]:
 
     Raises ValueError where it cannot be written, or another process has it.
     """
-    if is_remote(workdir):
-        with opened(str(workdir)) as folder:
-            yield folder
-        return
-    folder = local(workdir)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"--workdir {folder}: cannot be made ({error.strerror})") from None
-    if not is_writable(folder):
-        raise ValueError(f"--workdir {folder}: cannot be written: name another")
-    yield folder
+    opening = opened(str(workdir)) if is_remote(workdir) else contextlib.nullcontext(local(workdir))
+    with opening as folder:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"--workdir {folder}: cannot be made ({error.strerror})") from None
+        if not is_writable(folder):
+            raise ValueError(f"--workdir {folder}: cannot be written: name another")
+        yield folder
 
 
 if __name__ == "__main__":

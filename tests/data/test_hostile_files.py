@@ -20,7 +20,7 @@ from wt_jax.data.recordings import (
     save_recording,
 )
 from wt_jax.inference.input_files import find_input_files
-from wt_jax.pose.extraction import extract_folder, find_videos
+from wt_jax.pose.folder_extraction import extract_folder, find_videos
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.skeleton import CLASSES
 

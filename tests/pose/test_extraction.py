@@ -11,8 +11,9 @@ import pytest
 from clips import MODEL, VIDEOS, noise, ticks_per_second, turn, vary_rate, write_clip, write_sound
 
 from wt_jax import build_dataset
-from wt_jax.pose import extraction
-from wt_jax.pose.extraction import extract, extract_folder, find_videos
+from wt_jax.pose import extraction, folder_extraction
+from wt_jax.pose.extraction import extract
+from wt_jax.pose.folder_extraction import extract_folder, find_videos
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, read_provenance, save_landmarks
 from wt_jax.runtime import progress
 from wt_jax.skeleton import CLASSES
@@ -46,8 +47,11 @@ class Estimator:
 def root(tmp_path, monkeypatch):
     """Three videos and a model; extraction stays in this process."""
     monkeypatch.setattr(extraction, "PoseEstimator", Estimator)
+    monkeypatch.setattr(folder_extraction, "PoseEstimator", Estimator)
     monkeypatch.setattr(
-        extraction, "on_this_machine", lambda work, jobs, *_: ((i, work(job)) for i, job in enumerate(jobs))
+        folder_extraction,
+        "on_this_machine",
+        lambda work, jobs, *_: ((i, work(job)) for i, job in enumerate(jobs)),
     )
     (tmp_path / "model.task").write_bytes(b"model")
     for name in ("squats/a.mp4", "squats/b.avi", "no_exercise/c.mp4"):
@@ -273,7 +277,7 @@ def test_a_video_that_broke_since_keeps_its_older_landmarks(root, capsys):
 def test_a_log_hears_how_far_it_is(root, capsys, monkeypatch):
     monkeypatch.setattr(progress, "_EVERY_S", 0.0)
     monkeypatch.setattr(
-        extraction, "on_this_machine",
+        folder_extraction, "on_this_machine",
         lambda work, jobs, _, tell: ((i, (work(job), tell(40))[0]) for i, job in enumerate(jobs)),
     )  # fmt: skip
     build_dataset.main(["--data", str(root), "--pose_model", str(root / "model.task")])
@@ -285,7 +289,7 @@ def test_a_log_hears_how_far_it_is(root, capsys, monkeypatch):
 
 
 def test_jax_stays_out_of_the_workers():
-    code = "import sys, wt_jax.build_dataset, wt_jax.pose.extraction; sys.exit('jax' in sys.modules)"
+    code = "import sys, wt_jax.build_dataset, wt_jax.pose.folder_extraction; sys.exit('jax' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == 0
 
 

@@ -5,7 +5,7 @@ import hashlib
 import math
 import shlex
 from collections.abc import Collection, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from wt_jax.config import Data
 from wt_jax.data.builder import Report, build, fingerprint, has_data, recordings_folder
@@ -16,6 +16,7 @@ from wt_jax.runtime.printable import tell
 from wt_jax.storage.bucket import UnreachableError
 from wt_jax.storage.copies import copy_of_folder
 from wt_jax.storage.places import is_remote, local, scratch
+from wt_jax.video.formats import VIDEO_SUFFIXES
 
 _DEFAULT_ROOT = "data"
 _MOCAP_VIEWS = 2  # of each track: two cameras
@@ -129,9 +130,8 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
     if options.synthetic and dataset.data != SYNTHETIC:
         made += make_recordings(options.classes, _SYNTHETIC_SEED, options.synthetic_people, ("train",))
     if options.mocap:
-        made += mocap_recordings(
-            copy_of_folder(options.mocap), options.classes, _SYNTHETIC_SEED, _MOCAP_VIEWS
-        )
+        tracks = str(copy_of_folder(options.mocap))
+        made += mocap_recordings(tracks, options.classes, _SYNTHETIC_SEED, _MOCAP_VIEWS)
     if not made:
         return dataset
     print(f"beside it {len(made)} recordings of synthetic people and motion capture to train on")
@@ -142,8 +142,9 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
 def _without_videos(names: Collection[str]) -> tuple[list[str], list[str]]:
     """Of a data root in a bucket: what is fetched, and of what the name will do."""
     has_landmarks = any(name.startswith("landmarks/") for name in names)
-    left = ("raw/", "recordings/") if has_landmarks else ("raw/",)
-    return [n for n in names if not n.startswith(left)], [n for n in names if n.startswith("raw/")]
+    later = [n for n in names if n.startswith("raw/") or PurePosixPath(n).suffix.lower() in VIDEO_SUFFIXES]
+    left = {*later, *(name for name in names if has_landmarks and name.startswith("recordings/"))}
+    return [name for name in names if name not in left], later
 
 
 def _built_recordings(root: str, here: Path) -> str:

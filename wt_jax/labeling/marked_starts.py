@@ -2,12 +2,17 @@
 
 import itertools
 from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 
 from wt_jax.data.labels import read_starts, write_starts
+from wt_jax.runtime.files import written_beside
+from wt_jax.storage.bucket import Bucket
+from wt_jax.storage.places import split, url_of
 
+_PATIENCE_S = 10.0  # that a person has for a bucket, in front of a window that stands still
 LEAST_S = 0.3  # between two starts: nobody repeats as fast, so one of the two is a slip of the finger
 
 
@@ -117,6 +122,14 @@ def too_close(starts: Iterable[int], times_s: np.ndarray) -> list[int]:
     return [b for a, b in itertools.pairwise(ordered) if times_s[b] - times_s[a] < LEAST_S]
 
 
+def _send(path: Path, url: str) -> None:
+    folder, name = split(url)
+    try:
+        Bucket(str(folder), _PATIENCE_S).send(path, name)
+    except ValueError as error:
+        raise OSError(str(error)) from error
+
+
 class MarkedStartsFile:
     """The label file of one video, and beside it a hidden draft of what is not saved yet.
 
@@ -144,8 +157,14 @@ class MarkedStartsFile:
         return self.path.exists() or self.draft.exists()
 
     def save(self, marks: MarkedStarts) -> None:
-        """Writes the label file, whole or not at all, and removes the draft."""
-        write_starts(self.path, np.array(marks.starts, np.int64), marks.n_frames)
+        """Writes the label file, whole or not at all, and removes the draft.
+
+        Of a file in a bucket's copy first into the bucket. Raises OSError where it cannot be written.
+        """
+        with written_beside(self.path) if url_of(self.path) else nullcontext(self.path) as path:
+            write_starts(path, np.array(marks.starts, np.int64), marks.n_frames)
+            if url_of(self.path):
+                _send(path, url_of(self.path))
         marks.note_saved()
         self.draft.unlink(missing_ok=True)
 

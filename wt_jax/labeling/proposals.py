@@ -11,6 +11,7 @@ from wt_jax.pose.joint_angles import angle_sequence, nearest_frames
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.runtime.files import is_writable
 from wt_jax.skeleton import FRAME_RATE_HZ
+from wt_jax.storage.places import url_of
 
 if TYPE_CHECKING:
     from wt_jax.inference.predictor import Predictor
@@ -35,8 +36,9 @@ def propose(landmarks: Landmarks, class_name: str, predictor: "Predictor | None"
 def find_landmarks(video: Path, file: MarkedStartsFile, n_frames: int, pose_model: str | None) -> Landmarks:
     """Landmarks of the video: those that are there, else found now, which takes its time.
 
-    Those of a video in the root's own raw/ are kept, where `build_dataset` would put them. Raises
-    ValueError where the root's are another video's, and for a pose model that cannot be used.
+    Those of a video in the root's own raw/ are kept, where `build_dataset` would put them, but in no copy of
+    a bucket, which would not have them. Raises ValueError where the root's are another video's, and for a
+    pose model that cannot be used.
     """
     if (landmarks := stored_landmarks(video, file, n_frames)) is not None:
         return landmarks
@@ -45,7 +47,7 @@ def find_landmarks(video: Path, file: MarkedStartsFile, n_frames: int, pose_mode
     print(f"finding the person in {n_frames} frames, some 30 a second ...", flush=True)
     landmarks = extraction.extract(video, model_file.pose_model(pose_model))
     path = landmarks_path(video, file)
-    if is_of_root(video, file) and is_writable(path.parent):
+    if is_of_root(video, file) and is_writable(path.parent) and not url_of(path):
         save_landmarks(path, landmarks)
     return _checked(landmarks, path, video, n_frames)
 

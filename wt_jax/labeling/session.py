@@ -3,6 +3,7 @@
 import shlex
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,9 @@ from wt_jax.labeling.skeleton_film import SkeletonFilm
 from wt_jax.labeling.view import draw, fit_picture
 from wt_jax.labeling.worklist import Worklist
 from wt_jax.pose.landmarks import is_video
+from wt_jax.runtime.printable import printable
 from wt_jax.runtime.progress import Progress
+from wt_jax.storage.on_demand import at_hand
 from wt_jax.video.reader import Video
 from wt_jax.video.window import Window
 
@@ -34,6 +37,7 @@ Restore = Callable[[str], "tuple[Predictor | None, str]"]
 class Session:
     """One video being labelled. Without `curves`, `why_no_curves` says why. A context manager."""
 
+    held: ExitStack
     film: Video | SkeletonFilm
     editor: Editor
     curves: Curves | None
@@ -43,7 +47,7 @@ class Session:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.film.close()
+        self.held.close()
 
 
 def open_session(
@@ -58,8 +62,10 @@ def open_session(
     With `restore`, marks are proposed where there are no labels yet and no draft: landmarks are then found
     where there are none. Raises ValueError for a video, labels or landmarks that cannot be used.
     """
-    film = Video(path) if is_video(path) else SkeletonFilm(path)
-    try:
+    with ExitStack() as held:
+        film_file = held.enter_context(at_hand(path))
+        film = Video(film_file) if is_video(path) else SkeletonFilm(path)
+        held.callback(film.close)
         times_s = film.times_s if isinstance(film, SkeletonFilm) else _read_times(film)
         was_there, marks = file.is_there, file.load(len(times_s))
         class_name, why_none, landmarks = file.path.parent.name, "", None
@@ -74,21 +80,19 @@ def open_session(
             why_none = str(error)
         if restore and not was_there:
             predictor, name = restore(class_name)
-            landmarks = landmarks or find_landmarks(path, file, len(times_s), pose_model)
+            landmarks = landmarks or find_landmarks(film_file, file, len(times_s), pose_model)
             marks.replace(propose(landmarks, class_name, predictor).tolist())
             file.keep(marks)
             print(f"{len(marks.starts)} repetitions proposed by {name}: look at each")
         elif restore:
             print("--propose not used: there are labels, or a draft, to go on with")
         if landmarks is None and not why_none:
-            command = f"python -m wt_jax.build_dataset --data {shlex.quote(str(file.path.parents[2]))}"
+            command = f"python -m wt_jax.build_dataset --data {shlex.quote(printable(file.path.parents[2]))}"
             finder = command if is_of_root(path, file) else "--propose, where there are no labels yet,"
             why_none = f"no curves: they need landmarks: {finder} finds them"
         curves = make_curves(landmarks, class_name) if landmarks else None
-        return Session(film, Editor(marks, file, times_s, is_one_of_many), curves, why_none)
-    except BaseException:
-        film.close()
-        raise
+        editor = Editor(marks, file, times_s, is_one_of_many)
+        return Session(held.pop_all(), film, editor, curves, why_none)
 
 
 def show(window: Window, session: Session, worklist: Worklist | None = None) -> bool:

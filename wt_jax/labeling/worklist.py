@@ -1,12 +1,32 @@
 """The videos of a folder that are to be labelled: where one is, and what is done."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from wt_jax.data.labels import read_starts
+from wt_jax.data.loading import copy_of_data
 from wt_jax.labeling.marked_starts import MarkedStartsFile
+from wt_jax.pose.landmarks import LANDMARKS_SUFFIX
+from wt_jax.storage.places import is_remote, local
+from wt_jax.video.formats import VIDEO_SUFFIXES
 
 _ANY_LENGTH = 10**9  # frames: how long the video is shows once it is opened
+FOLDERS = ("raw", "landmarks")  # of a data root: what can be looked at
+_BUCKET = 2  # part of a URL between slashes
+
+
+def at_root(place: Path | str) -> Path:
+    """What there is to label, of a bucket in a copy of its data root (`copy_of_data`)."""
+    if not is_remote(place):
+        return local(place)
+    parts = str(place).split("/")
+    inside = [i for i, part in enumerate(parts) if part in FOLDERS and i > _BUCKET]
+    if inside:
+        root = "/".join(parts[: inside[-1]])
+    else:
+        is_file = PurePosixPath(parts[-1]).suffix.lower() in (*VIDEO_SUFFIXES, LANDMARKS_SUFFIX)
+        root = "/".join(parts[:-1] if is_file else parts)
+    return copy_of_data(root) / "/".join(parts)[len(root) :].strip("/")
 
 
 class Worklist:

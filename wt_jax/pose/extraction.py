@@ -1,50 +1,37 @@
-"""Videos -> landmark files: `data/raw/<class>/<video>` to `data/landmarks/<class>/<video>.npz`, each once."""
+"""Videos -> landmarks: what a pose estimator sees in each frame of one, and where that comes from."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+<<<<<<< HEAD
 from wt_jax.cluster.flags import Cluster
 from wt_jax.cluster.sharing import shared_out
 from wt_jax.config import Data
+=======
+>>>>>>> cmds
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.landmarks import (
     FPS,
     Landmarks,
     Provenance,
     constant_times,
-    read_provenance,
-    save_landmarks,
-    why_too_long,
 )
+<<<<<<< HEAD
 from wt_jax.pose.process_pool import count, on_this_machine
 from wt_jax.runtime.files import is_writable, sha256
+=======
+from wt_jax.pose.process_pool import count
+from wt_jax.runtime.files import sha256
+>>>>>>> cmds
 from wt_jax.runtime.inputs import check_file
-from wt_jax.runtime.names import why_unusable
-from wt_jax.runtime.progress import Progress, track
-from wt_jax.skeleton import canonical_class, check_classes
-from wt_jax.video.formats import VIDEO_SUFFIXES
 from wt_jax.video.reader import Video
 
 _CLOCK_S = 1.5e-3  # timestamps come in milliseconds (mkv, webm): no nearer to a constant rate can be seen
-_DIED = "the process that read it died: a damaged video, or not enough memory"
 _MISSING_S = 0.5  # at the end; sound that goes on a little longer than the pictures is no cut
-
-
-@dataclass
-class Extraction:
-    """What `extract_folder` did: videos extracted and unchanged, frames, those that failed, and remarks."""
-
-    extracted: int = 0
-    unchanged: int = 0
-    n_frames: int = 0
-    failed: dict[Path, str] = field(default_factory=dict)
-    remarks: dict[Path, str] = field(default_factory=dict)
 
 
 def extract(video: Path | str, model: Path | str) -> Landmarks:
@@ -57,6 +44,7 @@ def extract(video: Path | str, model: Path | str) -> Landmarks:
     return landmarks
 
 
+<<<<<<< HEAD
 def find_videos(root: Path | str, classes: Sequence[str]) -> list[Path]:
     """Videos in `root/raw/<class>/` of these classes, sorted."""
     wanted = check_classes(classes)
@@ -200,6 +188,8 @@ def _keep(job: _Job, result: _Result, report: Extraction) -> None:
         report.remarks[video] = result.remark
 
 
+=======
+>>>>>>> cmds
 def find_provenance(video: Path, model: Path) -> Provenance:
     """What the landmarks that `model` finds in `video` come from; ValueError where that is no file."""
     check_file(video, "a video")
@@ -232,15 +222,6 @@ def extract_with_remark(
     return Landmarks(np.stack(rows), fps, *size_px, kept_s, provenance), remark
 
 
-def _digest(video: Path) -> str:
-    """SHA-256 of a video, "" of one that cannot be read: opening it will say why."""
-    try:
-        check_file(video)
-        return sha256(video)
-    except (ValueError, OSError):
-        return ""
-
-
 def _ahead(frames: Iterator[Any]) -> Iterator[Any]:
     """The same frames, each read while the one before it is worked on."""
     with ThreadPoolExecutor(1) as reader:
@@ -260,21 +241,3 @@ def _rate(times_s: np.ndarray, container_fps: float) -> tuple[float, np.ndarray]
         if np.abs(times_s - constant_s).max() <= _CLOCK_S:
             return float(fps), constant_s
     return float(mean_fps), times_s
-
-
-def _work(job: _Job) -> _Result:
-    """What a worker does, here or on a cluster: never raises for a video."""
-    try:
-        return _Result(*extract_with_remark(job.video, job.model))
-    except MemoryError:
-        return _Result(None, "not enough memory: fewer --workers, or cut the video into parts")
-    except Exception as error:  # whatever a library makes of a broken video
-        return _Result(None, _without_path(error, job.video))
-
-
-def _anywhere(job: _Job) -> _Job:
-    return replace(job, video=job.video.resolve(), model=job.model.resolve())
-
-
-def _without_path(error: BaseException, video: Path) -> str:
-    return str(error).removeprefix(f"{video}: ") or type(error).__name__

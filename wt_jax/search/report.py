@@ -47,7 +47,8 @@ def write_results(study: Study, name: str, n_folds: int) -> list[str]:
     return [
         table(study),
         f"best: trial {number}, segmentation loss {loss:.4f} ({how}): {in_words(study.values(number))}",
-        f"in {study.folder}: best.py, trials.csv, search.html\nnext: {'copy best.py from there; ' if url else ''}{command}",
+        f"in {study.folder}: best.py, trials.csv, search.html",
+        f"next: {'copy best.py from there; ' if url else ''}{command}",
     ]
 
 

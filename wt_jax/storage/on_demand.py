@@ -48,7 +48,7 @@ def copy_of_inputs(place: Path | str, choose: Choice = everything) -> Path:
 def at_hand(path: Path) -> Iterator[Path]:
     """A file to read: of one that stands for an object a copy, which is gone after the block."""
     url = url_of(path)
-    if not url or path.stat().st_size:
+    if not url or not path.is_file() or path.stat().st_size:
         yield path
         return
     with fetched(url) as copy:
