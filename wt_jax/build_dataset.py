@@ -51,24 +51,12 @@ def main(arguments: Sequence[str]) -> int:
     max_minutes = positive_number("--max_minutes", options.max_minutes)
     check_classes(options.classes, "--classes")
 
-<<<<<<< HEAD
-    output = recordings_folder(options.data, options.output)
-    not_extracted = _extract_videos(options, workers, cluster, max_minutes)
-    report = build(
-        options.data,
-        output,
-        options.classes,
-        max_minutes=max_minutes,
-        remove=True,
-        not_extracted=not_extracted,
-    )
-=======
     root = copy_of_data(options.data)
     output = options.output
     if is_remote(options.data) and not output:
         output = scratch(options.data) / "recordings"
     output = output or recordings_folder(root, None)
-    not_extracted = _extract_videos(root, options, workers, max_minutes)
+    not_extracted = _extract_videos(root, options, workers, cluster, max_minutes)
     with _recordings(output) as folder:
         report = build(
             copy_of_data(options.data),
@@ -78,7 +66,6 @@ def main(arguments: Sequence[str]) -> int:
             remove=True,
             not_extracted=not_extracted,
         )
->>>>>>> cmds
     print(report.table())
     print(f"{report.built} built, {report.unchanged} unchanged, in {output}; {len(report.left_out)} left out")
     if report.removed:
@@ -92,10 +79,6 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-<<<<<<< HEAD
-def _extract_videos(
-    options: argparse.Namespace, workers: int | None, cluster: Cluster | None, max_minutes: float
-=======
 @contextmanager
 def _recordings(place: Path | str) -> Iterator[Path]:
     """The folder to build in: of a bucket a copy, which is sent."""
@@ -109,8 +92,11 @@ def _recordings(place: Path | str) -> Iterator[Path]:
 
 
 def _extract_videos(
-    root: Path, options: argparse.Namespace, workers: int | None, max_minutes: float
->>>>>>> cmds
+    root: Path,
+    options: argparse.Namespace,
+    workers: int | None,
+    cluster: Cluster | None,
+    max_minutes: float,
 ) -> dict[Path, str]:
     """Brings landmarks/ up to date with raw/; returns the videos that failed, with the reason."""
     if not any(root.glob("raw/*/*")):
