@@ -1,4 +1,4 @@
-"""Programs that runs of one test file share: those of runs which differ in places and epochs alone."""
+"""Programs that runs of one test file share: those of runs that differ in what no program reads."""
 
 import functools
 import os
