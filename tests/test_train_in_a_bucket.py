@@ -11,7 +11,7 @@ from wt_jax import evaluate, train
 from wt_jax.storage import workdir
 from wt_jax.storage.bucket import Bucket
 from wt_jax.storage.lease import FOLDER, Lease
-from wt_jax.storage.places import local
+from wt_jax.storage.places import run_folder
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_a_run_that_moves_from_machine_to_machine(root, s3, tmp_path, monkeypatc
     said = capsys.readouterr().out
     assert f"data: {data}\n" in said
     assert f"resumed: {moved}, step 16, 2 epochs done" in said
-    assert_same_run(whole, local(moved))
+    assert_same_run(whole, run_folder(moved))
     found = Bucket(moved).listing()
     steps = {path.name for path in (whole / "checkpoints").iterdir() if path.name.isdecimal()}
     assert {name.split("/")[1] for name in found if name.startswith("checkpoints/")} == steps

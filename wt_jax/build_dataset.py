@@ -13,7 +13,7 @@ from wt_jax.data.loading import copy_of_data
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.cli import positive_number, run, whole_number
 from wt_jax.skeleton import CLASSES, check_classes
-from wt_jax.storage.places import is_remote, local, scratch
+from wt_jax.storage.places import is_remote, run_folder, scratch
 
 _SHOWN = 5  # names of removed recordings
 
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
 def _recordings(place: Path | str) -> Iterator[Path]:
     """The folder to build in: of a bucket a copy, which is sent."""
     if not is_remote(place):
-        yield local(place)
+        yield run_folder(place)
         return
     from wt_jax.storage.workdir import opened  # here: it brings JAX, and workers have no need of that
 

@@ -24,7 +24,7 @@ from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.cluster import find_hosts
 from wt_jax.runtime.config_flags import parse, usage
 from wt_jax.runtime.files import written_beside
-from wt_jax.storage.places import local
+from wt_jax.storage.places import run_folder
 from wt_jax.storage.workdir import opened, share
 from wt_jax.training.checkpoint_reader import CheckpointReader, latest_step
 from wt_jax.training.epoch_line import epoch_line
@@ -190,7 +190,7 @@ def finish(run: TrainingRun) -> None:
 
 def find_parent(options: config.Config) -> Parent | None:
     """What `train.init` names; None where a run is taken up: it is not looked at again, and may be gone."""
-    goes_on = not options.overwrite and CheckpointReader(local(options.workdir)).latest_step is not None
+    goes_on = not options.overwrite and CheckpointReader(run_folder(options.workdir)).latest_step is not None
     if not options.train.init or goes_on:
         return None
     return parent_of(restore_model(options.train.init, all_devices()))

@@ -15,7 +15,7 @@ from wt_jax.runtime.config_flags import parse
 from wt_jax.runtime.files import is_writable
 from wt_jax.search.plan import make_plan
 from wt_jax.search.space import read_space
-from wt_jax.storage.places import is_remote, local, place, scratch
+from wt_jax.storage.places import is_remote, place, run_folder, scratch
 from wt_jax.storage.workdir import opened
 from wt_jax.training.out_of_memory import explain_out_of_memory
 
@@ -132,7 +132,7 @@ def shared_folder(workdir: Path | str) -> Iterator[Path]:
 
     Raises ValueError where it cannot be written, or another process has it.
     """
-    opening = opened(str(workdir)) if is_remote(workdir) else contextlib.nullcontext(local(workdir))
+    opening = opened(str(workdir)) if is_remote(workdir) else contextlib.nullcontext(run_folder(workdir))
     with opening as folder:
         try:
             folder.mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from faults.table import Outcome
 from faulty_proxy import FaultyProxy
 from training_runs import assert_same_run
 
-from wt_jax.storage.places import local
+from wt_jax.storage.places import run_folder
 
 _LONGEST_S = 300
 _SIGNALS = (signal.SIGKILL, signal.SIGTERM)
@@ -46,7 +46,7 @@ def buckets(root: Path, unbroken: Path, folder: Path, rng: random.Random, n_runs
                 if not is_promised:
                     return
             try:
-                assert_same_run(unbroken, local(place))
+                assert_same_run(unbroken, run_folder(place))
                 yield Outcome("bucket", f"run {run} at its end", "bit for bit the unbroken run", True)
             except AssertionError as error:
                 yield Outcome("bucket", f"run {run} at its end", f"differs: {error}", False)

@@ -8,7 +8,7 @@ import pytest
 from wt_jax.storage import copies
 from wt_jax.storage.bucket import Bucket
 from wt_jax.storage.copies import copy_of_file, copy_of_folder, copy_of_run
-from wt_jax.storage.places import local
+from wt_jax.storage.places import local, run_folder
 
 
 def write_step(url, step, content=b"state"):
@@ -96,6 +96,22 @@ def test_of_a_folder_only_what_is_new_is_fetched(faulty_s3):
         f"/{url[5:]}/a/x",
         f"/{url[5:]}/a/y",
     }
+
+
+def test_folders_of_a_bucket_lie_in_each_other_and_their_copies_do_not(s3):
+    Bucket(s3).write("data/x", b"")
+    Bucket(s3).write("data/runs/a/checkpoints", b"")
+    outer, inner = copy_of_folder(f"{s3}/data"), copy_of_folder(f"{s3}/data/runs/a/")
+    assert inner == local(f"{s3}/data/runs/a")
+    folders = {
+        outer,
+        inner,
+        run_folder(f"{s3}/data"),
+        run_folder(f"{s3}/data/runs/a"),
+        local(f"{s3}/data-runs-a"),
+    }
+    assert len(folders) == 5
+    assert not any(one.is_relative_to(other) for one in folders for other in folders - {one})
 
 
 def test_names_alone_become_files_once_they_are_wanted(s3):

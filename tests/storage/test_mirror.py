@@ -62,6 +62,7 @@ def test_what_is_written_follows_and_what_is_deleted_goes(run):
 def test_a_checkpoint_that_is_being_written_or_deleted_is_none(run):
     folder, url = run
     mirror = Mirror(folder, url)
+    mirror.fetch()
     write_step(folder, 8, marked=False)
     write(
         folder, **{"checkpoints__16.orbax-checkpoint-tmp__state": "x", "checkpoints__deleted__8__state": "x"}
@@ -83,6 +84,7 @@ def changes(proxy):
 def test_the_marker_comes_last_and_goes_first(faulty_s3, tmp_path):
     url, proxy = faulty_s3
     mirror = Mirror(tmp_path, f"{url}/run")
+    mirror.fetch()
     write_step(tmp_path, 8)
     mirror.flush()
     assert changes(proxy)[-1] == ("PUT", f"checkpoints/8/{MARKER}")
@@ -98,6 +100,7 @@ def test_the_marker_comes_last_and_goes_first(faulty_s3, tmp_path):
 def test_a_step_that_is_written_anew_is_none_meanwhile(faulty_s3, tmp_path):
     url, proxy = faulty_s3
     mirror = Mirror(tmp_path, f"{url}/run")
+    mirror.fetch()
     write_step(tmp_path, 8)
     mirror.flush()
     write_step(tmp_path, 8, text="new")
@@ -110,6 +113,7 @@ def test_a_step_that_is_written_anew_is_none_meanwhile(faulty_s3, tmp_path):
 def test_a_file_that_vanishes_while_it_is_sent_leaves_the_older_step(run, monkeypatch):
     folder, url = run
     mirror = Mirror(folder, url)
+    mirror.fetch()
     write_step(folder, 8)
     mirror.flush()
     before = objects(url)
@@ -130,10 +134,11 @@ def test_a_file_that_vanishes_while_it_is_sent_leaves_the_older_step(run, monkey
 
 def test_another_machine_gets_what_is_there_and_only_whole_checkpoints(run, tmp_path):
     folder, url = run
-    Mirror(folder, url).flush()
+    first = Mirror(folder, url)
+    first.fetch()
     write_step(folder, 8)
     write(folder, training_history_json="1")
-    Mirror(folder, url).flush()
+    first.flush()
     Bucket(url).write("checkpoints/16/state", b"begun when its writer was killed")
     Bucket(url).write(".lease/1", b"{}")
     other = tmp_path / "other"
@@ -207,6 +212,19 @@ def test_what_could_not_be_brought_in_the_end_is_said_and_kept(faulty_s3, tmp_pa
     again.fetch()
     again.close()
     assert objects(f"{url}/run") == files(tmp_path)
+
+
+def test_a_folder_that_is_taken_away_empties_no_bucket(run):
+    folder, url = run
+    mirror = Mirror(folder, url)
+    mirror.fetch()
+    write_step(folder, 8)
+    mirror.flush()
+    before = objects(url)
+    shutil.rmtree(folder)
+    with pytest.raises(ValueError, match="the copy of it on this machine was taken away: nothing is deleted"):
+        mirror.flush()
+    assert objects(url) == before
 
 
 def test_a_place_with_more_than_a_run_writes_is_refused(run, monkeypatch):

@@ -19,6 +19,7 @@ from wt_jax.storage.places import is_remote, local, scratch
 from wt_jax.video.formats import VIDEO_SUFFIXES
 
 _DEFAULT_ROOT = "data"
+_FOLDERS = ("landmarks/", "labels/", "raw/", "recordings/")  # all else in a bucket is another's
 _MOCAP_VIEWS = 2  # of each track: two cameras
 _SYNTHETIC_SEED = 0  # fixed, so that a checkpoint is evaluated on the data that it was trained beside
 
@@ -141,6 +142,7 @@ def with_made(dataset: Dataset, options: Data) -> Dataset:
 
 def _without_videos(names: Collection[str]) -> tuple[list[str], list[str]]:
     """Of a data root in a bucket: what is fetched, and of what the name will do."""
+    names = [name for name in names if "/" not in name or name.startswith(_FOLDERS)]
     has_landmarks = any(name.startswith("landmarks/") for name in names)
     later = [n for n in names if n.startswith("raw/") or PurePosixPath(n).suffix.lower() in VIDEO_SUFFIXES]
     left = {*later, *(name for name in names if has_landmarks and name.startswith("recordings/"))}

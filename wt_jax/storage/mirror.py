@@ -61,7 +61,7 @@ class Mirror:
                     (self._folder / name).unlink()
             fetch_all(self._bucket, self._folder, [n for n in versions if not (self._folder / n).exists()])
             sent = _scan(self._folder)
-            self._record(versions, sent)
+        self._record(versions, sent)
         self._sent = dict.fromkeys(listed, _UNKNOWN) | sent
 
     def start(self) -> None:
@@ -105,6 +105,11 @@ class Mirror:
         with self._passing:
             if self._lease:
                 self._lease.check()
+            if not (self._folder / _RECORD).is_file():
+                raise ValueError(
+                    f"{self._bucket.url}: the copy of it on this machine was taken away: nothing is deleted "
+                    "there, and nothing more of this run goes there"
+                )
             here = _scan(self._folder)
             changed = {name for name, stat in here.items() if self._sent.get(name) != stat}
             gone = self._sent.keys() - here.keys()

@@ -1,5 +1,6 @@
 """Places that a user names: a folder or file of this machine, or a URL of a bucket and its copy here."""
 
+import hashlib
 import re
 from pathlib import Path
 
@@ -23,11 +24,15 @@ def local(place: Path | str) -> Path:
     """
     if not is_remote(place):
         return Path(str(place).removeprefix("file://"))
-    check_scheme(str(place))
-    url = str(place).rstrip("/")
-    folder = cache_folder() / "buckets" / url.replace("://", "/")
-    note_copy(folder, url)
-    return folder
+    return _copy(str(place), "copies")
+
+
+def run_folder(workdir: Path | str) -> Path:
+    """Where the files of a run are on this machine: the workdir itself, of a bucket what a `Mirror` follows.
+
+    It is no folder that `local` gives: what is copied to be read changes nothing of a run.
+    """
+    return _copy(str(workdir), "runs") if is_remote(workdir) else local(workdir)
 
 
 def place(text: Path | str) -> Path | str:
@@ -63,7 +68,20 @@ def scratch(place: Path | str) -> Path:
     """Where goes what is made from its files, or for them, and can be made again: never into a bucket."""
     if not is_remote(place):
         return local(place)
-    return cache_folder() / "made" / str(place).rstrip("/").replace("://", "/")
+    return cache_folder() / "made" / _folder_name(str(place))
+
+
+def _copy(url: str, kind: str) -> Path:
+    check_scheme(url)
+    folder = cache_folder() / kind / _folder_name(url)
+    note_copy(folder, url.rstrip("/"))
+    return folder
+
+
+def _folder_name(url: str) -> str:
+    """Of a URL, and no other one: folders of buckets lie in each other, their copies do not."""
+    url = url.rstrip("/")
+    return f"{re.sub('[^A-Za-z0-9.]+', '-', url)[:80]}-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
 
 
 def absolute(place: Path | str) -> str:

@@ -11,7 +11,7 @@ from wt_jax.runtime.files import only_writer
 from wt_jax.runtime.printable import tell
 from wt_jax.storage.lease import Lease, LostError, interrupt, machine
 from wt_jax.storage.mirror import Mirror
-from wt_jax.storage.places import is_remote, local
+from wt_jax.storage.places import is_remote, run_folder
 
 _open: dict[str, Mirror] = {}
 
@@ -23,7 +23,7 @@ def opened(place: str) -> Iterator[Path]:
     For a bucket it is a copy, of what is there at first; what is written into it follows, and all is there
     in the end. Raises ValueError where it cannot be written, or another process has it.
     """
-    folder = local(place)
+    folder = run_folder(place)
     check_same({"workdir": place if is_remote(place) else "a folder"})
     if not is_first():
         share(place)
@@ -67,7 +67,7 @@ def share(place: str) -> None:
         mirror.flush()
     first = exchange(machine() if is_first() else "")[0]
     if not is_first() and machine() != first:  # on the machine of process 0 it is that one's folder
-        folder = local(place)
+        folder = run_folder(place)
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".fetched.lock"):
             Mirror(folder, place).fetch()

@@ -10,7 +10,7 @@ import jax
 from wt_jax import config
 from wt_jax.models.tcn import init_params
 from wt_jax.runtime import coordination
-from wt_jax.storage.places import local
+from wt_jax.storage.places import run_folder
 from wt_jax.training.checkpoint_meta import check_resumable
 from wt_jax.training.checkpoints import Checkpoints
 from wt_jax.training.history import History
@@ -55,7 +55,7 @@ def take_up(
     coordination.check_same({"latest checkpoint": checkpoints.latest_step})
     for step in reversed(checkpoints.steps()):
         meta = checkpoints.meta(step)
-        check_resumable(meta, options, fingerprint, local(options.workdir))
+        check_resumable(meta, options, fingerprint, run_folder(options.workdir))
         try:
             restored, failed = checkpoints.restore(step, state_template(options, devices), batches), ""
         except DamagedError as error:

@@ -23,7 +23,7 @@ from wt_jax.models.summary import summary
 from wt_jax.options import all_options
 from wt_jax.runtime import cli, coordination
 from wt_jax.skeleton import NO_EXERCISE
-from wt_jax.storage.places import absolute, is_remote, local, scratch
+from wt_jax.storage.places import absolute, is_remote, run_folder, scratch
 from wt_jax.training.checkpoint_meta import make_meta
 from wt_jax.training.checkpoints import Checkpoints, delete_run
 from wt_jax.training.freezing import check_freezing, freezing_line, phase_after, thaw_line
@@ -86,7 +86,7 @@ class TrainingRun:
     @property
     def workdir(self) -> Path:
         """Where checkpoints and history go."""
-        return local(self.options.workdir)
+        return run_folder(self.options.workdir)
 
     @property
     def dispatches_per_epoch(self) -> int:
@@ -163,7 +163,7 @@ def start_run(
         check_parent(options, parent)
     if no_kernel := check_kernel(options, devices[0].platform):
         print(no_kernel)
-    workdir = local(options.workdir)
+    workdir = run_folder(options.workdir)
     if not is_remote(options.workdir):
         coordination.check_shared(workdir)
     wanted = options.data
