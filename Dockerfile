@@ -19,8 +19,8 @@ ENTRYPOINT ["wt-jax"]
 # JAX brings CUDA itself: of NVIDIA the machine needs the driver (580 or later) and the container toolkit.
 FROM base AS cuda
 RUN pip install --no-cache-dir '/src[cuda,s3,gcs]'
-USER wt
+USER 1000
 
 FROM base AS cpu
 RUN pip install --no-cache-dir '/src[s3,gcs]'
-USER wt
+USER 1000
