@@ -32,6 +32,7 @@ def connected(address: str, cpus: float = 0) -> Iterator[None]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     where: dict[str, Any] = {"address": address}
     if address == "local":
+        os.environ.setdefault("RAY_worker_niceness", "0")  # 15: any other process here would come first
         where |= {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, round(cpus + 0.5))}
     try:
         host, colon, port = address.removeprefix("ray://").rpartition(":")
