@@ -123,6 +123,7 @@ def test_a_run_of_two_workers_equals_one_though_one_is_killed_and_a_node_lost(cl
         cluster.second = cluster.add_node(num_cpus=1)
         assert driver.read() == 0, driver.said
     assert "is gone: its machine, or Ray's process there: started again from step" in driver.said
+    assert "(raylet)" not in driver.said
     assert_close(run, workdir)
 
 
