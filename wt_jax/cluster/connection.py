@@ -8,7 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ def connected(address: str, cpus: float = 0) -> Iterator[None]:
         said = " ".join(str(error).split())
         raise ValueError(f"--cluster {address}: no Ray cluster there ({said}): {_advice(address)}") from error
     try:
-        with redirect_stderr(_WithoutRays(sys.stderr)):  # type: ignore[type-var]
+        out, err = _WithoutRays(sys.stdout), _WithoutRays(sys.stderr)
+        with redirect_stdout(out), redirect_stderr(err):  # type: ignore[type-var]
             yield
     finally:
         ray.shutdown()
