@@ -151,7 +151,7 @@ def test_synthetic_people_are_as_many_as_were_trained_on(run, tmp_path, monkeypa
     class Judged(Exception):
         """By whom: the network need not be asked."""
 
-    def judge(options, params, counting, recordings):
+    def judge(options, params, counting, recordings, cluster):
         raise Judged(recordings)
 
     films, film = [], synthetic_recordings.synthetic_motion

@@ -1,4 +1,6 @@
+import contextlib
 import sys
+import threading
 
 import pytest
 
@@ -10,6 +12,15 @@ def test_without_ray_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ValueError, match=r"needs Ray .*: pip install -e '\.\[cluster\]'"), connected("auto"):
         raise AssertionError
+
+
+def test_ray_s_own_threads_are_not_heard(capsys):
+    with contextlib.redirect_stderr(connection._WithoutRays(sys.stderr)):
+        for name in ("ray_listen_error_messages", "mine"):
+            thread = threading.Thread(target=lambda say: print(say, file=sys.stderr), name=name, args=(name,))
+            thread.start()
+            thread.join()
+    assert capsys.readouterr().err == "mine\n"
 
 
 @pytest.mark.parametrize("where", ["file", "variable", "nowhere"])

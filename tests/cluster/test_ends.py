@@ -17,3 +17,4 @@ def test_what_they_make_of_the_run():
     assert is_done([DONE, DONE]) and not is_done([DONE, HEARD])
     assert is_saved([HEARD, SAVED]) and not is_saved([HEARD, KILLED])
     assert mistakes([WRONG, HEARD]) == [WRONG]
+    assert mistakes([GONE, WRONG]) == []  # a broken pipe, perhaps

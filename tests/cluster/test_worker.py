@@ -72,7 +72,19 @@ def test_a_process_stops_where_its_worker_is_gone(worker, impatient):
     worker.start(["sleeps"], {})
     heard(worker, until="oh")
     worker._process.stdin.close()
-    assert heard(worker, until=None) == ([(2, "terminated")], 143)
+    lines, status = heard(worker, until=None)
+    assert status == 143 and (2, "terminated") not in lines
+
+
+def test_and_ends_as_it_would_though_nobody_listens(impatient):
+    """Also where it has given its standard error another number, as `failure.joined` does."""
+    moved = SLEEPS.replace("time.sleep", "sys.stderr = open(os.dup(2), 'w', 1); time.sleep")
+    streams = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-u", "-c", moved, "sleeps"], **streams)
+    assert process.stderr.readline() == b"oh\n"
+    for stream in (process.stdout, process.stderr, process.stdin):
+        stream.close()
+    assert process.wait() == 143
 
 
 def test_a_port_is_free(worker):

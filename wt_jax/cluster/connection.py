@@ -4,10 +4,11 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def connected(address: str, cpus: float = 0) -> Iterator[None]:
     logging.getLogger("ray").setLevel(logging.ERROR)
     where: dict[str, Any] = {"address": address}
     if address == "local":
+        os.environ.setdefault("RAY_worker_niceness", "0")  # 15: any other process here would come first
         where |= {"include_dashboard": False, "num_cpus": max(os.cpu_count() or 1, round(cpus + 0.5))}
     try:
         host, colon, port = address.removeprefix("ray://").rpartition(":")
@@ -45,9 +47,27 @@ def connected(address: str, cpus: float = 0) -> Iterator[None]:
         said = " ".join(str(error).split())
         raise ValueError(f"--cluster {address}: no Ray cluster there ({said}): {_advice(address)}") from error
     try:
-        yield
+        out, err = _WithoutRays(sys.stdout), _WithoutRays(sys.stderr)
+        with redirect_stdout(out), redirect_stderr(err):  # type: ignore[type-var]
+            yield
     finally:
         ray.shutdown()
+
+
+class _WithoutRays:
+    """A text stream that leaves out what Ray's own threads say: of a lost machine thirty lines, twice."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """As of any stream."""
+        if not threading.current_thread().name.startswith("ray_"):
+            self._stream.write(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _show_token() -> None:

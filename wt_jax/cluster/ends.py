@@ -42,8 +42,12 @@ def is_saved(ends: Sequence[End]) -> bool:
 
 
 def mistakes(ends: Sequence[End]) -> list[End]:
-    """Those that said what is wrong with the config or the data."""
-    return [end for end in ends if end.status == USER_ERROR]
+    """Those that said what is wrong with the config or the data; none where a worker is gone.
+
+    What they say then may be that nobody listens any more.
+    """
+    is_gone = any(end.status is None for end in ends)
+    return [end for end in ends if end.status == USER_ERROR and not is_gone]
 
 
 def cause(ends: Sequence[End]) -> End:
