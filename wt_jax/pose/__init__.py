@@ -9,7 +9,8 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "estimator": ["PoseEstimator"],
-        "extraction": ["extract", "extract_folder"],
+        "extraction": ["extract"],
+        "folder_extraction": ["extract_folder"],
         "joint_angles": ["pose_sequence"],
         "landmarks": ["Landmarks", "load_landmarks", "save_landmarks"],
         "model_file": ["pose_model"],
