@@ -21,9 +21,12 @@ from wt_jax.skeleton import N_ANGLES
 
 pytest_plugins = ["emulators", "virtual_screen"]
 _LONGEST = (
-    "test_train_processes", "test_train", "test_train_step", "test_streaming", "test_campaign",
-    "test_notebook", "test_tcn", "test_api", "test_predict", "test_extraction", "test_predict_again",
-    "test_setup", "test_sliding_window", "test_evaluate", "test_live",
+    "test_train_processes", "test_train", "test_tune", "test_train_step", "test_streaming", "test_evaluate",
+    "test_predict", "test_tcn", "test_freezing", "test_campaign", "test_api", "test_extraction",
+    "test_web_counting", "test_residence", "test_label_window", "test_predict_again", "test_notebook",
+    "test_stacked_step", "test_adapt", "test_check_labels", "test_cluster", "test_train_compile",
+    "test_residual_kernel_gpu", "test_residual_kernel_tpu", "test_attention_kernel_gpu",
+    "test_sliding_window", "test_warm_start", "test_web_page", "test_live",
 )  # fmt: skip
 jax.config.update("jax_numpy_rank_promotion", "raise")
 gc.set_threshold(200_000, 50, 100)  # tracing makes objects by the million: looking through them took a tenth

@@ -1,7 +1,9 @@
-"""Programs that runs of one test file share: those of runs which differ in places and epochs alone."""
+"""Programs that runs of one test file share: those of runs that differ in what no program reads."""
 
 import functools
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -14,29 +16,35 @@ from wt_jax.adaptation import trial
 from wt_jax.inference import predictor
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.models.tcn import init_params
-from wt_jax.training import freezing, progress, setup, train_step, validation
+from wt_jax.search import cohort, cohorts
+from wt_jax.training import freezing, progress, setup, stacked_step, train_step, validation
+from wt_jax.training.stacked_step import make_stacked_dispatch, make_stacked_eval
 from wt_jax.training.train_step import make_eval_batches, make_train_dispatch
 
-_ASIDE = {"workdir": "aside", "overwrite": False, "data.root": "aside", "train.init": "", "train.epochs": 1}
-
-
-# What a checkpoint that is asked does not look at any more.
-_OF_TRAINING = {
-    key: value
-    for key, value in config.flatten(config.Config()).items()
-    if key.split(".")[0] in ("labels", "augment", "loss", "optimizer", "train", "seed")
+_DEFAULTS = config.flatten(config.Config())
+# What no program reads: places, and what tests/training/test_stacked_step.py holds to be aside.
+_ASIDE = {"workdir": "aside", "overwrite": False, "data.root": "aside", "train.init": ""} | {
+    key: _DEFAULTS[key] for key in stacked_step.ASIDE
 }
+# What drawn parameters do not depend on, and what a checkpoint that is asked does not look at any more.
+_NOT_DRAWN = {
+    key: value
+    for key, value in _DEFAULTS.items()
+    if key.split(".")[0] in ("labels", "augment", "loss", "optimizer", "train") or key == "model.dropout"
+}
+_OF_TRAINING = {key: value for key, value in _NOT_DRAWN.items() if key != "model.dropout"} | {"seed": 0}
 
 
 def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable[..., Any]:
     """`make(options, ...)`, which makes one thing of all options that differ in those `aside` alone."""
 
     @functools.cache
-    def cached(options: config.Config, devices: tuple, **how: Any) -> Any:
+    def cached(options: config.Config, devices: tuple, plainly: str, **how: Any) -> Any:
         return make(options, *([devices] if devices else []), **how)
 
     def make_shared(options: config.Config, devices: Any = (), **how: Any) -> Any:
-        return cached(config.unflatten(config.flatten(options) | aside), tuple(devices or ()), **how)
+        options = config.unflatten(config.flatten(options) | aside)
+        return cached(options, tuple(devices or ()), os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"], **how)
 
     return make_shared
 
@@ -44,8 +52,8 @@ def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable
 @functools.cache
 def drawn(options: config.Config) -> Any:
     """The parameters that a run begins with, on the host."""
-    with jax.ensure_compile_time_eval():  # asked for their shapes alone too
-        return jax.device_get(init_params(options))
+    with ThreadPoolExecutor(1) as outside:  # of whatever is being traced: asked for their shapes alone too
+        return outside.submit(lambda: jax.device_get(init_params(options))).result()
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +63,10 @@ def share_programs():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(setup, "make_train_dispatch", shared(make_train_dispatch))
         patch.setattr(validation, "make_eval_batches", shared(make_eval_batches))
-        of_options = shared(drawn)
-        for module in (train_step, progress, freezing, trial):
+        patch.setattr(cohort, "make_stacked_dispatch", shared(make_stacked_dispatch))
+        patch.setattr(cohort, "make_stacked_eval", shared(make_stacked_eval))
+        of_options = shared(drawn, _NOT_DRAWN | _ASIDE)
+        for module in (train_step, progress, freezing, trial, cohorts):
             patch.setattr(module, "init_params", lambda options: jax.tree.map(np.copy, of_options(options)))
         patch.setattr(train, "draw_learning_curves", lambda *_: Figure((1, 1)))
         for module in (trial, predictor, check_labels, train):

@@ -15,7 +15,7 @@ N_FRAMES = 400
 def options_with(**overrides: object) -> config.Config:
     options = config.Config()
     values = {
-        "model.filters": 8, "model.blocks": 2, "model.heads": 2, "model.dense_units": (8,),
+        "model.filters": 8, "model.blocks": 1, "model.heads": 2, "model.dense_units": (8,),
         "train.batch_size": 8, "train.steps_per_dispatch": 3, **overrides,
     }  # fmt: skip
     return config.unflatten(config.flatten(options) | values)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runs import ANGLES, EVERYTHING, save_run, walking
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import REPOSITORY, assert_same_run, read_history, write_root
 
 import wt_jax
@@ -22,6 +23,8 @@ from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import only_writer
 from wt_jax.training.result import TrainingResult
 
+pytestmark = pytest.mark.usefixtures("share_programs")
+
 
 def options(root: Path, workdir: Path, **train) -> wt_jax.Config:
     """As `training_runs.arguments` has them."""
@@ -29,7 +32,7 @@ def options(root: Path, workdir: Path, **train) -> wt_jax.Config:
     return wt_jax.Config(
         workdir=str(workdir),
         data=config.Data(root=str(root), classes=("push-ups", "no-exercise")),
-        model=config.Model(filters=8, blocks=2, heads=2, dense_units=(8,)),
+        model=config.Model(filters=8, blocks=1, heads=2, dense_units=(8,)),
         train=config.Train(**(few | train)),
     )
 

@@ -328,5 +328,5 @@ def test_what_may_differ_when_a_run_is_taken_up_and_between_hosts():
     assert {key for key, (_, may_change) in marked.items() if may_change} == {
         "workdir", "overwrite", "strict_resume",
         "data.root", "data.recordings", "data.mocap", "data.max_minutes", "data.resident",
-        "model.kernel", "train.epochs", "train.accumulate", "train.eval_batch_size",
+        "model.kernel", "train.epochs", "train.save_minutes", "train.accumulate", "train.eval_batch_size",
     }  # fmt: skip

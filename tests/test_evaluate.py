@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from emulators import objects, put
 from runs import EVERYTHING, save_box, save_run
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import config, evaluate, train
@@ -21,6 +22,8 @@ from wt_jax.training.checkpoint_reader import open_served
 from wt_jax.training.step_folder import StepFolder
 from wt_jax.training.train_step import init_state
 from wt_jax.training.validation import make_evaluation, make_evaluation_of_each
+
+pytestmark = pytest.mark.usefixtures("share_programs")
 
 
 @pytest.fixture(scope="module")

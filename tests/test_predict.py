@@ -1,7 +1,7 @@
 """The predict command: what it writes, whom it names, and that one bad video stops nobody."""
 
+import itertools
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from runs import ANGLES, POINTS, save_box, save_run, walking
 from wt_jax import live, predict
 from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import SCHEMA_VERSION
-from wt_jax.inference import pretrained, results
+from wt_jax.inference import file_answers, pretrained, results
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose import folder_extraction
@@ -137,7 +137,7 @@ def test_a_portrait_video_of_a_phone_stays_upright(command, tmp_path):
 
 
 def test_landmark_files_need_no_pose_model_and_no_video(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(predict, "pose_model", None)
+    monkeypatch.setattr(file_answers, "pose_model", None)
     save_landmarks(tmp_path / "in" / "a.npz", Landmarks(walking(50), 30.0, 64, 48))
     arguments = [str(tmp_path / "in"), "--checkpoint", str(run), "--output", str(tmp_path / "out")]
     assert predict.main(arguments) == 0
@@ -295,9 +295,9 @@ def test_folders_are_searched_for_videos_or_else_landmarks(tmp_path):
 def test_a_real_clip_through_build_predict_and_live(run, tmp_path, monkeypatch):
     """The landmarks that build keeps, and what predict and live say, are the same numbers."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    clip = tmp_path / "root" / "raw" / "dips" / "dips_8.mp4"
-    clip.parent.mkdir(parents=True)
-    shutil.copy(VIDEOS / "dips" / "dips_8.mp4", clip)
+    with Video(VIDEOS / "dips" / "dips_8.mp4") as video:
+        frames = [frame for _, frame in itertools.islice(video, 80)]  # poses of each are found three times
+    clip = write_clip(tmp_path / "root" / "raw" / "dips" / "dips_8.mp4", frames, 29.97)
     folder_extraction.extract_folder(tmp_path / "root", ["dips"], lambda: MODEL, workers=1, progress=False)
     built = load_landmarks(tmp_path / "root" / "landmarks" / "dips" / "dips_8.npz")
     expected = Predictor.restore(run).predict(built).document()

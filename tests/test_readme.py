@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wt_jax.cluster import flags
+from wt_jax.cluster.flags import take_cluster
 from wt_jax.runtime.config_flags import parse
 from wt_jax.synthetic import gym
 from wt_jax.synthetic.bodies import WRISTS, Body
@@ -74,7 +76,8 @@ def test_commands_are_found():
 @pytest.mark.parametrize("command", TRAININGS)
 def test_train_commands_parse(command: str, monkeypatch):
     monkeypatch.chdir(REPOSITORY)
-    parse(shlex.split(command)[2:])
+    monkeypatch.setattr(flags, "find_spec", lambda _: True)  # Ray, an extra
+    parse(take_cluster(shlex.split(command)[2:])[1])
 
 
 @pytest.mark.parametrize("name", OTHERS)

@@ -93,7 +93,11 @@ def names_used(tree):
             | {"visualization/drawing.py"},
         ),
         ("av", {"video/encoders.py"}),
-        ("ray", {"pose/process_pool.py", "search/ray_tuner.py"}),
+        (
+            "ray",
+            {f"cluster/{name}.py" for name in ("about", "connection", "resources", "sharing", "worker_group")}
+            | {"search/ray_tuner.py"},
+        ),
         ("optuna", {"search/study.py", "search/report.py"}),
         ("onnx", {f"exporting/onnx_{name}.py" for name in ("file", "graph", "operators", "writer")}),
         ("onnxruntime", {"exporting/onnx_file.py", "inference/exported.py"}),

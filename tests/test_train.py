@@ -1,7 +1,6 @@
 """The command as users run it: resuming, stopping, refusing, and what it leaves on disk."""
 
 import dataclasses
-import json
 import os
 import shutil
 import signal
@@ -12,6 +11,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import REPOSITORY, arguments, assert_same_run, best_and_history, read_history, write_root
 
 from wt_jax import evaluate, train
@@ -23,7 +23,8 @@ from wt_jax.training.history import KEYS
 from wt_jax.training.metrics import Sums
 from wt_jax.training.setup import start_run
 
-optimized = pytest.mark.optimized  # all that is compared with the whole run, bit for bit
+# All of users' programs, bit for bit; runs of one config share them, and its processes what was compiled.
+pytestmark = [pytest.mark.optimized, pytest.mark.usefixtures("share_programs")]
 
 # Trains, and is killed in that call of a method, while the loop goes on.
 KILLED_IN = """
@@ -73,7 +74,6 @@ def whole_run(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workdir
 
 
-@optimized
 def test_what_a_run_leaves(whole_run: Path, root: Path):
     history = read_history(whole_run)
     np.testing.assert_equal(history, np.load(whole_run / "training_history.npy", allow_pickle=True).item())
@@ -91,7 +91,6 @@ def test_what_a_run_leaves(whole_run: Path, root: Path):
     assert meta["frame_rate_hz"] == 30.0
 
 
-@optimized
 def test_two_epochs_and_two_more_equal_four(whole_run: Path, root: Path, tmp_path: Path, capsys):
     assert train.main(arguments(root, tmp_path / "run", **{"train.epochs": 2})) == 0
     assert train.main(arguments(root, tmp_path / "run")) == 0
@@ -99,7 +98,6 @@ def test_two_epochs_and_two_more_equal_four(whole_run: Path, root: Path, tmp_pat
     assert_same_run(whole_run, tmp_path / "run")
 
 
-@optimized
 @pytest.mark.parametrize(
     ("owner", "name", "call", "steps"),
     [
@@ -122,7 +120,7 @@ def test_kill_9_while_a_checkpoint_is_written_and_the_same_command_again(
 
 def test_a_damaged_latest_is_got_over(root: Path, tmp_path: Path, capsys):
     """And comes to what it would have come to; also where no digest tells of the damage."""
-    spoilt = {"optimizer.learning_rate": 20, "train.epochs": 3}  # by far: the best epoch is the second
+    spoilt = {"optimizer.learning_rate": 0.5, "train.epochs": 3}  # the best epoch is the second
     assert train.main(arguments(root, tmp_path / "whole", **spoilt)) == 0
     for has_digest in (True, False):
         workdir = Path(shutil.copytree(tmp_path / "whole", tmp_path / str(has_digest)))
@@ -159,7 +157,6 @@ def test_a_signal_saves_in_the_middle_of_an_epoch(
     assert checkpoints.best_step is None  # nothing was validated yet
 
 
-@optimized
 @pytest.mark.parametrize("n_dispatches", [3, 4, 5])  # within an epoch, at its end, after it
 def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: Path, n_dispatches: int):
     """An epoch is 4 dispatches: stopped within one, at its last dispatch, and at the second of the next."""
@@ -182,7 +179,6 @@ def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: 
     assert_same_run(whole_run, tmp_path / "run")
 
 
-@optimized
 def test_another_config_is_refused(whole_run: Path, root: Path, tmp_path: Path):
     with pytest.raises(
         ValueError, match=r"overwrite=True.*differs in labels.width_frames \(was 4.0, is 5.0\)$"
@@ -203,7 +199,6 @@ def test_overwrite_starts_over(root: Path, tmp_path: Path, capsys):
     assert (tmp_path / "run" / "mine.txt").exists()
 
 
-@optimized
 def test_overwrite_deletes_nothing_when_the_data_is_bad(whole_run: Path):
     with pytest.raises(ValueError, match="no such folder"):
         train.main(arguments(Path("/nowhere"), whole_run, overwrite=True))
@@ -266,7 +261,6 @@ def test_a_checkpoint_that_cannot_be_written(root: Path, tmp_path: Path, monkeyp
         train.main(arguments(root, tmp_path / "run"))
 
 
-@optimized
 def test_a_finished_run_says_so(whole_run: Path, root: Path, capsys):
     assert train.main(arguments(root, whole_run)) == 0
     assert "\ndone after 4 epochs: serving the best, epoch " in capsys.readouterr().out
@@ -374,11 +368,8 @@ def test_a_corpus_without_any_repetition_is_refused(tmp_path: Path):
         train.main(arguments(root, tmp_path / "run"))
 
 
-@optimized
-def test_evaluate_gives_the_last_validation(whole_run: Path, tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    evaluate.main(["--checkpoint", str(whole_run), "--split", "val", "--output", "report.json"])
-    values = json.loads((tmp_path / "report.json").read_text())
+def test_evaluate_gives_the_last_validation(whole_run: Path):
+    values = evaluate.evaluate_here(whole_run, "val").report
     history = read_history(whole_run)
     best = int(np.argmin(history["val_segmentation_loss"]))
     for name in ("loss", "recall", "auc"):

@@ -1,28 +1,22 @@
 """What several processes train is what one does alone, and they end together."""
 
-import os
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from processes import Processes
 from programs import PLAIN_XLA_FLAGS
-from training_runs import REPOSITORY, arguments, assert_close, write_root
+from shared_programs import share_programs  # noqa: F401, a fixture
+from training_runs import arguments, assert_close, write_root
 
+from wt_jax import train
 from wt_jax.data.recordings import load_recording, save_recording
 from wt_jax.runtime import failure
 from wt_jax.training.checkpoint_reader import CheckpointReader
 
-TRAIN_EACH = """
-import ast, sys
-from wt_jax import train
-for argv in map(ast.literal_eval, sys.argv[1:]):
-    assert train.main(argv) == 0
-"""
+pytestmark = pytest.mark.usefixtures("share_programs")
 GONE = "another process of the run is gone, and this one ends too; the same command"
 
 
@@ -42,16 +36,12 @@ SHORT = {"train.windows_per_epoch": 64, "train.epochs": 3}
 
 
 @pytest.fixture(scope="module")
-def by_one_process(root, tmp_path_factory):
+def by_one_process(root, tmp_path_factory, share_programs):  # noqa: F811, the fixture
     """Runs of one process, {name: workdir}: the whole one, its first epoch, and one of short epochs."""
     overrides = {"whole": {}, "begun": {"train.epochs": 1}, "short": SHORT}
     workdirs = {name: tmp_path_factory.mktemp("alone") / name for name in overrides}
-    argvs = [argv_of(root, workdirs[name], **overrides[name]) for name in overrides]
-    done = subprocess.run(
-        [sys.executable, "-c", TRAIN_EACH, *map(repr, argvs)], cwd=REPOSITORY, check=True,
-        capture_output=True, text=True, env={**os.environ, "JAX_PLATFORMS": "cpu"},
-    )  # fmt: skip
-    assert done.stdout.count("serving the best") == 3
+    for name, workdir in workdirs.items():
+        assert train.main(argv_of(root, workdir, **overrides[name])) == 0
     return workdirs
 
 
@@ -110,8 +100,7 @@ def test_stopped_or_killed_the_same_command_goes_on(by_one_process, root, tmp_pa
     assert kept == first or (kept > first and kept % 20 == 0)  # process 0 may not have written that epoch
     killed(argv, 1)
     assert kept < checkpoints.latest_step < N_STEPS
-    with Processes(argv) as alone:
-        assert alone.end()[0][0] == 0
+    assert train.main(argv) == 0
     assert checkpoints.latest_step == N_STEPS
     assert_close(run, by_one_process["whole"])
 

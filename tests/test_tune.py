@@ -14,6 +14,7 @@ import optuna
 import pytest
 from emulators import objects
 from optuna.trial import TrialState
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import config, tune
@@ -25,6 +26,8 @@ from wt_jax.search.trials import Trials
 from wt_jax.search.worker import join
 from wt_jax.storage.bucket import Bucket
 from wt_jax.storage.lease import Lease
+
+pytestmark = pytest.mark.usefixtures("share_programs")
 
 SPACE = """
 from wt_jax.search import log, uniform

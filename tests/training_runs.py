@@ -45,7 +45,7 @@ def write_root(root: Path, n_people: int = 2) -> Path:
 def arguments(root: Path, workdir: Path, **overrides: object) -> list[str]:
     values = {
         "workdir": workdir, "data.root": root, "data.classes": "('push-ups', 'no-exercise')",
-        "model.filters": 8, "model.blocks": 2, "model.heads": 2, "model.dense_units": "(8,)",
+        "model.filters": 8, "model.blocks": 1, "model.heads": 2, "model.dense_units": "(8,)",
         "train.epochs": 4, "train.batch_size": 8, "train.windows_per_epoch": 64,
         "train.steps_per_dispatch": 2, "data.window_split": False, **overrides,
     }  # fmt: skip

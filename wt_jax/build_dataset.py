@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from wt_jax.cluster.flags import Cluster, add_cluster, read_cluster
 from wt_jax.config import Data
 from wt_jax.data.builder import build, recordings_folder
 from wt_jax.data.loading import copy_of_data
@@ -37,17 +38,16 @@ def main(arguments: Sequence[str]) -> int:
     videos.add_argument(
         "--workers",
         metavar="N",
-        help="processes, a video each (default: as many as cores, 16 at most)",
-    )
-    videos.add_argument(
-        "--cluster", metavar="ADDRESS", help="a Ray cluster in place of --workers: host:port, auto"
+        help="processes, a video each (default: as many as cores, 16 at most; of a cluster, all its cores)",
     )
     add_pose_model(videos)
     videos.add_argument(
         "--pose_size", metavar="NAME", help="which one is downloaded: lite, full or heavy (default: full)"
     )
+    add_cluster(parser)
     options = parser.parse_args(arguments)
     workers = None if options.workers is None else whole_number("--workers", options.workers)
+    cluster = read_cluster(options, needs_workers=False)
     max_minutes = positive_number("--max_minutes", options.max_minutes)
     check_classes(options.classes, "--classes")
 
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     if is_remote(options.data) and not output:
         output = scratch(options.data) / "recordings"
     output = output or recordings_folder(root, None)
-    not_extracted = _extract_videos(root, options, workers, max_minutes)
+    not_extracted = _extract_videos(root, options, workers, cluster, max_minutes)
     with _recordings(output) as folder:
         report = build(
             copy_of_data(options.data),
@@ -92,7 +92,11 @@ def _recordings(place: Path | str) -> Iterator[Path]:
 
 
 def _extract_videos(
-    root: Path, options: argparse.Namespace, workers: int | None, max_minutes: float
+    root: Path,
+    options: argparse.Namespace,
+    workers: int | None,
+    cluster: Cluster | None,
+    max_minutes: float,
 ) -> dict[Path, str]:
     """Brings landmarks/ up to date with raw/; returns the videos that failed, with the reason."""
     if not any(root.glob("raw/*/*")):
@@ -108,7 +112,7 @@ def _extract_videos(
         lambda: pose_model(options.pose_model, options.pose_size or "full"),
         is_model_named=is_named(options.pose_model, options.pose_size),
         workers=workers,
-        cluster=options.cluster,
+        cluster=cluster,
         max_minutes=max_minutes,
     )
     seconds = time.monotonic() - started_s

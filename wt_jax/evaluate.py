@@ -8,6 +8,7 @@ from typing import Any
 import jax
 
 from wt_jax import config
+from wt_jax.cluster.flags import Cluster, add_cluster, read_cluster
 from wt_jax.counting.decoding import Counting, Timeline
 from wt_jax.data.loading import SYNTHETIC, is_there, load_dataset, synthetic_dataset
 from wt_jax.data.recordings import Recording
@@ -20,9 +21,9 @@ from wt_jax.evaluation.reliability import reliability
 from wt_jax.evaluation.score_report import paired, score
 from wt_jax.evaluation.trade_off import trade_off
 from wt_jax.evaluation.verdict import verdict
+from wt_jax.inference.forward import forward, forward_on
 from wt_jax.inference.restore import restore_model
 from wt_jax.inference.restored_model import RestoredModel
-from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.callable_module import make_callable
@@ -30,7 +31,6 @@ from wt_jax.runtime.files import cache_folder, write_json
 from wt_jax.storage.outbox import Outbox
 from wt_jax.storage.places import absolute, is_remote, place, resolved, split
 from wt_jax.training.out_of_memory import explain_out_of_memory
-from wt_jax.training.validation import make_evaluation_of_each
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,9 +92,11 @@ def evaluate(
     split: str,
     with_baselines: bool = False,
     against: Sequence[Path | str] = (),
+    cluster: Cluster | None = None,
 ) -> Evaluation:
     """Scores a split by the checkpoint of `folder`, and beside it by those of `against` and the baselines.
 
+    On a `cluster` its workers ask the network; this process finds the data and makes the scores.
     `root` None: the data that it was trained beside. Timelines are read as each checkpoint says, whatever
     the split. Baselines know what the checkpoint was trained on. Raises ValueError where the split is empty,
     or holds recordings that a checkpoint was trained on under another name of split.
@@ -139,7 +141,7 @@ def evaluate(
         raise ValueError(f"--baselines: {root} holds none of the recordings that {folder} was trained on")
     by_others = baselines(known, chosen) if with_baselines else {}
     print(f"checkpoint: {folder}, step {trained.step}, trained on data: {meta['data']}")
-    timelines, results = _results_on_unseen(trained, chosen, split)
+    timelines, results = _results_on_unseen(trained, chosen, split, cluster)
     for i, other in enumerate(against):
         rival = restore_model(other, jax.local_devices())
         if rival.options.data.classes != options.data.classes:
@@ -147,7 +149,7 @@ def evaluate(
         if resolved(other) in map(resolved, against[:i]):
             raise ValueError(f"--against {other}: named twice")
         name = _column(other, {THIS, *rivals, *by_others})
-        rivals[name] = _results_on_unseen(rival, chosen, split)[1]
+        rivals[name] = _results_on_unseen(rival, chosen, split, cluster)[1]
     report = {
         "data": dataset.data,
         "split": split,
@@ -177,7 +179,7 @@ def _column(folder: Path | str, taken: Collection[str]) -> str:
 
 
 def _results_on_unseen(
-    trained: RestoredModel, recordings: Sequence[Recording], split: str
+    trained: RestoredModel, recordings: Sequence[Recording], split: str, cluster: Cluster | None
 ) -> tuple[list[Timeline], list[RecordingResult]]:
     seen = [recording.name for recording in recordings if recording.content in trained.trained_on]
     if seen and split in ("val", "test"):
@@ -188,22 +190,28 @@ def _results_on_unseen(
     if trained.remark:
         print(f"warning: {trained.name}: {trained.remark}")
     try:
-        return results_of(trained.options, trained.params, trained.counting, recordings)
+        return results_of(trained.options, trained.params, trained.counting, recordings, cluster)
     except jax.errors.JaxRuntimeError as error:
         raise explain_out_of_memory(error, trained.options) or error from error
 
 
 def results_of(
-    options: config.Config, params: Any, counting: Counting, recordings: Sequence[Recording]
+    options: config.Config,
+    params: Any,
+    counting: Counting,
+    recordings: Sequence[Recording],
+    cluster: Cluster | None = None,
 ) -> tuple[list[Timeline], list[RecordingResult]]:
     """What the network says of each recording."""
-    timelines = make_timelines(options)(params, recordings)
-    sums = make_evaluation_of_each(options, recordings, jax.local_devices())(params)
+    if cluster:
+        said = forward_on(cluster, options, params, recordings)
+    else:
+        said = forward(options, params, recordings)
     results = [
         make_result(recording, timeline, counting, own_sums)
-        for recording, timeline, own_sums in zip(recordings, timelines, sums, strict=True)
+        for recording, (timeline, own_sums) in zip(recordings, said, strict=True)
     ]
-    return timelines, results
+    return [timeline for timeline, _ in said], results
 
 
 def main(argv: Sequence[str]) -> None:
@@ -225,11 +233,17 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--output", type=place, metavar="FILE", help="report as JSON, and beside it as a page, FILE's .html"
     )
+    add_cluster(parser, "who share the recordings")
     args = parser.parse_args(argv)
+    cluster = read_cluster(args)
     if args.output:
         check_report_path(args.output)
     jax_setup.use_compilation_cache()
-    found = evaluate(args.checkpoint, args.data, args.recordings, args.split, args.baselines, args.against)
+    if cluster:
+        jax_setup.leave_accelerators()
+    found = evaluate(
+        args.checkpoint, args.data, args.recordings, args.split, args.baselines, args.against, cluster
+    )
     print(table(found.report))
     if args.output:
         print(f"report: {args.output}, {found.write(args.output)}")

@@ -1,44 +1,24 @@
 """Which exercises, and how many repetitions: python -m wt_jax.predict VIDEO [VIDEO ...]."""
 
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from wt_jax.cluster.flags import add_cluster, read_cluster
 from wt_jax.counting.decoding import UNKNOWN
 from wt_jax.counting.naming import Candidate, Undecided
 from wt_jax.counting.prediction import Prediction
+from wt_jax.inference.file_answers import Asked, answer, answers_of
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.pretrained import PRETRAINED
-from wt_jax.inference.results import about_landmarks, write_results
-from wt_jax.pose.joint_angles import MAX_GAP_S
-from wt_jax.pose.landmark_cache import LandmarkCache
-from wt_jax.pose.landmarks import Landmarks, is_video
-from wt_jax.pose.model_file import pose_model
-from wt_jax.pose.poses import Poses, WrongModelError
+from wt_jax.pose.landmarks import is_video
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.printable import printable, tell
-from wt_jax.storage.on_demand import at_hand
 from wt_jax.storage.outbox import Outbox
 from wt_jax.storage.places import place, resolved
 
-_LEAST_S = 0.5  # nobody's repetition is shorter
 _NAME_WIDTH = 40  # of the table's first column, at most
-_log = logging.getLogger("wt_jax.predict")
-
-
-def _why_little_is_said(landmarks: Landmarks) -> str:
-    times_s, fps = landmarks.times_s, landmarks.fps
-    if not landmarks.seen_F.any():
-        return "nobody was seen: is the whole person in the picture?"
-    if len(times_s) > 1 and np.median(np.diff(times_s)) > MAX_GAP_S:
-        return f"{fps:g} frames a second are too few: {1 / MAX_GAP_S:g} are needed at least"
-    if (duration_s := times_s[-1] - times_s[0] + 1 / fps) < _LEAST_S:
-        return f"{duration_s:.2f} s are too short for a repetition"
-    return ""
 
 
 def rows(name: str, prediction: Prediction, widths: tuple[int, int]) -> list[str]:
@@ -108,19 +88,33 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--no_cache", action="store_true", help="find poses anew, and keep none for another checkpoint"
     )
+    add_cluster(parser, "who share the files")
     options = parser.parse_args(arguments)
+    cluster = read_cluster(options)
 
     sources, failed = find_input_files(options.videos, options.output)
     names = name_results(sources)
-    output = Outbox(options.output) if options.output else None
-    if output:
-        check_output(output, names)
+    if options.output:
+        check_output(Outbox(options.output), names)
     elif options.no_video:
         raise ValueError("--no_video: is for --output: without it nothing is written")
     jax_setup.use_compilation_cache()
+    if cluster:
+        jax_setup.leave_accelerators()
     predictor = Predictor.restore(options.checkpoint)
-    model = pose_model(options.pose_model) if any(map(is_video, sources)) else None
-    poses = Poses(model, None if options.no_cache or model is None else LandmarkCache())
+    asked = Asked(
+        options.checkpoint,
+        options.pose_model,
+        has_videos=any(map(is_video, sources)),
+        output=options.output,
+        writes_video=not options.no_video,
+        keeps_poses=not options.no_cache,
+    )
+    if cluster:
+        answers = answers_of(cluster, asked, names)
+    else:
+        poses = asked.make_poses()
+        answers = (answer(asked, predictor, poses, *each) for each in names.items())
     for path, reason in failed.items():
         tell(f"error: {path}: {reason}")
     longest = sorted(predictor.classes, key=len)[-2:]
@@ -130,34 +124,20 @@ def main(arguments: Sequence[str]) -> int:
     )
     if names:
         print(_row("video", "exercise", "repetitions", "confidence", widths), flush=True)
-    for source, name in names.items():
-        try:
-            with at_hand(source) as file:
-                landmarks, remark = poses.look_at(file)
-                remark = "; ".join(filter(None, [remark, _why_little_is_said(landmarks)]))
-                prediction = predictor.predict(landmarks)
-                if output:
-                    about = about_landmarks(source, landmarks)
-                    content = prediction.document(about, predictor.identity, remark)
-                    video = (file, landmarks) if is_video(file) and not options.no_video else None
-                    write_results(output.folder / name, content, prediction, video)
-                    output.send(last=f"{name}.json")
-        except WrongModelError:
-            raise
-        except Exception as error:  # whatever a library makes of a broken video: the others are still done
-            _log.debug("%s", source, exc_info=True)
-            reason = " ".join(str(error).removeprefix(f"{source}: ").split()) or type(error).__name__
-            failed[source] = reason
-            tell(f"error: {source}: {reason}")
+    for (source, name), said in zip(names.items(), answers, strict=True):
+        prediction = said.prediction
+        if prediction is None:
+            failed[source] = said.remark
+            tell(f"error: {source}: {said.remark}")
             continue
         if options.any:
             print(any_row(printable(name), prediction, widths), flush=True)
         else:
             print("\n".join(rows(printable(name), prediction, widths)), flush=True)
-        if remark:
-            tell(f"note: {source}: {remark}")
+        if said.remark:
+            tell(f"note: {source}: {said.remark}")
     n_done = sum(source not in failed for source in names)
-    where = f"results in {options.output}" if output else "nothing written (--output OUT)"
+    where = f"results in {options.output}" if options.output else "nothing written (--output OUT)"
     print(printable(f"{n_done} of {n_done + len(failed)} done, {where}"))
     if failed:
         tell(f"error: {len(failed)} could not be done, see above")

@@ -7,9 +7,12 @@ from faults.bad_inputs import bad_inputs
 from faults.damage import damage
 from faults.readers import readers
 from faults.table import Outcome, table
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import train
+
+pytestmark = pytest.mark.usefixtures("share_programs")
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +24,7 @@ def root(tmp_path_factory):
 def unbroken(root, tmp_path_factory):
     """A whole run; its best epoch is not its last: the learning rate spoils what it learns."""
     workdir = tmp_path_factory.mktemp("unbroken") / "run"
-    assert train.main(arguments(root, workdir, **{"optimizer.learning_rate": 20, "train.epochs": 3})) == 0
+    assert train.main(arguments(root, workdir, **{"optimizer.learning_rate": 0.5, "train.epochs": 3})) == 0
     return workdir
 
 

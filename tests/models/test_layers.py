@@ -11,7 +11,6 @@ import pytest
 from wt_jax.models.layers import CONVOLUTIONS, kept, norm_relu_dropout, tap_shifts
 from wt_jax.models.tcn import DilatedConv, draw_keys
 
-pytestmark = pytest.mark.optimized
 T = 30
 
 
@@ -50,6 +49,7 @@ def test_dilated_convolution_equals_flax(kernel_size, dilation, causal, target):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5), *results)
 
 
+@pytest.mark.optimized
 def test_dropout_masks_are_a_samples_own():
     """Another for each sample, site and step; the same wherever in a batch, on whatever device."""
     shape, rate = (T, 4, 16), 0.25
@@ -63,6 +63,7 @@ def test_dropout_masks_are_a_samples_own():
     assert not np.array_equal(masks[0], kept(other, 0, shape, rate))
 
 
+@pytest.mark.optimized
 def test_dropout_masks_look_like_coins():
     """Their rate, by site, frame, sample and filter; neighbours in all directions are independent."""
     samples, shape, n_sites = 64, (T, 64, 32), 8
@@ -79,6 +80,7 @@ def test_dropout_masks_look_like_coins():
     assert not kept(keys_2xB, 0, shape, 0.9).mean() > 0.11
 
 
+@pytest.mark.optimized
 def test_dropout_drops_its_rate_and_keeps_the_expectation():
     samples = 2000
     x = np.random.default_rng(0).normal(size=(T, 1, 8)).astype(np.float32).repeat(samples, 1)

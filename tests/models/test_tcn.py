@@ -131,8 +131,8 @@ def test_model_equals_a_plain_one(tiny_config, params, windows, changes):
 
 @pytest.mark.parametrize(("causal", "dropout"), [(False, 0.25), (True, 0.0)])
 def test_gradients_equal_those_of_a_plain_model(tiny_config, windows, causal, dropout):
-    """All dilations of the default, so that taps are wide, narrow and dead; five blocks, masked windows."""
-    options = variant(tiny_config, blocks=5, dilations=(1, 4, 8, 16, 32), causal=causal, dropout=dropout)
+    """With taps that are narrow, wide and dead; masked windows."""
+    options = variant(tiny_config, blocks=3, dilations=(1, 16, 32), causal=causal, dropout=dropout)
     params = random_params(options)
     angles, mask = windows
     keys_2xB = draw_keys(jax.random.key(3), jnp.arange(B)) if dropout else None

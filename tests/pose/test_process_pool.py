@@ -6,10 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
 from jobs import work
 
-from wt_jax.pose.process_pool import on_a_cluster, on_this_machine
+from wt_jax.pose.process_pool import on_this_machine
 
 
 def test_jobs_are_shared_out_and_steps_counted():
@@ -70,14 +69,3 @@ def test_workers_end_with_a_process_that_is_killed(tmp_path):
             return  # ended; nobody has looked at it yet
         time.sleep(0.1)
     assert not Path(f"/proc/{worker}").exists()
-
-
-def test_no_cluster():
-    message = r"--cluster 127\.0\.0\.1:9: (no Ray cluster there .*ray start|needs Ray .*cluster)"
-    with pytest.raises(ValueError, match=message):
-        next(on_a_cluster(work, [1], "127.0.0.1:9"))
-
-
-def test_a_cluster():
-    pytest.importorskip("ray")
-    assert dict(on_a_cluster(abs, [-1, 2, -3], "local")) == {0: 1, 1: 2, 2: 3}

@@ -45,6 +45,17 @@ def test_names_that_begin_alike_are_another_folder(s3):
     assert Bucket(f"{s3}/run").listing() == {}
 
 
+def test_names_that_are_hidden_or_lead_elsewhere_are_not_listed(faulty_s3):
+    url, _ = faulty_s3
+    import s3fs
+
+    files = s3fs.S3FileSystem(skip_instance_cache=True)
+    for name in ("a/x", ".lease/1", "a/.b/x", "a/../../x", "//etc/x", "a/"):
+        files.call_s3("put_object", Bucket=url[5:], Key=f"run/{name}", Body=b"")
+    assert set(Bucket(f"{url}/run").listing()) == {"a/x"}
+    assert set(Bucket(f"{url}/run").listing(".lease")) == {".lease/1"}
+
+
 def test_a_large_file_is_sent_from_the_disk(s3, tmp_path, monkeypatch):
     monkeypatch.setattr(bucket_module, "_IN_ONE_CALL_BYTES", 10)
     (tmp_path / "x").write_bytes(b"larger than that")

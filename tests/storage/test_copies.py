@@ -42,7 +42,9 @@ def test_whole_checkpoints_alone_and_the_second_time_from_the_cache(faulty_s3):
     assert not [path for _, path in proxy.requests if "state/a" in path and "list-type" not in path]
 
 
-def test_a_run_without_a_checkpoint_is_an_empty_one(s3):
+def test_a_run_without_a_whole_checkpoint(s3):
+    assert names(copy_of_run(s3)) == set()
+    Bucket(s3).write("checkpoints/8/state/a", b"begun")
     assert list((copy_of_run(s3) / "checkpoints").iterdir()) == []
 
 

@@ -8,7 +8,8 @@ import sys
 import jax
 import pytest
 from laid_out import PLAIN, options_with, some_recordings
-from programs import run_python
+from programs import PLAIN_XLA_FLAGS, run_python
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, assert_same_run, write_root
 
 from wt_jax import train
@@ -20,6 +21,7 @@ from wt_jax.runtime.config_flags import parse
 from wt_jax.training import residence
 from wt_jax.training.setup import start_run
 
+pytestmark = pytest.mark.usefixtures("share_programs")
 MOVED = {"augment.speed": 0.4, "data.overhang": 0.3, "data.window_step": 2, "train.epochs": 2}
 
 
@@ -75,7 +77,7 @@ def test_two_devices_each_read_their_own_share(make_recording, tmp_path):
     (tmp_path / "recordings").write_bytes(pickle.dumps(some_recordings(make_recording)))
     done = run_python(
         TWO_DEVICES, tmp_path / "recordings", JAX_PLATFORMS="cpu", PYTHONPATH=os.pathsep.join(sys.path),
-        XLA_FLAGS="--xla_force_host_platform_device_count=2",
+        XLA_FLAGS=f"{PLAIN_XLA_FLAGS} --xla_force_host_platform_device_count=2",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
 

@@ -5,6 +5,7 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
+from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import train
@@ -15,6 +16,8 @@ from wt_jax.runtime.config_flags import parse
 from wt_jax.skeleton import ANGLE_NAMES
 from wt_jax.training.checkpoint_reader import open_served
 from wt_jax.training.setup import start_run
+
+pytestmark = pytest.mark.usefixtures("share_programs")
 
 
 @pytest.fixture

@@ -11,16 +11,14 @@ from wt_jax.training import stacked_step, train_step
 POINTS = {"data.inputs": ("angles", "lengths"), "train.steps_per_dispatch": 2, "model.blocks": 1}
 # Of every key that programs are given as a number, another for each of the trials; 0 turns it off.
 VALUES = {
-    "seed": (0, 7, 4_000_000_000), "model.dropout": (0.0, 0.25, 0.5),
-    "loss.segmentation_weight": (5.0, 1.0, 9.0),
-    "loss.focal_gamma": (0.0, 1.0, 1.5), "loss.focal_alpha": (0.5, 1.0, 0.25),
-    "optimizer.warmup_epochs": (0.0, 1.0, 2.0), "optimizer.layer_decay": (1.0, 0.75, 0.5),
-    "train.average": (0.9, 0.5, 0.05), "augment.speed": (0.0, 0.25, 0.5),
-    "augment.yaw_deg": (0.0, 40.0, 20.0),
-    "augment.pitch_deg": (10.0, 0.0, 20.0), "augment.roll_deg": (0.0, 10.0, 5.0),
-    "augment.jitter": (0.0, 0.0625, 0.03125), "augment.missing": (0.5, 0.25, 0.0),
+    "seed": (7, 4_000_000_000), "model.dropout": (0.0, 0.25),
+    "loss.segmentation_weight": (5.0, 9.0), "loss.focal_gamma": (0.0, 1.5), "loss.focal_alpha": (0.5, 0.25),
+    "optimizer.warmup_epochs": (0.0, 2.0), "optimizer.layer_decay": (1.0, 0.5), "train.average": (0.9, 0.05),
+    "augment.speed": (0.0, 0.5), "augment.yaw_deg": (40.0, 0.0),
+    "augment.pitch_deg": (10.0, 0.0), "augment.roll_deg": (0.0, 5.0),
+    "augment.jitter": (0.0, 0.0625), "augment.missing": (0.5, 0.0),
 }  # fmt: skip
-LEARNING_RATES = (5e-4, 1e-3, 2e-3)
+LEARNING_RATES = (5e-4, 2e-3)
 
 
 def trials() -> list[config.Config]:
@@ -30,7 +28,7 @@ def trials() -> list[config.Config]:
             **{key: of[i] for key, of in VALUES.items()},
             **{"optimizer.learning_rate": LEARNING_RATES[i]},
         )
-        for i in range(3)
+        for i in range(2)
     ]
 
 
@@ -45,7 +43,7 @@ def test_each_of_them_is_what_it_is_alone_on_one_device():
     assert set(VALUES) == set(stacked_step.NUMBERS)
     own, devices = trials(), jax.devices()[:2]
     sequences = train_step.put_sequences(sequences_with_points(), devices)
-    firsts_KxMxB = np.random.default_rng(2).integers(30, N_FRAMES - 70, (2, 3, 8)).astype(np.int32)
+    firsts_KxMxB = np.random.default_rng(2).integers(30, N_FRAMES - 70, (2, 2, 8)).astype(np.int32)
     states = [stacked_step.first_state(options, devices) for options in own]
     numbers = stacked_step.numbers_of(own, stacked_step.NUMBERS)
     together = stacked_step.make_stacked_dispatch(options_with(**POINTS), devices)

@@ -23,8 +23,8 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def take_over(environment: Mapping[str, str], folder: str) -> str:
-    """Makes this process's surroundings the driver's; returns its folder, another where `folder` is not here.
+def take_over(environment: Mapping[str, str], folder: str) -> None:
+    """Makes this process's surroundings the driver's; its folder stays where there is no `folder` here.
 
     Before JAX is imported, which reads its variables then.
     """
@@ -33,4 +33,3 @@ def take_over(environment: Mapping[str, str], folder: str) -> str:
     os.environ.update(environment)
     if os.path.isdir(folder):
         os.chdir(folder)
-    return os.getcwd()

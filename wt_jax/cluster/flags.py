@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from wt_jax.runtime.arguments import ArgumentParser
 from wt_jax.runtime.cli import positive_number, whole_number
 
-_OF_WORKERS = ("gpus_per_worker", "cpus_per_worker", "restarts", "wait_minutes")
+_SIZES = ("gpus_per_worker", "cpus_per_worker", "wait_minutes")
 
 
 @dataclass(frozen=True)
@@ -73,26 +73,25 @@ def train_usage() -> str:
 def read_cluster(flags: argparse.Namespace, needs_workers: bool = True) -> Cluster | None:
     """What was given of `add_cluster`. Raises ValueError for flags that make no sense, and without Ray."""
     if not flags.cluster:
-        given = [name for name in _OF_WORKERS if getattr(flags, name, None) is not None]
-        if needs_workers and flags.workers is not None:
-            given = ["workers", *given]
-        if given:
-            raise ValueError(f"--{given[0]}: is for a Ray cluster: add --cluster ADDRESS")
+        for name in ("workers", "restarts")[not needs_workers :] + _SIZES:
+            if getattr(flags, name, None) is not None:
+                raise ValueError(f"--{name}: is for a Ray cluster: add --cluster ADDRESS")
         return None
     if needs_workers and flags.workers is None:
         raise ValueError(f"--cluster {flags.cluster}: say how many workers: --workers N")
-    values = {}
-    if flags.gpus_per_worker is not None:
-        values["gpus"] = positive_number("--gpus_per_worker", flags.gpus_per_worker)
-    if flags.cpus_per_worker is not None:
-        values["cpus"] = positive_number("--cpus_per_worker", flags.cpus_per_worker)
-    if flags.wait_minutes is not None:
-        values["wait_s"] = 60 * positive_number("--wait_minutes", flags.wait_minutes)
+    given = {name: getattr(flags, name) for name in _SIZES if getattr(flags, name) is not None}
+    sizes = {name: positive_number(f"--{name}", text) for name, text in given.items()}
     workers = None if flags.workers is None else whole_number("--workers", flags.workers)
     restarts = getattr(flags, "restarts", None)
     if restarts is not None and not restarts.isdecimal():
         raise ValueError(f"--restarts {restarts}: must be a whole number, 0 or more")
     if find_spec("ray") is None:
         raise ValueError(f"--cluster {flags.cluster}: needs Ray: pip install -e '.[cluster]'")
-    more = {} if restarts is None else {"restarts": int(restarts)}
-    return Cluster(flags.cluster, workers, **values, **more)
+    return Cluster(
+        flags.cluster,
+        workers,
+        cpus=sizes.get("cpus_per_worker", Cluster.cpus),
+        gpus=sizes.get("gpus_per_worker", Cluster.gpus),
+        restarts=Cluster.restarts if restarts is None else int(restarts),
+        wait_s=60 * sizes["wait_minutes"] if "wait_minutes" in sizes else Cluster.wait_s,
+    )

@@ -30,7 +30,7 @@ def launch(cluster: Cluster, arguments: Sequence[str], latest_step: Callable[[],
     with connected(cluster.address, cluster.workers * cluster.cpus):
         from wt_jax.cluster.worker_group import gathered  # Ray, an extra
 
-        with catch_stop() as stop:  # its handlers take the place of Ray's
+        with catch_stop() as stop:
             return Launcher(cluster, partial(gathered, cluster), latest_step).run(arguments, stop)
 
 

@@ -7,35 +7,25 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
+from wt_jax.cluster.about import About
 from wt_jax.cluster.environment import take_over
-from wt_jax.runtime.version import __version__
 
 _HEAR_S = 5.0  # without a line, before the driver is answered all the same
-
-
-class About(NamedTuple):
-    """What a worker says of itself."""
-
-    node: str  # its address
-    version: str  # of its wt_jax
-    folder: str
 
 
 class Worker:
     """One process of a run. Several of its methods may be at work at a time."""
 
     def __init__(self, environment: Mapping[str, str], folder: str):
-        self._folder = take_over(environment, folder)
+        take_over(environment, folder)
         self._heard: queue.Queue[tuple[int, str] | None] = queue.Queue()
         self._process: subprocess.Popen[bytes] | None = None
 
     def about(self) -> About:
         """Answers once the worker is there."""
-        import ray  # what else is here needs none
-
-        return About(ray.util.get_node_ip_address(), __version__, self._folder)
+        return About.this()
 
     def free_port(self) -> int:
         """A port of this machine that nobody listens at."""

@@ -13,17 +13,16 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.util.placement_group import placement_group, remove_placement_group
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
+from wt_jax.cluster.about import About, check, explain
 from wt_jax.cluster.ends import End, Lost
 from wt_jax.cluster.environment import passed_on
 from wt_jax.cluster.flags import Cluster
-from wt_jax.cluster.worker import About, Worker
+from wt_jax.cluster.resources import Waiting
+from wt_jax.cluster.worker import Worker
 from wt_jax.runtime.cli import Stop
 from wt_jax.runtime.cluster import VARIABLES
-from wt_jax.runtime.printable import tell
-from wt_jax.runtime.version import __version__
 
 _HEARING_S = 20.0  # after the first has ended: a process hears of another's end in half of that
-_TOLD_S = 5.0  # of waiting, before it is said
 _STARTING_S = 120.0  # a worker whose machine is there, on a slow disk
 
 
@@ -104,12 +103,7 @@ def _get(refs: Any) -> Any:
     try:
         return ray.get(refs, timeout=_STARTING_S)
     except (RayError, GetTimeoutError) as error:
-        raise Lost(_said(error)) from error
-
-
-def _said(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+        raise Lost(explain(error)) from error
 
 
 @contextmanager
@@ -137,7 +131,7 @@ def gathered(cluster: Cluster, stop: Stop) -> Iterator[WorkerGroup | None]:
             .remote(*surroundings)
             for i in range(cluster.workers)
         ]  # fmt: skip
-        yield WorkerGroup(workers, check_all([_about(worker) for worker in workers]))
+        yield WorkerGroup(workers, [_about(worker) for worker in workers])
     finally:
         for worker in workers:
             with suppress(Exception):  # the connection may be what is gone
@@ -147,65 +141,16 @@ def gathered(cluster: Cluster, stop: Stop) -> Iterator[WorkerGroup | None]:
 
 
 def _about(worker: Any) -> About:
-    try:
-        return About(*_get(worker.about.remote()))
-    except Lost as lost:
-        if "No module named" in str(lost):
-            raise ValueError(
-                f"a machine of the cluster has no wt_jax ({lost}): install the same one on all of them, in "
-                "the Python that ray start is of"
-            ) from lost
-        raise
-
-
-def check_all(workers: Sequence[About]) -> Sequence[About]:
-    """Raises ValueError where one has another wt_jax; says where one does not have the driver's folder."""
-    for i, about in enumerate(workers):
-        if about.version != __version__:
-            raise ValueError(
-                f"worker {i} on {about.node} has wt_jax {about.version}, and this machine {__version__}: "
-                "install the same one on all of them"
-            )
-        if about.folder != os.getcwd():
-            tell(
-                f"note: worker {i} on {about.node} has no folder {os.getcwd()}: relative paths begin at "
-                f"{about.folder} there"
-            )
-    return workers
+    about = About(*_get(worker.about.remote()))
+    check(about)
+    return about
 
 
 def _wait_for(group: Any, cluster: Cluster, stop: Stop) -> bool:
-    begun_s = time.monotonic()
-    tell_s, pause_s = begun_s + _TOLD_S, 30.0
-    while not group.wait(1):
-        if stop.caught:
-            return False
-        now_s = time.monotonic()
-        if now_s - begun_s > cluster.wait_s:
-            raise TimeoutError(
-                f"--cluster {cluster.address}: {wanted(cluster)} did not come within "
-                f"{cluster.wait_s / 60:g} minutes; {_there()}"
-            )
-        if now_s > tell_s:
-            tell(
-                f"waiting for {wanted(cluster)}; {_there()}; {cluster.wait_s / 60:g} minutes at most "
-                "(--wait_minutes)"
-            )
-            tell_s, pause_s = now_s + pause_s, min(2 * pause_s, 300)
-    return True
-
-
-def wanted(cluster: Cluster) -> str:
-    """What the workers need, in words."""
-    each = f"{cluster.cpus:g} CPU" + (f" and {cluster.gpus:g} GPU" if cluster.gpus else "")
-    return f"{cluster.workers} x {each}"
-
-
-def _there() -> str:
-    """What the cluster has, in words."""
-    has, free = ray.cluster_resources(), ray.available_resources()
-    n = sum(1 for node in ray.nodes() if node["Alive"])
-    parts = [
-        f"{free.get(kind, 0):g} of {has.get(kind, 0):g} {kind}" for kind in ("CPU", "GPU") if has.get(kind)
-    ]
-    return f"the cluster has {n} node{'s'[: n != 1]}, free are {' and '.join(parts) or 'no CPU'}"
+    assert cluster.workers
+    waiting = Waiting(cluster, cluster.workers)
+    while not stop.caught:
+        if group.wait(1):
+            return True
+        waiting.go_on()
+    return False

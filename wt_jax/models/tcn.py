@@ -4,6 +4,7 @@ Letters: B batch, T frames of a window, I inputs, C classes, D filters, H heads.
 axis (`models.layers`).
 """
 
+import functools
 from typing import Any
 
 import flax.linen as nn
@@ -188,4 +189,10 @@ def init_params(options: config.Config) -> Any:
     """Parameters drawn from `seed`."""
     inputs = jnp.zeros((1, options.data.window_frames, n_inputs(options.data.inputs)))
     mask = jnp.ones(inputs.shape[:2], bool)
-    return jax.jit(make_model(options).init)(jax.random.key(options.seed), inputs, mask)["params"]
+    return _drawing(make_model(options))(jax.random.key(options.seed), inputs, mask)["params"]
+
+
+@functools.lru_cache(8)
+def _drawing(model: WorkoutModel) -> Any:
+    """Traced once for all seeds: the trials of a search draw theirs one after another."""
+    return jax.jit(model.init)

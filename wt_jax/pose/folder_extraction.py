@@ -5,6 +5,8 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from wt_jax.cluster.flags import Cluster
+from wt_jax.cluster.sharing import shared_out
 from wt_jax.config import Data
 from wt_jax.pose.estimator import PoseEstimator
 from wt_jax.pose.extraction import extract_with_remark
@@ -14,7 +16,7 @@ from wt_jax.pose.landmarks import (
     save_landmarks,
     why_too_long,
 )
-from wt_jax.pose.process_pool import on_a_cluster, on_this_machine
+from wt_jax.pose.process_pool import on_this_machine
 from wt_jax.pose.remote_videos import RemoteVideos
 from wt_jax.runtime.files import is_writable, sha256
 from wt_jax.runtime.inputs import check_file
@@ -58,7 +60,7 @@ def extract_folder(
     *,
     is_model_named: bool = False,
     workers: int | None = None,
-    cluster: str | None = None,
+    cluster: Cluster | None = None,
     max_minutes: float = Data.max_minutes,
     progress: bool = True,
 ) -> Extraction:
@@ -66,8 +68,8 @@ def extract_folder(
 
     Landmark files that say nothing of their provenance are somebody's own and stay. `find_model` is asked
     only where there is something to do; landmarks of another model are redone where one `is_model_named`. One
-    video at a time on each of `workers` processes, by default as many as cores, 16 at most; on the Ray
-    cluster of that address where `cluster` is set. Each file is there whole, or not at all, so that an
+    video at a time on each of `workers` processes, by default as many as cores, 16 at most; or on each worker
+    of a Ray `cluster`, by default as many as its cores. Each file is there whole, or not at all, so that an
     interrupted run goes on where it was. A video that fails, or is longer than `max_minutes`, never stops the
     others. Of the copy of a root in a bucket (`loading.copy_of_data`) videos are fetched where they are
     extracted, and landmarks go there. Raises ValueError for a model that cannot be used, a bucket that
@@ -118,14 +120,14 @@ def _extract(
     remote: RemoteVideos | None,
     report: Extraction,
     workers: int | None,
-    cluster: str | None,
+    cluster: Cluster | None,
     progress: bool,
 ) -> None:
     jobs.sort(key=lambda job: -job.n_frames)  # the longest first: no worker is left alone with it at the end
     total = sum(job.n_frames for job in jobs)
     with Progress("extraction", "frames", total, is_shown=progress) as bar:
         if cluster:
-            results = on_a_cluster(_work, [_anywhere(job) for job in jobs], cluster)
+            results = shared_out(_work, [_anywhere(job) for job in jobs], cluster)
         else:
             results = on_this_machine(_work, jobs, workers, bar.update)
         with closing(results):

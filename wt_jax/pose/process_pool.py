@@ -1,9 +1,8 @@
-"""Many jobs on processes of this machine, or on the machines of a Ray cluster, with the same function."""
+"""Many jobs on processes of this machine, with the same function."""
 
 import multiprocessing
 import os
 import signal
-import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -16,7 +15,6 @@ _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")
 
 _TICK_S = 0.2  # between two looks at how far the workers are
-_TIMEOUT_S = 5.0  # for a machine to answer
 _MOST = 16  # processes, unless told otherwise: each that finds poses takes some 400 MB
 _n_counted: Any = None  # in a worker: the number that all of them share
 
@@ -64,37 +62,6 @@ def on_this_machine(
                     suspects.extend(running.values())  # one of them: each alone tells which
                 else:
                     yield from ((i, None) for i in running.values())
-
-
-def on_a_cluster(
-    work: Callable[[_Job], _Result], jobs: Sequence[_Job], address: str
-) -> Generator[tuple[int, _Result | None], None, None]:
-    """(index of a job, its result) as they come from all the cores of a Ray cluster.
-
-    `address` is Ray's: host:port, "auto" for the cluster of this machine, "local" for one that is started
-    here. Its machines need this package, and the same files under the same names. Raises ValueError where
-    Ray is not installed, or no cluster is there.
-    """
-    try:
-        from ray.util.multiprocessing import Pool  # an extra: most people have one machine
-    except ImportError as error:
-        raise ValueError(f"--cluster {address}: needs Ray ({error}): pip install -e '.[cluster]'") from None
-    try:
-        host, colon, port = address.removeprefix("ray://").rpartition(":")
-        if colon:  # Ray would try for minutes
-            socket.create_connection((host, int(port)), _TIMEOUT_S).close()
-        pool = Pool(ray_address=address)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"--cluster {address}: no Ray cluster there ({error}): start one with ray start --head"
-        ) from None
-    with pool:
-        yield from pool.imap_unordered(_numbered, [(work, i, job) for i, job in enumerate(jobs)])
-
-
-def _numbered(task: tuple[Callable[[_Job], _Result], int, _Job]) -> tuple[int, _Result]:
-    work, i, job = task
-    return i, work(job)
 
 
 @contextmanager

@@ -30,3 +30,10 @@ def use_compilation_cache() -> None:
         jax.config.update("jax_compilation_cache_dir", str(cache_folder() / "jax"))
     if "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS" not in os.environ:
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+
+
+def leave_accelerators() -> None:
+    """Keeps this process on the CPU, for others that compute on what this machine has beside it."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")

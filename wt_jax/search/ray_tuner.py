@@ -1,19 +1,15 @@
 """The same search on a Ray cluster: Ray Tune gives each trial a process and resources, the study decides."""
 
-import contextlib
-import logging
 import os
 import tempfile
-import warnings
-from collections.abc import Iterator
 from typing import Any
 
-import ray
 from ray import tune
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from wt_jax import config
+from wt_jax.cluster.connection import connected
 from wt_jax.runtime import cli
 from wt_jax.search.cohort import Member, standing
 from wt_jax.search.cohorts import Cohorts
@@ -38,7 +34,7 @@ def tune_on(
     for number in study.again(_WORKER, set()):
         print(f"trial {number}, which an earlier process has left, begins anew")
     asker = _Asker(study, n_trials, stop)
-    with _connected(cluster):
+    with connected(cluster):
         given = tune.with_parameters(
             _train_trial, flat=config.flatten(study.options), space=study.space, n_folds=n_folds
         )
@@ -58,21 +54,6 @@ def tune_on(
         raise ValueError(
             f"trials {', '.join(map(str, asker.failed))} failed, and again when tried once more: {said}"
         )
-
-
-@contextlib.contextmanager
-def _connected(cluster: str) -> Iterator[None]:
-    where: dict[str, Any] = {"include_dashboard": False} if cluster == "local" else {"address": cluster}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of JAX, that Ray forks: what it forks is replaced at once
-            ray.init(**where, log_to_driver=False, logging_level=logging.ERROR)
-    except Exception as error:  # a dozen types
-        raise ValueError(f"--cluster {cluster}: no Ray cluster there ({error})") from error
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _train_trial(given: dict[str, Any], flat: dict[str, Any], space: Space, n_folds: int) -> None:

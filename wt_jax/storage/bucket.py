@@ -55,7 +55,8 @@ class Bucket:
         self._files = _file_system(scheme, self.url)
 
     def listing(self, folder: str = "") -> dict[str, Stored]:
-        """All objects, or those of a folder, by name."""
+        """All objects, or those of a folder, by name; hidden ones (a part of the name begins with a dot) only
+        of a folder that is hidden itself, and none whose name leads out of a folder."""
         try:
             found = self._try(self._files.find, f"{self._base}/{folder}".rstrip("/"), detail=True)
         except FileNotFoundError:
@@ -65,7 +66,7 @@ class Bucket:
                 int(about["size"]), str(about.get("ETag") or about.get("generation") or about.get("etag"))
             )
             for path, about in found.items()
-            if about["type"] == "file" and path.startswith(f"{self._base}/") and not path.endswith("/")
+            if about["type"] == "file" and _is_offered(path, f"{self._base}/{folder}".rstrip("/"))
         }
 
     def read(self, name: str) -> bytes:
@@ -142,6 +143,13 @@ class Bucket:
     def _no_bucket(self) -> str:
         name = self._base.partition("/")[0]
         return f"{self.url}: no bucket {name}: make it, or name another ({MANUAL})"
+
+
+def _is_offered(path: str, folder: str) -> bool:
+    """Whether it is in the folder by a name that a file may have, and is not hidden there; or is no folder."""
+    parts = path.removeprefix(f"{folder}/").split("/")
+    is_inside = path.startswith(f"{folder}/") and all(part and not part.startswith(".") for part in parts)
+    return is_inside or path == folder
 
 
 class UnreachableError(ValueError):

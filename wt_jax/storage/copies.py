@@ -82,7 +82,7 @@ def copy_of_folder(place: Path | str, choose: Choice = everything) -> Path:
     bucket = Bucket(str(place))
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / ".copied.lock"):
-        listed = {name: stored for name, stored in bucket.listing().items() if is_visible(name)}
+        listed = bucket.listing()
         wanted, named = choose(listed)
         versions = dict.fromkeys(named, _NAME_ALONE) | {name: listed[name].version for name in wanted}
         before = _index(folder)
@@ -123,7 +123,8 @@ def _copy_steps(bucket: Bucket, folder: Path, must_match: bool) -> None:
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
             list(pool.map(copy, [name for name in listed if name.startswith(step)]))
-    (folder / STEPS).mkdir(parents=True, exist_ok=True)
+    if listed:
+        (folder / STEPS).mkdir(parents=True, exist_ok=True)
 
 
 def _digests(bucket: Bucket, marker: str) -> dict[str, str]:
@@ -171,8 +172,3 @@ def _index(folder: Path) -> dict[str, str]:
     except ValueError:
         return {}
     return index if isinstance(index, dict) else {}
-
-
-def is_visible(name: str) -> bool:
-    """Whether it is no hidden object, and none in a hidden folder."""
-    return not f"/{name}".count("/.") and ".." not in name.split("/")

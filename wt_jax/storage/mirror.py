@@ -47,7 +47,7 @@ class Mirror:
         Such a folder is what a run leaves that was killed before all was sent. Raises ValueError where there
         is more in the bucket than a run writes.
         """
-        listed = _visible(self._bucket.listing())
+        listed = self._bucket.listing()
         if len(listed) > _MOST_OBJECTS or sum(stored.n_bytes for stored in listed.values()) > _MOST_BYTES:
             raise ValueError(
                 f"{self._bucket.url}: holds {len(listed):,} objects, more than a run writes: name a folder "
@@ -115,7 +115,7 @@ class Mirror:
             if not (self._bring(here, rest) and self._bring(here, markers)):
                 return
             self._drop(sorted(gone, key=lambda name: not is_marker(name)))
-            listed = _whole(_visible(self._bucket.listing()))
+            listed = _whole(self._bucket.listing())
             self._record({name: stored.version for name, stored in listed.items()}, self._sent)
 
     def _bring(self, here: _Stats, names: Iterable[str]) -> bool:
@@ -190,10 +190,6 @@ def is_marker(name: str) -> bool:
     """Whether an object is what makes a checkpoint whole."""
     path = Path(name)
     return path.name == MARKER and _is_step(path.parent)
-
-
-def _visible(listed: dict[str, Stored]) -> dict[str, Stored]:
-    return {name: stored for name, stored in listed.items() if not f"/{name}".count("/.")}
 
 
 def _whole(listed: dict[str, Stored]) -> dict[str, Stored]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from wt_jax.storage.bucket import Bucket
-from wt_jax.storage.copies import Choice, everything, is_visible
+from wt_jax.storage.copies import Choice, everything
 from wt_jax.storage.mirror import fetch_all
 from wt_jax.storage.places import is_remote, local, split, url_of
 from wt_jax.storage.reading import stand_in
@@ -27,7 +27,7 @@ def copy_of_inputs(place: Path | str, choose: Choice = everything) -> Path:
     local(place)  # checks it
     url = str(place).rstrip("/")
     above, name = split(url)
-    found = [one for one in Bucket(str(above)).listing(name) if is_visible(one)]
+    found = Bucket(str(above)).listing(name)
     if not found:
         raise NothingThereError(f"{url}: no such file or folder")
     copy = stand_in(url)

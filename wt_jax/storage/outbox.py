@@ -4,7 +4,6 @@ from pathlib import Path
 
 from wt_jax.runtime.files import LOCK, is_writable
 from wt_jax.storage.bucket import Bucket
-from wt_jax.storage.copies import is_visible
 from wt_jax.storage.places import is_remote, local
 from wt_jax.storage.reading import fresh_folder
 
@@ -18,7 +17,7 @@ class Outbox:
         local(place)  # checks it
         self.place = place
         self._bucket = Bucket(str(place)) if is_remote(place) else None
-        self.folder = fresh_folder(str(place)) if self._bucket else local(place)
+        self.folder = fresh_folder(self._bucket.url) if self._bucket else local(place)
 
     @property
     def is_writable(self) -> bool:
@@ -34,7 +33,7 @@ class Outbox:
         """Whether nothing is there."""
         if self._bucket is None:
             return not self.folder.exists() or (self.folder.is_dir() and not any(self.folder.iterdir()))
-        return not any(map(is_visible, self._bucket.listing()))
+        return not self._bucket.listing()
 
     def send(self, last: str = "") -> None:
         """Brings what was written: `last` is the file without which the others are not to be read."""

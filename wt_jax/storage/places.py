@@ -23,8 +23,8 @@ def local(place: Path | str) -> Path:
     """
     if not is_remote(place):
         return Path(str(place).removeprefix("file://"))
+    check_scheme(str(place))
     url = str(place).rstrip("/")
-    check_scheme(url)
     folder = cache_folder() / "buckets" / url.replace("://", "/")
     note_copy(folder, url)
     return folder
@@ -32,7 +32,7 @@ def local(place: Path | str) -> Path:
 
 def place(text: Path | str) -> Path | str:
     """What a command line names: a URL as it is, all else as a path."""
-    return str(text).rstrip("/") if is_remote(text) else local(text)
+    return str(text) if is_remote(text) else local(text)
 
 
 def split(place: Path | str) -> tuple[Path | str, str]:
@@ -61,11 +61,9 @@ def url_of(path: Path) -> str:
 
 def scratch(place: Path | str) -> Path:
     """Where goes what is made from its files, or for them, and can be made again: never into a bucket."""
-    return (
-        cache_folder() / "made" / str(place).rstrip("/").replace("://", "/")
-        if is_remote(place)
-        else local(place)
-    )
+    if not is_remote(place):
+        return local(place)
+    return cache_folder() / "made" / str(place).rstrip("/").replace("://", "/")
 
 
 def absolute(place: Path | str) -> str:
