@@ -9,6 +9,7 @@ import pytest
 from faulty_proxy import FaultyProxy
 
 from wt_jax.storage import bucket
+from wt_jax.storage.bucket import Bucket
 
 _names = map("bucket{}".format, itertools.count())
 S3_KEYS = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -64,3 +65,16 @@ def gcs(monkeypatch, tmp_path):
     monkeypatch.setenv("WT_JAX_CACHE", str(tmp_path / "cache"))
     yield "gs://bucket"
     server.stop()
+
+
+def put(folder, url):
+    """The files of a folder, as objects; returns the URL."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            Bucket(url).send(path, path.relative_to(folder).as_posix())
+    return url
+
+
+def objects(url):
+    """The names of all that is below a URL, but what is hidden."""
+    return sorted(name for name in Bucket(url).listing() if "/." not in f"/{name}")

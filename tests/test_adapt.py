@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from emulators import objects, put
 from runs import POINTS, save_run
 from shared_programs import share_programs  # noqa: F401, a fixture
 
@@ -116,7 +117,7 @@ def test_what_was_taught_before_is_learned_again_judged_and_kept(base, clips, tm
     trained = restore_model(base, jax.local_devices())
     hops = read_clips(clips, sorted(clips.glob("*.npz")), "hops", load_landmarks)[0]
     hops = [clip.recording for clip in hops]
-    options = settings.adapted(trained.options, "hops", "base", clips, tmp_path)
+    options = settings.adapted(trained.options, "hops", "base", str(clips), tmp_path)
     first = save_run(tmp_path / "first", options, trained_on=[one.content for one in hops])
     save_taught(first, hops)
     again = hopping(tmp_path / "rolls", clips, "anna", "cleo")
@@ -243,3 +244,29 @@ def test_what_a_root_lacks_synthetic_people_stand_in_for(
 )
 def test_a_name_that_is_nearly_another(name, note):
     assert adapt.near_miss(name, ("push-ups", "squats", "no-exercise"), "box") == note
+
+
+def test_clips_and_checkpoints_in_a_bucket(base, clips, s3, tmp_path, begun, monkeypatch, capsys):
+    """With what taught the checkpoint before; the new one is there whole, or not at all."""
+    paths = sorted(hopping(tmp_path / "dips", clips, "carl", "dora").glob("*.npz"))
+    taught = [clip.recording for clip in read_clips(tmp_path / "dips", paths, "dips", load_landmarks)[0]]
+    first = save_run(tmp_path / "first", POINTS, trained_on=[one.content for one in taught])
+    save_taught(first, taught)
+    put(first, f"{s3}/run")
+    labelled = put(clips, f"{s3}/clips/jumping-jacks")
+    arguments = ["--checkpoint", f"{s3}/run", "--output", f"{s3}/new"]
+    with pytest.raises(KeyboardInterrupt):
+        adapt.main([labelled, *arguments])
+    ((options, dataset, there),) = begun
+    assert (options.data.root, dataset.data, options.train.init) == (labelled, labelled, f"{s3}/run")
+    names = ("dips/carl", "dips/dora", "jumping-jacks/anna", "jumping-jacks/bob")
+    assert there == [f"taught/{name}.npz" for name in names]
+    assert objects(f"{s3}/new") == []
+    assert "starts of 2 clips: from label files" in capsys.readouterr().out
+
+    monkeypatch.setattr(adapt, "adapt", lambda *given: save_run(given[-1], POINTS))
+    assert adapt.main([labelled, *arguments]) == 0
+    assert f"--checkpoint {s3}/new" in capsys.readouterr().out
+    assert Predictor.restore(f"{s3}/new").classes == Predictor.restore(base).classes
+    with pytest.raises(ValueError, match=f"--output {s3}/new: is there already"):
+        adapt.main([labelled, *arguments])

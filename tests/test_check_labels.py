@@ -104,7 +104,7 @@ def test_the_command_opens_the_video_where_there_is_one(root):
 
 def test_classes_are_those_of_the_folder(root):
     (root / "landmarks" / "lunges").mkdir()
-    assert check_labels._classes_of(str(root)) == ("dips", "lunges", "squats", "no-exercise")
+    assert check_labels._classes_of(root) == ("dips", "lunges", "squats", "no-exercise")
 
 
 @pytest.mark.parametrize(

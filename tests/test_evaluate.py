@@ -7,6 +7,7 @@ import shutil
 import jax
 import numpy as np
 import pytest
+from emulators import objects, put
 from runs import EVERYTHING, save_box, save_run
 from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
@@ -221,3 +222,16 @@ def test_an_empty_split_and_an_empty_root(run, tmp_path):
 def test_output_folder_is_checked_before_any_work(tmp_path):
     with pytest.raises(ValueError, match="must be a file in a folder that exists"):
         evaluate.main(["--checkpoint", "nowhere", "--output", str(tmp_path / "no" / "report.json")])
+
+
+def test_all_of_it_in_a_bucket(run, s3):
+    """Checkpoints, data and the report; what is read there is left as it is."""
+    root, workdir = run
+    data, first, other = put(root, f"{s3}/data"), put(workdir, f"{s3}/run"), put(workdir, f"{s3}/other")
+    before = objects(s3)
+    found = evaluate.evaluate_here(first, data=data, against=other)
+    assert (found.report["data"], list(found.report["against"])) == (data, ["other"])
+    assert found.write(f"{s3}/reports/report.json") == f"{s3}/reports/report.html"
+    assert objects(s3) == sorted([*before, "reports/report.html", "reports/report.json"])
+    with pytest.raises(ValueError, match="no bucket nowhere"):
+        found.write("s3://nowhere/report.json")

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from emulators import objects, put
 from predicting import names
 from runs import save_run, tiny
 
@@ -113,3 +114,14 @@ def test_a_package_that_is_missing_is_named(run, tmp_path, monkeypatch, format, 
     with pytest.raises(ValueError, match=rf"--format {format}: needs \w+: pip install 'wt_jax\[{format}\]'"):
         command(run, tmp_path / "model", format=format)
     assert names(tmp_path) == []
+
+
+def test_from_a_bucket_to_a_bucket(run, s3):
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install -e '.[onnx]'")
+    workdir, output = put(run, f"{s3}/run"), f"{s3}/exported"
+    command(workdir, output)
+    assert objects(output) == ["model.json", "model.onnx", "parity.json"]
+    model = Predictor.restore(f"{output}/model.onnx")
+    assert model.identity["checkpoint"] == f"{output}/model.onnx"
+    with pytest.raises(ValueError, match=f"--output {output}: is there already"):
+        command(workdir, output)

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from emulators import objects, put
 from runs import ANGLES, save_box
 
 from wt_jax import label
+from wt_jax.check_labels import command_for
 from wt_jax.inference import pretrained
 from wt_jax.labeling import curve_view, proposals, session, view
 from wt_jax.labeling.curves import make_curves
@@ -17,6 +19,7 @@ from wt_jax.labeling.marked_starts import MarkedStartsFile
 from wt_jax.labeling.worklist import Worklist
 from wt_jax.pose import extraction
 from wt_jax.pose.landmarks import save_landmarks
+from wt_jax.storage.bucket import Bucket
 
 REAL_CLIP = Path(__file__).resolve().parents[2] / "shared" / "videos" / "raw" / "squats" / "squat_17.mp4"
 N_FRAMES, FPS = 100, 25
@@ -323,3 +326,38 @@ def test_the_last_line_warns_of_marks_that_are_too_close(clip, monkeypatch, caps
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("4 repetitions in ")
     assert last.endswith("; warning: 1 under 0.3 s after another, at frame 46")
+
+
+def test_a_video_of_a_bucket_whose_labels_go_back_as_they_are_saved(
+    clip, squatting, s3, tmp_path, monkeypatch, capsys
+):
+    save_landmarks(clip.parents[2] / "landmarks" / "squats" / "clip.npz", squatting())
+    data = put(clip.parents[2], f"{s3}/data")
+    monkeypatch.setattr(label, "check_display", lambda: None)
+    monkeypatch.setattr(label, "label", lambda session, _: [session.editor.press(key, 0.0) for key in "ms"])
+    assert label.main([f"{data}/raw/squats/clip.mp4"]) == 0
+    assert capsys.readouterr().out == f"1 repetitions in {data}/labels/squats/clip.csv\n"
+    saved = Bucket(data).read("labels/squats/clip.csv")
+    assert saved.splitlines()[1] == b"0,1"
+    assert objects(data) == ["labels/squats/clip.csv", "landmarks/squats/clip.npz", "raw/squats/clip.mp4"]
+
+    def away(*_):
+        raise ValueError("the bucket is away")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Bucket, "send", away)
+        label.main([f"{data}/raw/squats/clip.mp4"])  # unmarks it, and cannot save that
+    assert capsys.readouterr().out.startswith("NOT saved: 0 marks, kept as a draft")
+    assert Bucket(data).read("labels/squats/clip.csv") == saved
+    label.main([f"{data}/raw/squats/clip.mp4"])  # goes on with the draft: marks it again
+    assert capsys.readouterr().out == f"1 repetitions in {data}/labels/squats/clip.csv\n"
+    assert not [path for path in tmp_path.joinpath("cache").rglob("*.mp4") if path.stat().st_size]
+
+
+def test_what_there_is_to_label_in_a_bucket(s3, tmp_path):
+    touched(tmp_path, "raw/squats/a.mp4", "raw/dips/b.mp4", "more/c.mp4")
+    data = put(tmp_path, f"{s3}/data")
+    for given, found in (("", ["a.mp4", "b.mp4"]), ("/raw/dips", ["b.mp4"]), ("/more", ["c.mp4"])):
+        videos = label.find_videos(label.at_root(data + given))
+        assert sorted(video.name for video in videos) == found
+    assert command_for(data, "squats/a") == f"python -m wt_jax.label {data}/raw/squats/a.mp4"

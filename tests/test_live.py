@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from clips import write_clip
+from emulators import objects, put
 from runs import POINTS, Walker, save_run, walking
 from virtual_screen import until
 
@@ -20,6 +21,7 @@ from wt_jax.inference.live_session import LiveSession
 from wt_jax.inference.predictor import Predictor
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.runtime import cli
+from wt_jax.storage.bucket import Bucket
 from wt_jax.video.live_feed import LiveFeed
 from wt_jax.video.reader import Video
 
@@ -303,3 +305,18 @@ def test_ctrl_c_writes_what_was_counted(run, walker, tmp_path, monkeypatch):
     common = ["--headless", "--every_frame", "--checkpoint", str(run), "--source", str(clip)]
     assert live.main([*common, "--output", str(tmp_path / "r.json")]) == cli.INTERRUPTED
     assert json.loads((tmp_path / "r.json").read_text())["source"]["frames"] == 29
+
+
+def test_a_video_of_a_bucket_and_results_that_go_there(run, walker, s3, tmp_path):
+    write_clip(tmp_path / "clips" / "a.mp4", 30)
+    source, workdir = f"{put(tmp_path / 'clips', s3)}/a.mp4", put(run, f"{s3}/run")
+    common = ["--headless", "--every_frame", "--checkpoint", workdir, "--source", source]
+    assert live.main([*common, "--output", f"{s3}/out/r.json", f"{s3}/out/r.mp4"]) == 0
+    assert objects(f"{s3}/out") == ["r.json", "r.mp4"]
+    written = json.loads(Bucket(f"{s3}/out").read("r.json"))
+    assert (written["source"]["path"], written["source"]["frames"]) == (source, 30)
+    assert written["model"]["checkpoint"] == workdir
+    with pytest.raises(ValueError, match=f"--output {source}: would write over the source"):
+        live.main([*common, "--output", source])
+    with pytest.raises(ValueError, match="no bucket nowhere"):
+        live.main([*common, "--output", "s3://nowhere/r.json"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import MODEL, VIDEOS, picture, turn, write_clip, write_sound
+from emulators import objects, put
 from predicting import names, predict_command
 from runs import ANGLES, POINTS, save_box, save_run, walking
 
@@ -16,9 +17,10 @@ from wt_jax.counting.prediction import SCHEMA_VERSION
 from wt_jax.inference import file_answers, pretrained, results
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
-from wt_jax.pose import extraction
+from wt_jax.pose import folder_extraction
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.runtime import progress
+from wt_jax.storage.bucket import Bucket
 from wt_jax.video.reader import Video
 
 REPOSITORY = Path(__file__).parents[1]
@@ -296,7 +298,7 @@ def test_a_real_clip_through_build_predict_and_live(run, tmp_path, monkeypatch):
     with Video(VIDEOS / "dips" / "dips_8.mp4") as video:
         frames = [frame for _, frame in itertools.islice(video, 80)]  # poses of each are found three times
     clip = write_clip(tmp_path / "root" / "raw" / "dips" / "dips_8.mp4", frames, 29.97)
-    extraction.extract_folder(tmp_path / "root", ["dips"], lambda: MODEL, workers=1, progress=False)
+    folder_extraction.extract_folder(tmp_path / "root", ["dips"], lambda: MODEL, workers=1, progress=False)
     built = load_landmarks(tmp_path / "root" / "landmarks" / "dips" / "dips_8.npz")
     expected = Predictor.restore(run).predict(built).document()
     common = ["--checkpoint", str(run), "--pose_model", str(MODEL), "--output"]
@@ -312,3 +314,31 @@ def test_a_real_clip_through_build_predict_and_live(run, tmp_path, monkeypatch):
         assert {key: written[key] for key in expected} == expected, name
         assert written["source"]["frames"] == len(built.times_s)
     assert len(expected["repetitions"]) > 2
+
+
+def test_videos_of_a_bucket_are_fetched_one_by_one_and_results_sent(command, run, s3, tmp_path, capsys):
+    write_clip(tmp_path / "clips" / "squat.mp4", [picture(i, 320, 240) for i in range(30)])
+    write_clip(tmp_path / "clips" / "more" / "dip.mp4", [picture(i, 320, 240) for i in range(20, 50)])
+    clips = put(tmp_path / "clips", f"{s3}/clips")
+    Bucket(clips).write("earlier/squat.mp4", b"a result")
+    given = (f"{clips}/", f"{clips}/squat.mp4", f"{s3}/none")
+    status = command(*given, "--no_video", output=f"{clips}/earlier")
+    said = capsys.readouterr()
+    assert (status, said.err.count(f"error: {s3}/none: no such file or folder")) == (2, 1)
+    assert said.out.splitlines()[-1] == f"2 of 3 done, results in {clips}/earlier"
+    expected = [f"earlier/{name}{end}" for name in ("dip", "squat") for end in (".json", ".png")]
+    assert objects(clips) == sorted([*expected, "earlier/squat.mp4", "more/dip.mp4", "squat.mp4"])
+    source = json.loads(Bucket(clips).read("earlier/dip.json"))["source"]
+    assert source["path"] == f"{clips}/more/dip.mp4"
+    assert not [path for path in tmp_path.joinpath("cache").rglob("*.mp4") if path.stat().st_size]
+    command(f"{clips}/squat.mp4", "--no_video", output=tmp_path / "out")
+    assert f"poses of {clips}/squat.mp4 taken from" in capsys.readouterr().err
+
+
+def test_a_source_in_a_bucket_is_not_written_over(command, run, s3, tmp_path):
+    write_clip(tmp_path / "clips" / "squat.mp4")
+    clips = put(tmp_path / "clips", f"{s3}/clips")
+    with pytest.raises(ValueError, match=f"--output {clips}: would write over .*squat.mp4: choose another"):
+        command(f"{clips}/squat.mp4", output=clips)
+    with pytest.raises(ValueError, match="no bucket nowhere"):
+        command(clips, output="s3://nowhere/results")

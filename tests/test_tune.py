@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from emulators import objects
 from optuna.trial import TrialState
 from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
@@ -23,6 +24,8 @@ from wt_jax.search.space import read_space
 from wt_jax.search.study import NAME, Study, open_storage
 from wt_jax.search.trials import Trials
 from wt_jax.search.worker import join
+from wt_jax.storage.bucket import Bucket
+from wt_jax.storage.lease import Lease
 
 pytestmark = pytest.mark.usefixtures("share_programs")
 
@@ -245,3 +248,20 @@ def test_a_loss_that_is_no_number_ends_its_trial_alone(tmp_path, monkeypatch):
     study = take_part(command(tmp_path), tmp_path / "tune", 2, StopAfter(10**6), n_folds=1)
     assert [trial.state.name for trial in study.trials] == ["PRUNED", "COMPLETE"]
     assert json.dumps(study.best.params)
+
+
+def test_a_search_in_a_bucket_is_of_one_process_at_a_time(tmp_path, s3, monkeypatch, capsys):
+    argv = command(tmp_path, "--trials", "1", **{"train.epochs": 1})
+    argv[argv.index("--workdir") + 1] = f"{s3}/tune"
+    tune.main(argv)
+    assert "next: copy best.py from there; " in capsys.readouterr().out
+    assert objects(f"{s3}/tune") == ["best.py", "search.html", "study.log", "trials.csv"]
+    assert f"workdir='{s3}/tune-best'" in Bucket(f"{s3}/tune").read("best.py").decode()
+    monkeypatch.setenv("WT_JAX_CACHE", str(tmp_path / "another"))
+    tune.main(argv)
+    assert "best: trial 0" in capsys.readouterr().out
+    other = Lease(f"{s3}/tune", on_lost=lambda: None, lasts_s=0.4)
+    other.acquire()
+    with pytest.raises(ValueError, match=f"workdir={s3}/tune: another run is writing to it"):
+        tune.main(argv)
+    other.release()

@@ -1,5 +1,6 @@
 import errno
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clips import MODEL, VIDEOS, noise, ticks_per_second, turn, vary_rate, write_clip, write_sound
+from emulators import objects, put
 
 from wt_jax import build_dataset
 from wt_jax.pose import extraction, folder_extraction
@@ -17,6 +19,7 @@ from wt_jax.pose.folder_extraction import extract_folder, find_videos
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, read_provenance, save_landmarks
 from wt_jax.runtime import progress
 from wt_jax.skeleton import CLASSES
+from wt_jax.storage.bucket import Bucket
 
 REPOSITORY = Path(__file__).parents[2]
 needs_videos = pytest.mark.skipif(
@@ -333,3 +336,36 @@ def test_interrupted_and_gone_on_with(tmp_path):
     )  # rounded there
     provenance = read_provenance(tmp_path / "landmarks/squats/squat_9.npz")
     assert len(provenance.video_sha256) == len(provenance.model_sha256) == 64
+
+
+def test_a_root_in_a_bucket(root, s3, monkeypatch, capsys):
+    """Each version of a video is fetched once, whichever machine asks; landmarks and recordings go there."""
+    data, fetched = f"{s3}/data", []
+    put(root / "raw", f"{data}/raw")
+    fetch = Bucket.fetch
+
+    def noted(self, name, path):
+        fetched.append(name)
+        fetch(self, name, path)
+
+    monkeypatch.setattr(Bucket, "fetch", noted)
+
+    def built(machine):
+        monkeypatch.setenv("WT_JAX_CACHE", str(root / machine))
+        fetched.clear()
+        arguments = ["--data", data, "--pose_model", str(root / "model.task")]
+        build_dataset.main([*arguments, "--output", f"{s3}/recordings"])
+        assert not [path for path in (root / machine).rglob("*.mp4") if path.stat().st_size]
+        videos = sorted(name for name in fetched if name.endswith((".mp4", ".avi")))
+        return videos, re.search(r"videos: (\d+) extracted.*, (\d+) unch", capsys.readouterr().out).groups()
+
+    assert built("one") == (["a.mp4", "b.avi", "c.mp4"], ("3", "0"))
+    names = ["no-exercise/c.npz", "squats/a.npz", "squats/b.npz"]
+    assert objects(f"{s3}/recordings") == names
+    assert objects(f"{data}/landmarks") == [name.replace("no-", "no_") for name in names]
+    local = extract(root / "raw" / "squats" / "a.mp4", root / "model.task")
+    (root / "a.npz").write_bytes(Bucket(data).read("landmarks/squats/a.npz"))
+    assert load_landmarks(root / "a.npz").provenance == local.provenance
+    assert built("other") == ([], ("0", "3"))
+    put(write_clip(root / "new" / "a.mp4", 50).parent, f"{data}/raw/squats")
+    assert built("other") == (["a.mp4", "a.mp4"], ("1", "2"))

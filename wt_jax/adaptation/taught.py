@@ -32,7 +32,7 @@ def load_taught(workdir: Path | str, trained: RestoredModel) -> list[Recording]:
     """
     recordings = []
     try:
-        folder = copy_of_inputs(f"{workdir}/{_FOLDER}")
+        folder = copy_of_inputs(f"{str(workdir).rstrip('/')}/{_FOLDER}")
     except NothingThereError:
         return []
     for path in sorted(folder.glob("*/[!.]*.npz")):

@@ -19,6 +19,7 @@ from wt_jax.inference.sliding_window import Frames, Infer, make_infer, make_time
 from wt_jax.pose.joint_angles import pose_sequence
 from wt_jax.pose.landmarks import FARTHEST, FPS, SIZE_PX, Landmarks
 from wt_jax.skeleton import HIPS, N_LANDMARKS, SHOULDERS
+from wt_jax.storage.copies import copy_of_file
 from wt_jax.storage.places import absolute
 
 _LEAST_TORSO, _TORSO = 10.0, 200.0  # below, units are no pixels: made as large as a person in a picture
@@ -95,14 +96,14 @@ class Predictor:
         return self.exported or make_infer(self.options, (1,))
 
     def predict_video(self, path: Path | str, pose_model: Path | str | None = None) -> Prediction:
-        """What is in a video file; times are its own, in seconds.
+        """What is in a video file, or one of a bucket; times are its own, in seconds.
 
         `pose_model` is a pose_landmarker_*.task file; without, as `model_file.pose_model` finds it. Raises
         ValueError for a video or a pose model that cannot be used.
         """
         from wt_jax.pose import extraction, model_file  # here: landmarks alone need no MediaPipe
 
-        return self.predict(extraction.extract(path, model_file.pose_model(pose_model)))
+        return self.predict(extraction.extract(copy_of_file(path), model_file.pose_model(pose_model)))
 
     def predict_landmarks(
         self, landmarks: np.ndarray, fps: float, width_px: float = 1, height_px: float = 1

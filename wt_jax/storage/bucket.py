@@ -146,9 +146,10 @@ class Bucket:
 
 
 def _is_offered(path: str, folder: str) -> bool:
-    """Whether it is in the folder by a name that a file may have, and is not hidden there."""
+    """Whether it is in the folder by a name that a file may have, and not hidden there; or is no folder."""
     parts = path.removeprefix(f"{folder}/").split("/")
-    return path.startswith(f"{folder}/") and all(part and not part.startswith(".") for part in parts)
+    is_inside = path.startswith(f"{folder}/") and all(part and not part.startswith(".") for part in parts)
+    return is_inside or path == folder
 
 
 class UnreachableError(ValueError):

@@ -17,7 +17,7 @@ class Outbox:
         local(place)  # checks it
         self.place = place
         self._bucket = Bucket(str(place)) if is_remote(place) else None
-        self.folder = fresh_folder(str(place)) if self._bucket else local(place)
+        self.folder = fresh_folder(self._bucket.url) if self._bucket else local(place)
 
     @property
     def is_writable(self) -> bool:
