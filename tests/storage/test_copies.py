@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -75,6 +76,20 @@ def test_a_cache_that_is_damaged_is_no_source(s3, tmp_path):
     (cached,) = (tmp_path / "cache" / "objects").iterdir()
     cached.write_bytes(b"other")
     assert (copy_of_run(s3) / "checkpoints/8/state/a").read_bytes() == b"state"
+
+
+def test_what_was_not_read_for_long_is_forgotten(s3, tmp_path):
+    objects = tmp_path / "cache" / "objects"
+    write_step(s3, 8)
+    copy_of_run(s3)
+    (old,) = objects.iterdir()
+    Bucket(s3).delete(["checkpoints/8/digest.json"])
+    write_step(s3, 16, b"newer")
+    copy_of_run(s3)
+    assert len(list(objects.iterdir())) == 2
+    os.utime(old, (0, 0))
+    copy_of_run(s3)
+    assert old not in objects.iterdir()
 
 
 def test_of_a_folder_only_what_is_new_is_fetched(faulty_s3):

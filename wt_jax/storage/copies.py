@@ -1,11 +1,13 @@
 """What others have written into a bucket, copied here to be read; nothing there is changed."""
 
 import json
+import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import filelock
@@ -20,6 +22,7 @@ from wt_jax.storage.reading import fresh_folder
 _INDEX = ".copied.json"
 _SHA256 = re.compile("[0-9a-f]{64}")
 _NAME_ALONE = ""  # in place of a version
+_KEPT_S = 30 * 24 * 3600  # of what was read, since it last was
 _AGAIN_S = 10.0  # while a run deletes what is being read
 
 
@@ -38,6 +41,7 @@ def copy_of_run(place: Path | str) -> Path:
     while True:
         try:
             _copy_steps(bucket, folder, must_match=time.monotonic() < until_s)
+            _forget_old()
             return folder
         except _ChangedError:
             shutil.rmtree(folder / STEPS, ignore_errors=True)
@@ -139,6 +143,13 @@ def _digests(bucket: Bucket, marker: str) -> dict[str, str]:
     return files if is_right else {}
 
 
+def _forget_old() -> None:
+    for path in (cache_folder() / "objects").glob("*"):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _KEPT_S:
+                path.unlink()
+
+
 def _copy(bucket: Bucket, name: str, path: Path, digest: str | None) -> None:
     """An object as a file, from the cache where it is there."""
     if digest is None:
@@ -147,6 +158,7 @@ def _copy(bucket: Bucket, name: str, path: Path, digest: str | None) -> None:
     cached = cache_folder() / "objects" / digest
     if not cached.is_file() or sha256(cached) != digest:
         bucket.fetch(name, cached)
+    os.utime(cached)
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_beside(path) as beside:
         shutil.copyfile(cached, beside)

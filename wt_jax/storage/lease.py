@@ -32,7 +32,7 @@ class Lease:
     """
 
     def __init__(self, url: str, on_lost: Callable[[], None], lasts_s: float = LASTS_S):
-        self._bucket = Bucket(url, patience_s=lasts_s / _RENEWALS)
+        self._bucket = Bucket(url)
         self._on_lost, self._lasts_s = on_lost, lasts_s
         process = os.getpid()
         self._own = {
@@ -57,6 +57,7 @@ class Lease:
                 break
         self._number = number + 1
         self._bucket.delete(f"{FOLDER}/{old}" for old in self._numbers() if old < self._number)
+        self._bucket.patience_s = self._lasts_s / _RENEWALS  # training goes on meanwhile
         self._thread.start()
 
     def check(self) -> None:

@@ -1,5 +1,6 @@
 """The workdir of a run, wherever it is: one writer, and all processes of the run see what is in it."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ import filelock
 from wt_jax.runtime.coordination import check_same, exchange, is_first
 from wt_jax.runtime.files import only_writer
 from wt_jax.runtime.printable import tell
-from wt_jax.storage.lease import Lease, LostError, interrupt, machine
+from wt_jax.storage.lease import Lease, LostError, interrupt
 from wt_jax.storage.mirror import Mirror
 from wt_jax.storage.places import is_remote, run_folder
 
@@ -65,12 +66,18 @@ def share(place: str) -> None:
         return
     if mirror := _open.get(place):
         mirror.flush()
-    first = exchange(machine() if is_first() else "")[0]
-    if not is_first() and machine() != first:  # on the machine of process 0 it is that one's folder
-        folder = run_folder(place)
+    folder = run_folder(place)
+    mark = folder / f".first-{uuid.uuid4().hex}"
+    if is_first():
+        mark.touch()
+    mark = folder / exchange(mark.name)[0]
+    if not mark.exists():  # where it does, this is the folder of process 0, on its machine or a shared disk
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".fetched.lock"):
             Mirror(folder, place).fetch()
+    exchange("")
+    if is_first():
+        mark.unlink()
 
 
 @contextmanager
