@@ -56,7 +56,7 @@ def test_the_settings_of_a_new_exercise_and_of_a_known_one(tiny_config, tmp_path
     assert with_class(("squats", "no-exercise"), "lunges") == ("squats", "lunges", "no-exercise")
     assert with_class(("squats",), "lunges") == ("squats", "lunges")
     assert with_class(("squats", "lunges"), "lunges") == ("squats", "lunges")
-    options = adapted(tiny_config, "lunges", "base", tmp_path, tmp_path / "new")
+    options = adapted(tiny_config, "lunges", "base", str(tmp_path), tmp_path / "new")
     assert options.train.init == "base" and options.model == tiny_config.model
     assert adapted_counting(Counting(), tiny_config, "lunges").taught == ("lunges",)
     assert adapted_counting(Counting(), options, "lunges").taught == ()

@@ -4,12 +4,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from emulators import put
 
 from wt_jax.config import Config, Data, check
 from wt_jax.data import loading, synthetic_recordings
 from wt_jax.data.builder import fingerprint
-from wt_jax.data.loading import Dataset, load_dataset, with_made
-from wt_jax.data.recordings import MOCAP, SYNTHETIC
+from wt_jax.data.loading import Dataset, is_there, load_dataset, with_made
+from wt_jax.data.recordings import MOCAP, SYNTHETIC, save_recording
 from wt_jax.skeleton import NO_EXERCISE
 
 CLASSES = ("squats", "lunges", NO_EXERCISE)
@@ -106,3 +107,13 @@ def test_the_root_synthetic_is_synthetic_people(tmp_path, monkeypatch, capsys):
     assert {r.split for r in dataset.recordings} == {"train", "val", "test"}
     Path("data").mkdir()
     assert load_dataset("data", "", CLASSES, tmp_path, people=3).fingerprint == dataset.fingerprint
+
+
+def test_a_root_in_a_bucket_is_there_if_it_can_be_read(s3, tmp_path, make_recording, capsys):
+    save_recording(tmp_path / "built" / "squats" / "a.npz", make_recording("squats/a"))
+    recordings = put(tmp_path / "built", f"{s3}/built")
+    assert is_there(f"{s3}/data", recordings) and is_there(f"{s3}/data", f"{recordings}/")
+    assert not is_there(f"{s3}/data")
+    assert not capsys.readouterr().err
+    assert not is_there("s3://nowhere/data")
+    assert capsys.readouterr().err.startswith("warning: s3://nowhere/data: no bucket nowhere")
