@@ -179,6 +179,45 @@ def test_a_stop_anywhere_changes_nothing(whole_run: Path, root: Path, tmp_path: 
     assert_same_run(whole_run, tmp_path / "run")
 
 
+def test_a_long_epoch_is_saved_inside(whole_run: Path, root: Path, tmp_path: Path):
+    """Each time so much has passed, and a run that dies is taken up there; the epoch before stays served."""
+    argv = arguments(root, tmp_path / "run", **{"train.save_minutes": 1e-9})
+    run = start_run(parse(argv))
+    dispatch, n_done = run.programs.dispatch, 0
+
+    def then_die(*args):
+        nonlocal n_done
+        n_done += 1
+        if n_done == 8:
+            raise RuntimeError("lost")
+        return dispatch(*args)
+
+    run.programs.dispatch = then_die
+    with pytest.raises(RuntimeError, match="lost"):
+        train.fit(run, None, cli.Stop())
+    run.checkpoints.close()
+    checkpoints = CheckpointReader(tmp_path / "run")
+    assert checkpoints.steps() == [8, 14]  # four dispatches of two steps are an epoch
+    assert checkpoints.served_step == 8
+    assert train.main(argv) == 0
+    assert_same_run(whole_run, tmp_path / "run")
+
+
+def test_nothing_is_saved_inside_that_came_of_a_loss_which_is_not_finite(root: Path, tmp_path: Path):
+    run = start_run(parse(arguments(root, tmp_path / "run", **{"train.save_minutes": 1e-9})))
+    dispatch = run.programs.dispatch
+
+    def spoil(*args):
+        state, losses_K = dispatch(*args)
+        return state, losses_K * np.nan
+
+    run.programs.dispatch = spoil
+    with pytest.raises(train.NonFiniteLossError):
+        train.fit(run, None, cli.Stop())
+    run.checkpoints.close()
+    assert CheckpointReader(tmp_path / "run").steps() == []
+
+
 def test_another_config_is_refused(whole_run: Path, root: Path, tmp_path: Path):
     with pytest.raises(
         ValueError, match=r"overwrite=True.*differs in labels.width_frames \(was 4.0, is 5.0\)$"
