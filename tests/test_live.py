@@ -207,7 +207,7 @@ def test_a_closed_window_a_signal_and_enough_seconds_end_it(session):
         (["--source", "123456789"], "camera 123456789: not there"),
         (["--source", "99999999999999999999"], "^--source 99999999999999999999: no camera has this number"),
         (["--source", "9" * 5000], "no camera has this number"),
-        (["--source", "rtsp://camera"], "rtsp:/+camera: no such file"),
+        (["--source", "rtsp://camera"], "rtsp://camera: must be a place on this machine"),
         (["--source", "/dev/null"], "/dev/null: a device, not a video"),
         (["--output", "a.avi"], r"--output a\.avi: one \.json, one \.mp4"),
         (["--output", "a.json", "b.json"], "one of each"),

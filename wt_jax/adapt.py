@@ -260,8 +260,8 @@ def main(arguments: Sequence[str]) -> int:
         print(f"nothing done (--dry_run); it would be in {output.place}")
         return 0 if are_all else cli.USER_ERROR
     with held(output.place):
+        check_output(output)  # again: now nobody else writes there
         adapt(trained, name, clips, old, folder, output.folder)
-        check_output(output)
         output.send(last=MARKER)
     print(f"{time.perf_counter() - began_s:.0f} s")
     print(f"next: python -m wt_jax.predict VIDEO --checkpoint {shlex.quote(str(output.place))}")

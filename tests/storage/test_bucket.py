@@ -140,7 +140,7 @@ def test_not_allowed(faulty_s3):
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("ftp://host/x", "ftp://host/x: must be a folder, or begin with s3:// or gs://"),
+        ("ftp://host/x", "ftp://host/x: must be a place on this machine, or begin with s3:// or gs://"),
         ("s3://", "s3://: names no bucket"),
     ],
 )

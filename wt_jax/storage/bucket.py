@@ -160,7 +160,8 @@ def check_scheme(url: str) -> None:
     """Raises ValueError for a URL of a store that wt_jax cannot use, or whose library is not installed."""
     scheme, _, rest = url.partition("://")
     if scheme not in _DRIVERS:
-        raise ValueError(f"{url}: must be a folder, or begin with {' or '.join(f'{s}://' for s in _DRIVERS)}")
+        begins = " or ".join(f"{known}://" for known in _DRIVERS)
+        raise ValueError(f"{url}: must be a place on this machine, or begin with {begins}")
     if not rest.strip("/"):
         raise ValueError(f"{url}: names no bucket")
     _driver(scheme, url)

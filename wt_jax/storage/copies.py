@@ -14,7 +14,7 @@ import filelock
 
 from wt_jax.runtime.files import cache_folder, read_json, sha256, write_json, written_beside
 from wt_jax.runtime.progress import Progress
-from wt_jax.storage.bucket import Bucket, Stored
+from wt_jax.storage.bucket import Bucket, Stored, check_scheme
 from wt_jax.storage.mirror import AT_ONCE, MARKER, STEPS
 from wt_jax.storage.places import is_remote, local
 from wt_jax.storage.reading import fresh_folder
@@ -55,8 +55,8 @@ def copy_of_file(place: Path | str, beside: str = "") -> Path:
     """
     if not is_remote(place):
         return local(place)
+    check_scheme(str(place))
     url, _, name = str(place).rpartition("/")
-    local(url)
     folder = fresh_folder(url)
     for one in filter(None, (name, beside)):
         try:
