@@ -33,10 +33,10 @@ from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.files import only_writer, sweep, written_beside
 from wt_jax.runtime.printable import tell
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
-from wt_jax.storage.mirror import MARKER
 from wt_jax.storage.on_demand import NothingThereError, at_hand, copy_of_inputs
 from wt_jax.storage.outbox import Outbox
 from wt_jax.storage.places import absolute, is_remote, place, resolved, split
+from wt_jax.storage.run_files import MARKER
 from wt_jax.storage.workdir import held
 from wt_jax.synthetic.motion import REPERTOIRE
 from wt_jax.train import fit

@@ -1,5 +1,7 @@
 """A bucket that follows a folder: whole checkpoints, in which order, and what a kill leaves."""
 
+import hashlib
+import json
 import shutil
 
 import pytest
@@ -7,7 +9,8 @@ import pytest
 from wt_jax.storage import bucket as bucket_module
 from wt_jax.storage import mirror as mirror_module
 from wt_jax.storage.bucket import Bucket
-from wt_jax.storage.mirror import MARKER, Mirror
+from wt_jax.storage.mirror import Mirror
+from wt_jax.storage.run_files import MARKER
 
 
 def write(folder, **files):
@@ -18,8 +21,21 @@ def write(folder, **files):
 
 
 def write_step(folder, step, text="", marked=True):
-    files = {f"checkpoints__{step}__state__a": f"a{text}", f"checkpoints__{step}__meta": f"m{text}"}
-    write(folder, **files, **({f"checkpoints__{step}__digest_json": f"d{text}"} if marked else {}))
+    files = {"state/a": f"a{text}", "meta": f"m{text}"}
+    write(folder, **{f"checkpoints__{step}__{name}".replace("/", "__"): text for name, text in files.items()})
+    if marked:
+        digests = {name: hashlib.sha256(text.encode()).hexdigest() for name, text in files.items()}
+        write(folder, **{f"checkpoints__{step}__digest_json": json.dumps({"files": digests})})
+
+
+class Held:
+    """A lease, as a mirror sees one."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def check(self):
+        pass
 
 
 @pytest.fixture
@@ -152,34 +168,104 @@ def test_another_machine_gets_what_is_there_and_only_whole_checkpoints(run, tmp_
     assert set(Bucket(url).listing(".lease")) == {".lease/1"}
 
 
+def run_until_killed(folder, url, number, *steps):
+    """A run with the lease of that number, which has brought these steps, each in place of the one before."""
+    mirror = Mirror(folder, url, Held(number))
+    mirror.fetch()
+    for step in steps:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        write_step(folder, step)
+        mirror.flush()
+    return mirror
+
+
 def test_a_folder_that_went_on_alone_is_kept_and_brought(run):
-    """A run that was killed with a step which was not sent yet."""
+    """A run that was killed with a step which was not sent yet, though its history was."""
     folder, url = run
-    first = Mirror(folder, url)
-    first.fetch()
-    write_step(folder, 8)
+    first = run_until_killed(folder, url, 1, 8)
+    write(folder, training_history_json="1")
     first.flush()
     write_step(folder, 16)
-    again = Mirror(folder, url)
-    again.fetch()
-    assert (folder / "checkpoints" / "16").is_dir()
-    again.flush()
+    write(folder, training_history_json="12")
+    Bucket(url).write("training_history.json", b"12")  # the pass in which it was killed
+    Bucket(url).write("checkpoints/16/meta", b"m")
+    run_until_killed(folder, url, 2).flush()
     assert objects(url) == files(folder)
+    assert f"checkpoints/16/{MARKER}" in objects(url)
 
 
 def test_a_bucket_that_went_on_elsewhere_wins(run, tmp_path):
     folder, url = run
-    first = Mirror(folder, url)
-    first.fetch()
-    write_step(folder, 8)
-    first.flush()
+    run_until_killed(folder, url, 1, 8)
     write_step(folder, 12, text="never sent")
-    elsewhere = Mirror(tmp_path / "other", url)
-    elsewhere.fetch()
-    write_step(tmp_path / "other", 16)
-    elsewhere.flush()
-    Mirror(folder, url).fetch()
+    run_until_killed(tmp_path / "other", url, 2, 16)
+    run_until_killed(folder, url, 3)
     assert files(folder) == files(tmp_path / "other")
+
+
+def test_another_process_of_a_run_has_what_the_bucket_holds(run):
+    """Also one that was the first before, with a step which was never sent."""
+    folder, url = run
+    run_until_killed(folder, url, 1, 8)
+    expected = files(folder)
+    write_step(folder, 12, text="never sent")
+    Mirror(folder, url).fetch()
+    assert files(folder) == expected
+
+
+@pytest.mark.parametrize("emptied", ["", "checkpoints"])
+def test_a_folder_that_is_emptied_is_filled_again(run, emptied):
+    folder, url = run
+    run_until_killed(folder, url, 1, 8)
+    expected = files(folder)
+    for path in (folder / emptied).iterdir():  # as `rm -rf FOLDER/*` leaves what is hidden
+        if not path.name.startswith("."):
+            shutil.rmtree(path)
+    run_until_killed(folder, url, 2).flush()
+    assert files(folder) == objects(url) == expected
+
+
+def test_a_folder_that_is_emptied_under_a_run_costs_no_step_before_there_is_a_newer_one(run):
+    folder, url = run
+    mirror = run_until_killed(folder, url, 1, 8)
+    expected = objects(url)
+    shutil.rmtree(folder / "checkpoints")
+    mirror.flush()
+    assert objects(url) == expected
+    write_step(folder, 16)
+    mirror.flush()
+    assert objects(url) == files(folder)
+
+
+def test_a_step_that_is_damaged_here_is_fetched_again(run):
+    folder, url = run
+    run_until_killed(folder, url, 1, 8)
+    expected = files(folder)
+    (folder / "checkpoints/8/state/a").write_text("")
+    run_until_killed(folder, url, 2).flush()
+    assert files(folder) == objects(url) == expected
+
+
+def test_what_is_of_others_is_left_alone(run):
+    """At a start, and what is put there while a run goes on."""
+    folder, url = run
+    bucket = Bucket(url)
+    others = [
+        "checkpoints/8-keep/x",
+        "checkpoints/main/checkpoints/8/digest.json",
+        "uv.lock",
+        "checkpoints/4/old",
+    ]
+    for name in others:
+        bucket.write(name, b"")
+    mirror = run_until_killed(folder, url, 1, 8)
+    bucket.write("report.json", b"")
+    write_step(folder, 16)
+    mirror.flush()
+    run_until_killed(folder, url, 2, 24).flush()
+    assert objects(url).keys() >= {*others, "report.json"}
+    assert "checkpoints/24/digest.json" in objects(url)
+    assert "checkpoints/16/digest.json" not in objects(url)
 
 
 def test_it_follows_by_itself_and_through_a_network_that_goes_away(faulty_s3, tmp_path, monkeypatch, capsys):
@@ -201,17 +287,18 @@ def test_it_follows_by_itself_and_through_a_network_that_goes_away(faulty_s3, tm
 def test_what_could_not_be_brought_in_the_end_is_said_and_kept(faulty_s3, tmp_path, monkeypatch):
     monkeypatch.setattr(mirror_module, "_LAST_PATIENCE_S", 0.1)
     url, proxy = faulty_s3
-    mirror = Mirror(tmp_path, f"{url}/run")
+    mirror = Mirror(tmp_path, f"{url}/run", Held(1))
     mirror.fetch()
     write_step(tmp_path, 8)
     proxy.meet("away")
     with pytest.raises(ValueError, match="tried for 0 s: what it lacks is kept on this machine"):
         mirror.close()
     proxy.meet("")
-    again = Mirror(tmp_path, f"{url}/run")
+    again = Mirror(tmp_path, f"{url}/run", Held(2))
     again.fetch()
     again.close()
     assert objects(f"{url}/run") == files(tmp_path)
+    assert f"checkpoints/8/{MARKER}" in files(tmp_path)
 
 
 def test_a_folder_that_is_taken_away_empties_no_bucket(run):

@@ -47,6 +47,7 @@ class Launcher:
         self._why = ""  # it is to be started again; "" at first
         self._step: int | None = None  # of the newest checkpoint, when last asked
         self._n = 0  # restarts since then
+        self._is_counted = False  # the one that comes
         self._held_since_s: float | None = None
 
     def run(self, arguments: Sequence[str], stop: Stop) -> int:
@@ -66,9 +67,10 @@ class Launcher:
                     return status
             except Lost as lost:
                 self._why = f"a worker was gone before the run began ({lost})"
+                self._n += 1
                 if self._n > self._most:
                     break
-                self._n += 1
+                self._is_counted = True
             except TimeoutError as error:
                 if not self._why:
                     raise
@@ -83,8 +85,9 @@ class Launcher:
         """Whether there are restarts left, with a newer checkpoint or without; says so."""
         if step is not None and (self._step is None or step > self._step):
             self._step, self._n = step, 0
-        if self._held_since_s is None:
+        if self._held_since_s is None and not self._is_counted:
             self._n += 1
+        self._is_counted = False
         if self._n > self._most:
             self._why += f"; {self._most} restarts brought no newer checkpoint"
             return False

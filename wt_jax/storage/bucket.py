@@ -25,7 +25,10 @@ _NO_CREDENTIALS = (
     "ProfileNotFound",
     "DefaultCredentialsError",
 )
-_HOPELESS = (errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENAMETOOLONG, errno.EMSGSIZE)
+_HOPELESS = (
+    errno.EINVAL, errno.EPERM, errno.EACCES, errno.ENOSYS, errno.ENAMETOOLONG, errno.EMSGSIZE,
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EISDIR, errno.ENOTDIR,  # of this machine
+)  # fmt: skip
 _REFUSED = {401, 403}  # statuses of HTTP
 _MAY_PASS = {408, 409, 425, 429}
 
@@ -66,7 +69,8 @@ class Bucket:
                 int(about["size"]), str(about.get("ETag") or about.get("generation") or about.get("etag"))
             )
             for path, about in found.items()
-            if about["type"] == "file" and _is_offered(path, f"{self._base}/{folder}".rstrip("/"))
+            if about["type"] == "file"
+            and _is_offered(path, f"{self._base}/{folder}".rstrip("/"), is_named=bool(folder))
         }
 
     def read(self, name: str) -> bytes:
@@ -145,11 +149,12 @@ class Bucket:
         return f"{self.url}: no bucket {name}: make it, or name another ({MANUAL})"
 
 
-def _is_offered(path: str, folder: str) -> bool:
-    """Whether it is in the folder by a name that a file may have, and not hidden there; or is no folder."""
+def _is_offered(path: str, folder: str, is_named: bool) -> bool:
+    """Whether it is in the folder by a name that a file may have, and not hidden; or, if that is no folder,
+    what `is_named`."""
     parts = path.removeprefix(f"{folder}/").split("/")
     is_inside = path.startswith(f"{folder}/") and all(part and not part.startswith(".") for part in parts)
-    return is_inside or path == folder
+    return is_inside or (path == folder and is_named)
 
 
 class UnreachableError(ValueError):
@@ -164,6 +169,8 @@ def check_scheme(url: str) -> None:
         raise ValueError(f"{url}: must be a place on this machine, or begin with {begins}")
     if not rest.strip("/"):
         raise ValueError(f"{url}: names no bucket")
+    if "@" in rest.partition("/")[0]:  # not to be printed
+        raise ValueError(f"{scheme}://...@...: credentials are no part of a URL: {MANUAL} says where they go")
     _driver(scheme, url)
 
 
@@ -201,7 +208,8 @@ def _why_hopeless(error: Exception) -> str:
     if status and 400 <= status < 500 and status not in _MAY_PASS:
         return "refused"
     is_hopeless = isinstance(error, OSError) and error.errno in _HOPELESS
-    return "refused" if is_hopeless or isinstance(error, ValueError | TypeError) else ""
+    is_wrong = isinstance(error, ValueError | TypeError) or kind == "ParamValidationError"
+    return "refused" if is_hopeless or is_wrong else ""
 
 
 def _status(error: Exception) -> int:

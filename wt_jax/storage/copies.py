@@ -15,9 +15,10 @@ import filelock
 from wt_jax.runtime.files import cache_folder, read_json, sha256, write_json, written_beside
 from wt_jax.runtime.progress import Progress
 from wt_jax.storage.bucket import Bucket, Stored, check_scheme
-from wt_jax.storage.mirror import AT_ONCE, MARKER, STEPS
+from wt_jax.storage.mirror import AT_ONCE
 from wt_jax.storage.places import is_remote, local
 from wt_jax.storage.reading import fresh_folder
+from wt_jax.storage.run_files import MARKER, STEPS
 
 _INDEX = ".copied.json"
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -121,12 +122,17 @@ def _copy_steps(bucket: Bucket, folder: Path, must_match: bool) -> None:
             try:
                 _copy(bucket, name, folder / name, digest)
             except FileNotFoundError:
-                raise _ChangedError from None
+                if must_match:
+                    raise _ChangedError from None
+                raise ValueError(f"{bucket.url}/{name}: is listed, and cannot be read") from None
             if must_match and digest and sha256(folder / name) != digest:
                 raise _ChangedError
 
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(copy, [name for name in listed if name.startswith(step)]))
+        names = [name for name in listed if name.startswith(step)]
+        firsts = {digests.get(name.removeprefix(step), name): name for name in names}.values()
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # of equal files one after the other
+            list(pool.map(copy, firsts))
+            list(pool.map(copy, set(names) - set(firsts)))
     if listed:
         (folder / STEPS).mkdir(parents=True, exist_ok=True)
 
@@ -136,7 +142,7 @@ def _digests(bucket: Bucket, marker: str) -> dict[str, str]:
     try:
         files = json.loads(bucket.read(marker))["files"]
     except FileNotFoundError:
-        raise _ChangedError from None
+        return {}
     except (ValueError, KeyError, TypeError):
         return {}
     is_right = isinstance(files, dict) and all(_SHA256.fullmatch(str(digest)) for digest in files.values())

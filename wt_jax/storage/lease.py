@@ -8,11 +8,12 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from wt_jax.runtime.printable import printable, tell
-from wt_jax.storage.bucket import Bucket, UnreachableError
+from wt_jax.storage.bucket import Bucket
 
 FOLDER = ".lease"
 LASTS_S = 60.0  # without a renewal; by the clock of who waits for it, for clocks of machines differ
@@ -39,7 +40,8 @@ class Lease:
             "owner": uuid.uuid4().hex, "host": socket.gethostname(), "machine": machine(),
             "process": process, "begun": _begun(process),
         }  # fmt: skip
-        self._number = 0
+        self.number = 0  # of all that there were
+        self._renewed_s = 0.0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
         self.lost_to = ""  # who has taken it over, in words
@@ -55,13 +57,16 @@ class Lease:
                 )
             if self._bucket.create(f"{FOLDER}/{number + 1}", self._text()):
                 break
-        self._number = number + 1
-        self._bucket.delete(f"{FOLDER}/{old}" for old in self._numbers() if old < self._number)
+        self.number = number + 1
+        self._bucket.delete(f"{FOLDER}/{old}" for old in self._numbers() if old < self.number)
+        self._renewed_s = time.monotonic()
         self._bucket.patience_s = self._lasts_s / _RENEWALS  # training goes on meanwhile
         self._thread.start()
 
     def check(self) -> None:
-        """Raises LostError where another one has taken it over."""
+        """Raises LostError where another one has taken it over; asks, where that could be."""
+        if not self.lost_to and time.monotonic() - self._renewed_s > self._lasts_s / 2:
+            self._renew()
         if self.lost_to:
             raise LostError(
                 f"workdir={self._bucket.url}: {self.lost_to} has taken it over while this run could not "
@@ -74,7 +79,7 @@ class Lease:
         if self._thread.is_alive():
             self._thread.join()
         if not self.lost_to:
-            self._bucket.write(f"{FOLDER}/{self._number}", self._text(is_free=True))
+            self._bucket.write(f"{FOLDER}/{self.number}", self._text(is_free=True))
 
     def _text(self, is_free: bool = False) -> bytes:
         return json.dumps({**self._own, "renewed": time.time(), "free": is_free}).encode()
@@ -86,9 +91,14 @@ class Lease:
     def _newest(self) -> tuple[int, dict[str, Any]]:
         while numbers := self._numbers():
             try:
-                return numbers[-1], json.loads(self._bucket.read(f"{FOLDER}/{numbers[-1]}"))
+                text = self._bucket.read(f"{FOLDER}/{numbers[-1]}")
             except FileNotFoundError:  # its successor has deleted it
                 continue
+            with suppress(ValueError):
+                holder = json.loads(text)
+                if isinstance(holder, dict):
+                    return numbers[-1], holder
+            return numbers[-1], {"text": str(text)}  # of nobody we know: it has to run out
         return 0, {}
 
     def _is_free(self, number: int, holder: dict[str, Any]) -> bool:
@@ -110,14 +120,21 @@ class Lease:
     def _keep(self) -> None:
         while not self._done.wait(self._lasts_s / _RENEWALS):
             try:
-                number, holder = self._newest()
-                if number > self._number:
-                    self.lost_to = _who(holder)
-                    self._on_lost()
-                    return
-                self._bucket.write(f"{FOLDER}/{self._number}", self._text())
-            except UnreachableError:  # training goes on; whoever takes it over meanwhile has it
+                self._renew()
+            except ValueError:  # training goes on; whoever takes it over meanwhile has it
                 continue
+            if self.lost_to:
+                self._on_lost()
+                return
+
+    def _renew(self) -> None:
+        number, holder = self._newest()
+        if number > self.number:
+            self.lost_to = _who(holder)
+            return
+        begun_s = time.monotonic()
+        self._bucket.write(f"{FOLDER}/{self.number}", self._text())
+        self._renewed_s = begun_s
 
 
 def machine() -> str:
@@ -139,13 +156,21 @@ def _begun(process: int) -> str:
 
 def _is_dead(holder: dict[str, Any]) -> bool:
     """Whether it was a process of this machine, which is no more."""
-    is_here = machine() and holder.get("machine") == machine()
-    return bool(is_here) and _begun(int(holder["process"])) != holder.get("begun")
+    process = holder.get("process")
+    if not machine() or holder.get("machine") != machine() or not isinstance(process, int):
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # of another user, whose /proc may not be seen
+        return False
+    return _begun(process) != holder.get("begun")
 
 
 def interrupt() -> None:
     """What a run does that has lost its lease: as at Ctrl-C, and then `Lease.check` says why."""
-    signal.raise_signal(signal.SIGINT)
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
 
 def _who(holder: dict[str, Any]) -> str:

@@ -1,29 +1,44 @@
 """A bucket kept as a folder of this machine is: what is written there follows, in a thread of its own."""
 
-import os
+import shutil
 import threading
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wt_jax.runtime.files import read_json, write_json
 from wt_jax.runtime.printable import tell
-from wt_jax.storage.bucket import Bucket, Stored, UnreachableError
+from wt_jax.storage.bucket import Bucket, UnreachableError
 from wt_jax.storage.lease import Lease, LostError
+from wt_jax.storage.run_files import (
+    STEPS,
+    Stats,
+    belongs,
+    is_intact,
+    is_marker,
+    newest,
+    scan,
+    step_of,
+    whole,
+)
 
-STEPS = "checkpoints"
-MARKER = "digest.json"  # of a checkpoint: it comes last and goes first, and without it there is none
 AT_ONCE = 16  # objects
-_ASIDE = "damaged"  # beside the steps
 _RECORD = ".bucket.json"
 _LOOKS_EVERY_S = 1.0
 _AWAY_S = 5.0
 _LAST_PATIENCE_S = 300.0  # at the end, when nothing else is left to do
 _MOST_OBJECTS, _MOST_BYTES = 20_000, 20e9  # of a workdir
 
-_Stats = dict[str, tuple[int, int]]  # name -> time of its last change in ns, bytes
 _UNKNOWN = (0, 0)
+
+
+class _Record(NamedTuple):
+    """What was brought up to the last pass; kept in the folder."""
+
+    lease: int  # under which number; -1 where nobody knows
+    versions: dict[str, str]  # of the objects
+    sent: Stats
 
 
 class Mirror:
@@ -36,7 +51,7 @@ class Mirror:
     def __init__(self, folder: Path, url: str, lease: Lease | None = None):
         self._folder, self._lease = folder, lease
         self._bucket = Bucket(url)
-        self._sent: _Stats = {}  # as it was when that was done
+        self._sent: Stats = {}  # as it was when that was done
         self._passing = threading.Lock()
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="mirror", daemon=True)
@@ -44,25 +59,40 @@ class Mirror:
     def fetch(self) -> None:
         """Makes the folder what the bucket holds; but one that went on from just that is left as it is.
 
-        Such a folder is what a run leaves that was killed before all was sent. Raises ValueError where there
-        is more in the bucket than a run writes.
+        Such a folder is what a run leaves that was killed before all was sent, if no other one has had the
+        lease since. A checkpoint that is damaged here is fetched again. Raises ValueError where there is more
+        in the bucket than a run writes.
         """
-        listed = self._bucket.listing()
+        listed = {name: stored for name, stored in self._bucket.listing().items() if belongs(name)}
         if len(listed) > _MOST_OBJECTS or sum(stored.n_bytes for stored in listed.values()) > _MOST_BYTES:
             raise ValueError(
                 f"{self._bucket.url}: holds {len(listed):,} objects, more than a run writes: name a folder "
                 "of its own"
             )
-        versions = {name: stored.version for name, stored in _whole(listed).items()}
-        before, sent = self._recorded()
-        if versions != before:
-            for name, stat in _scan(self._folder).items():
-                if sent.get(name) != stat or versions.get(name) != before.get(name):
+        there = {name: listed[name].version for name in whole(listed)}
+        record = self._recorded()
+        damaged = {step for step in map(step_of, scan(self._folder)) if step is not None}
+        damaged = {step for step in damaged if not is_intact(self._folder, step)}
+        for step in damaged:
+            shutil.rmtree(self._folder / STEPS / str(step))
+        here = scan(self._folder)
+        is_next = self._lease is not None and record.lease == self._lease.number - 1
+        goes_on = is_next and newest(here) >= newest(there)
+        if goes_on:
+            missing = [name for name in there if step_of(name) in damaged]
+        else:
+            for name, stat in here.items():
+                if record.sent.get(name) != stat or there.get(name) != record.versions.get(name):
                     (self._folder / name).unlink()
-            fetch_all(self._bucket, self._folder, [n for n in versions if not (self._folder / n).exists()])
-            sent = _scan(self._folder)
-        self._record(versions, sent)
-        self._sent = dict.fromkeys(listed, _UNKNOWN) | sent
+            missing = [name for name in there if not (self._folder / name).exists()]
+        fetch_all(self._bucket, self._folder, missing)
+        here = scan(self._folder)
+        unchanged = {name: stat for name, stat in record.sent.items() if name in listed}
+        self._sent = unchanged | {name: here[name] for name in missing} if goes_on else here
+        # What a killed run had begun to send: a step after all that are whole.
+        begun = (n for n in listed.keys() - there.keys() if (step_of(n) or 0) > newest(there) >= 0)
+        self._sent = dict.fromkeys(begun, _UNKNOWN) | self._sent
+        self._record(there)
 
     def start(self) -> None:
         """Begins to follow the folder."""
@@ -110,9 +140,11 @@ class Mirror:
                     f"{self._bucket.url}: the copy of it on this machine was taken away: nothing is deleted "
                     "there, and nothing more of this run goes there"
                 )
-            here = _scan(self._folder)
+            here = scan(self._folder)
             changed = {name for name, stat in here.items() if self._sent.get(name) != stat}
             gone = self._sent.keys() - here.keys()
+            if newest(here) < 0:  # steps go once there is a newer one, and not with a folder that is emptied
+                gone = {name for name in gone if step_of(name) is None}
             if not changed and not gone:
                 return
             self._drop(name for name in changed if is_marker(name) and name in self._sent)
@@ -120,10 +152,9 @@ class Mirror:
             if not (self._bring(here, rest) and self._bring(here, markers)):
                 return
             self._drop(sorted(gone, key=lambda name: not is_marker(name)))
-            listed = _whole(self._bucket.listing())
-            self._record({name: stored.version for name, stored in listed.items()}, self._sent)
+            self._record({name: stored.version for name, stored in self._bucket.listing().items()})
 
-    def _bring(self, here: _Stats, names: Iterable[str]) -> bool:
+    def _bring(self, here: Stats, names: Iterable[str]) -> bool:
         """Whether all were still there."""
 
         def bring(name: str) -> bool:
@@ -142,16 +173,21 @@ class Mirror:
             self._bucket.delete([name])
             del self._sent[name]
 
-    def _record(self, versions: dict[str, str], sent: _Stats) -> None:
-        write_json(self._folder / _RECORD, {"versions": versions, "sent": sent})
+    def _record(self, versions: dict[str, str]) -> None:
+        record = _Record(
+            self._lease.number if self._lease else 0,
+            {name: version for name, version in versions.items() if name in self._sent},
+            self._sent,
+        )
+        write_json(self._folder / _RECORD, record._asdict())
 
-    def _recorded(self) -> tuple[dict[str, str], _Stats]:
-        """What the bucket held after the last pass, and what the folder did; nothing where nobody knows."""
+    def _recorded(self) -> _Record:
         try:
             record: dict[str, Any] = read_json(self._folder / _RECORD)
-            return record["versions"], {name: (time, size) for name, (time, size) in record["sent"].items()}
+            sent = {name: (time, size) for name, (time, size) in record["sent"].items()}
+            return _Record(int(record["lease"]), record["versions"], sent)
         except (ValueError, KeyError, TypeError):
-            return {}, {}
+            return _Record(-1, {}, {})
 
 
 def fetch_all(bucket: Bucket, folder: Path, names: Iterable[str]) -> None:
@@ -159,49 +195,3 @@ def fetch_all(bucket: Bucket, folder: Path, names: Iterable[str]) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for _ in pool.map(lambda name: bucket.fetch(name, folder / name), names):
             pass
-
-
-def _scan(folder: Path) -> _Stats:
-    """The files that belong into the bucket: of a checkpoint that is being written, none."""
-    stats: _Stats = {}
-    for parent, folders, files in os.walk(folder):
-        below = Path(parent).relative_to(folder)
-        folders[:] = [name for name in folders if not name.startswith(".") and _goes(below / name)]
-        if _is_step(below) and MARKER not in files:
-            folders[:] = []
-            continue
-        for name in files:
-            if not name.startswith(".") and not name.endswith(".lock"):  # those are of this machine
-                try:
-                    stat = os.stat(Path(parent, name))
-                except FileNotFoundError:
-                    continue
-                stats[(below / name).as_posix()] = (stat.st_mtime_ns, stat.st_size)
-    return stats
-
-
-def _goes(below: Path) -> bool:
-    is_beside = below.parts[:1] == (STEPS,) and len(below.parts) == 2
-    return (
-        not is_beside or _is_step(below) or below.name == _ASIDE
-    )  # and not what Orbax has begun, or is deleted
-
-
-def _is_step(below: Path) -> bool:
-    return below.parts[:1] == (STEPS,) and len(below.parts) == 2 and below.name.isdecimal()
-
-
-def is_marker(name: str) -> bool:
-    """Whether an object is what makes a checkpoint whole."""
-    path = Path(name)
-    return path.name == MARKER and _is_step(path.parent)
-
-
-def _whole(listed: dict[str, Stored]) -> dict[str, Stored]:
-    """Without what is of a checkpoint that is not all there."""
-
-    def is_there(name: str) -> bool:
-        step = Path(*Path(name).parts[:2])
-        return not _is_step(step) or f"{step.as_posix()}/{MARKER}" in listed
-
-    return {name: stored for name, stored in listed.items() if is_there(name)}

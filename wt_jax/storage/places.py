@@ -9,6 +9,7 @@ from wt_jax.runtime.printable import show_as
 from wt_jax.storage.bucket import check_scheme
 
 _URL = re.compile("[a-z][a-z0-9+.-]*://")
+_LIKE_URL = re.compile(r"\s*[A-Za-z][A-Za-z0-9+.-]+:/")  # or like a folder that nobody has
 _copies: dict[Path, str] = {}  # folder of this machine -> URL
 
 
@@ -23,7 +24,12 @@ def local(place: Path | str) -> Path:
     What is printed of such a copy shows the URL. Raises ValueError for a URL that wt_jax cannot use.
     """
     if not is_remote(place):
-        return Path(str(place).removeprefix("file://"))
+        path = str(place)
+        if path.startswith("file:///"):
+            return Path(path.removeprefix("file://"))
+        if _LIKE_URL.match(path):
+            raise ValueError(f"{path}: neither a path nor a URL: s3://BUCKET/FOLDER, gs://BUCKET/FOLDER")
+        return Path(path)
     return _copy(str(place), "copies")
 
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import filelock
+import jax
 
 from wt_jax.runtime.coordination import check_same, exchange, is_first
 from wt_jax.runtime.files import only_writer
@@ -62,7 +63,7 @@ def held(place: Path | str) -> Iterator[Lease | None]:
 
 def share(place: str) -> None:
     """What process 0 has written into the workdir is there for the others; all must call this, or none."""
-    if not is_remote(place):
+    if not is_remote(place) or jax.process_count() == 1:
         return
     if mirror := _open.get(place):
         mirror.flush()
@@ -93,7 +94,7 @@ def _followed(mirror: Mirror, place: str) -> Iterator[None]:
             mirror.close()
         except LostError:  # why the run was interrupted
             raise
-        except ValueError as failed:  # beside what ends the run already
+        except (ValueError, OSError) as failed:  # beside what ends the run already
             tell(f"warning: {failed}")
         raise
     else:

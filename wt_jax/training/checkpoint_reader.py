@@ -10,8 +10,8 @@ import jax
 from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.storage.bucket import Bucket
-from wt_jax.storage.mirror import STEPS, is_marker
 from wt_jax.storage.places import is_remote
+from wt_jax.storage.run_files import STEPS, is_marker
 from wt_jax.training.checkpoint_meta import check_meta
 from wt_jax.training.step_folder import METRIC, DamagedError, StepFolder
 

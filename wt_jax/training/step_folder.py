@@ -14,7 +14,7 @@ from wt_jax.counting.decoding import Counting
 from wt_jax.counting.doubt import Doubt
 from wt_jax.runtime.files import read_json, read_sealed, sha256, write_sealed
 from wt_jax.skeleton import FRAME_RATE_HZ
-from wt_jax.storage.mirror import MARKER
+from wt_jax.storage.run_files import MARKER
 
 METRIC = "val_segmentation_loss"
 UNCHECKED = "holds no digest (a run of an older wt_jax, or it was lost): taken unchecked"
