@@ -124,6 +124,7 @@ def test_machines_that_never_come(capsys):
 def test_workers_that_go_before_the_run_begins(capsys):
     runs = Runs(Lost("x"), DONE, steps=[None])
     assert run(runs) == 0 and runs.n_started == 1
+    assert run(Runs(Lost("x"), DONE, steps=[None]), restarts=1) == 0
     assert run(Runs(*[Lost("x")] * 9), restarts=2) == LOST
     assert "a worker was gone before the run began (x); the same" in capsys.readouterr().err
 

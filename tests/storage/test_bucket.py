@@ -1,8 +1,11 @@
 """Objects of a bucket, whatever the network does; of S3 and of Google, emulated."""
 
+import errno
+import os
 import threading
 
 import pytest
+from faulty_proxy import FaultyProxy
 
 from wt_jax.storage import bucket as bucket_module
 from wt_jax.storage.bucket import Bucket, UnreachableError
@@ -56,6 +59,24 @@ def test_names_that_are_hidden_or_lead_elsewhere_are_not_listed(faulty_s3):
     assert set(Bucket(f"{url}/run").listing(".lease")) == {".lease/1"}
 
 
+def test_a_full_disk_is_no_network(s3, tmp_path, monkeypatch):
+    bucket = Bucket(s3)
+    bucket.write("x", b"")
+
+    def full(*given):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(bucket._files, "get_file", full)
+    with pytest.raises(ValueError, match="No space left on device"):
+        bucket.fetch("x", tmp_path / "x")
+
+
+def test_a_place_that_is_an_object_holds_nothing(s3):
+    Bucket(s3).write("file", b"")
+    assert Bucket(f"{s3}/file").listing() == {}
+    assert set(Bucket(s3).listing("file")) == {"file"}
+
+
 def test_a_large_file_is_sent_from_the_disk(s3, tmp_path, monkeypatch):
     monkeypatch.setattr(bucket_module, "_IN_ONE_CALL_BYTES", 10)
     (tmp_path / "x").write_bytes(b"larger than that")
@@ -77,6 +98,17 @@ def test_of_many_who_create_an_object_one_does(s3):
         thread.join()
     assert len(created) == 1
     assert Bucket(f"{s3}/run").read("lease") == str(created[0]).encode()
+
+
+def test_creation_asks_google_for_what_its_emulator_ignores(gcs, monkeypatch):
+    """Objects are made only where there are none."""
+    with FaultyProxy(int(os.environ["STORAGE_EMULATOR_HOST"].rpartition(":")[2])).running() as proxy:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+        bucket = Bucket(f"{gcs}/run")
+        bucket.write("x", b"")
+        assert not any("ifGenerationMatch" in path for _, path in proxy.requests)
+        bucket.create("lease", b"")
+        assert any("ifGenerationMatch=0" in path for _, path in proxy.requests)
 
 
 @pytest.mark.parametrize("fault", ["503", "cut", "away"])
@@ -142,6 +174,10 @@ def test_not_allowed(faulty_s3):
     [
         ("ftp://host/x", "ftp://host/x: must be a place on this machine, or begin with s3:// or gs://"),
         ("s3://", "s3://: names no bucket"),
+        (
+            "s3://key:SECRET@b",
+            r"s3://\.\.\.@\.\.\.: credentials are no part of a URL: docs/cloud.md says where they go",
+        ),
     ],
 )
 def test_urls_that_are_none(url, words):

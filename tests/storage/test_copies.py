@@ -70,6 +70,37 @@ def test_a_damaged_one_is_copied_as_it_is(s3, monkeypatch):
     assert (copy_of_run(s3) / "checkpoints/8/digest.json").read_bytes() == b"{"
 
 
+def test_a_step_that_is_written_anew_meanwhile_is_copied_again(s3, monkeypatch):
+    write_step(s3, 8)
+    fetch = Bucket.fetch
+
+    def fetch_after_it_changed(bucket, name, path):
+        if "state" in name:
+            monkeypatch.setattr(Bucket, "fetch", fetch)
+            write_step(s3, 8, b"anew")
+        fetch(bucket, name, path)
+
+    monkeypatch.setattr(Bucket, "fetch", fetch_after_it_changed)
+    assert (copy_of_run(s3) / "checkpoints/8/state/a").read_bytes() == b"anew"
+
+
+def test_an_object_that_is_listed_and_never_there_is_said(faulty_s3, monkeypatch):
+    monkeypatch.setattr(copies, "_AGAIN_S", 0.1)
+    url, proxy = faulty_s3
+    write_step(url, 8)
+    copy_of_run(url)
+    Bucket(url).delete(["checkpoints/8/counting.json"])
+    proxy.meet("stale")
+    with pytest.raises(ValueError, match=f"^{url}/checkpoints/8/counting.json: is listed, and cannot"):
+        copy_of_run(url)
+
+
+@pytest.mark.parametrize("place", ["s3:/b/x", " s3://b/x", "S3://b/x", "file://host/x", "gs:/x"])
+def test_what_is_nearly_a_url_is_no_folder(place):
+    with pytest.raises(ValueError, match="neither a path nor a URL: s3://BUCKET/FOLDER, gs://BUCKET/FOLDER"):
+        local(place)
+
+
 def test_a_cache_that_is_damaged_is_no_source(s3, tmp_path):
     write_step(s3, 8)
     copy_of_run(s3)

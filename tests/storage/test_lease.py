@@ -122,3 +122,33 @@ def test_a_network_that_is_away_for_less_than_a_lease_loses_nothing(faulty_s3, m
     time.sleep(LASTS_S)
     lease.check()
     lease.release()
+
+
+def test_a_refusal_in_mid_run_ends_no_lease(faulty_s3):
+    """Credentials that are renewed a moment late."""
+    url, proxy = faulty_s3
+    heard = threading.Event()
+    lease = Lease(f"{url}/run", heard.set, LASTS_S)
+    lease.acquire()
+    proxy.meet("403", 2)
+    while proxy.n_faults < 2:
+        time.sleep(LASTS_S / 10)
+    Bucket(f"{url}/run").create(f"{FOLDER}/2", json.dumps({"process": 7, "host": "other"}).encode())
+    assert heard.wait(20 * LASTS_S)
+
+
+def test_one_that_was_not_renewed_is_asked_for_before_anything_is_written(leases, elsewhere):
+    first = leases()
+    first.acquire()
+    die(first)
+    leases().acquire()
+    with pytest.raises(LostError):
+        first.check()
+
+
+@pytest.mark.parametrize("text", [b"{", b"[]", b'{"process": "x", "machine": 1}'])
+def test_one_that_nobody_can_read_has_to_run_out(leases, s3, text):
+    Bucket(f"{s3}/run").write(f"{FOLDER}/1", text)
+    own = leases()
+    own.acquire()
+    assert own.number == 2

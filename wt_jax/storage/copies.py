@@ -18,7 +18,7 @@ from wt_jax.storage.bucket import Bucket, Stored, check_scheme
 from wt_jax.storage.mirror import AT_ONCE
 from wt_jax.storage.places import is_remote, local
 from wt_jax.storage.reading import fresh_folder
-from wt_jax.storage.run_files import MARKER, STEPS
+from wt_jax.storage.run_files import MARKER, STEPS, is_marker
 
 _INDEX = ".copied.json"
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -113,36 +113,48 @@ class _ChangedError(Exception):
 def _copy_steps(bucket: Bucket, folder: Path, must_match: bool) -> None:
     """All checkpoints that are whole; _ChangedError where they `must_match` their digests and do not."""
     listed = bucket.listing(STEPS)
-    for marker in [name for name in listed if name.endswith(f"/{MARKER}") and name.count("/") == 2]:
+    for marker in filter(is_marker, listed):
         step = marker.removesuffix(MARKER)
-        digests = _digests(bucket, marker)
+        text = _read(bucket, marker, must_match)
+        digests = _digests(text)
 
         def copy(name: str, step: str = step, digests: dict[str, str] = digests) -> None:
             digest = digests.get(name.removeprefix(step))
             try:
                 _copy(bucket, name, folder / name, digest)
             except FileNotFoundError:
-                if must_match:
-                    raise _ChangedError from None
-                raise ValueError(f"{bucket.url}/{name}: is listed, and cannot be read") from None
+                raise _gone(bucket, name, must_match) from None
             if must_match and digest and sha256(folder / name) != digest:
                 raise _ChangedError
 
-        names = [name for name in listed if name.startswith(step)]
+        names = [name for name in listed if name.startswith(step) and name != marker]
         firsts = {digests.get(name.removeprefix(step), name): name for name in names}.values()
         with ThreadPoolExecutor(AT_ONCE) as pool:  # of equal files one after the other
             list(pool.map(copy, firsts))
             list(pool.map(copy, set(names) - set(firsts)))
+        (folder / step).mkdir(parents=True, exist_ok=True)
+        (folder / marker).write_bytes(text)  # as read before the others: they are what it says
     if listed:
         (folder / STEPS).mkdir(parents=True, exist_ok=True)
 
 
-def _digests(bucket: Bucket, marker: str) -> dict[str, str]:
+def _read(bucket: Bucket, name: str, must_match: bool) -> bytes:
+    try:
+        return bucket.read(name)
+    except FileNotFoundError:
+        raise _gone(bucket, name, must_match) from None
+
+
+def _gone(bucket: Bucket, name: str, must_match: bool) -> Exception:
+    if must_match:
+        return _ChangedError()
+    return ValueError(f"{bucket.url}/{name}: is listed, and cannot be read")
+
+
+def _digests(marker: bytes) -> dict[str, str]:
     """File of a checkpoint -> its SHA-256; none of a damaged marker, which whoever restores it will name."""
     try:
-        files = json.loads(bucket.read(marker))["files"]
-    except FileNotFoundError:
-        return {}
+        files = json.loads(marker)["files"]
     except (ValueError, KeyError, TypeError):
         return {}
     is_right = isinstance(files, dict) and all(_SHA256.fullmatch(str(digest)) for digest in files.values())
