@@ -18,6 +18,7 @@ import jax
 from wt_jax.runtime import cli
 from wt_jax.runtime.cluster import find_hosts
 from wt_jax.runtime.coordination import LONG_MS, exchange, is_first, own_process, service_client
+from wt_jax.runtime.printable import Screen
 
 LOST = 75  # exit status EX_TEMPFAIL (sysexits.h): the same command again may work
 _JOIN_S = 120  # commands are also started by hand, one terminal after another
@@ -116,8 +117,9 @@ class _Ending:
         """Python writes where it did; the fifty lines that C++ writes of a lost process are left out."""
         out, (read, write) = os.dup(1), os.pipe()
         sys.stdout.flush()
-        sys.stdout = open(out, "w", encoding=sys.stdout.encoding, errors="replace", buffering=1)  # noqa: SIM115
-        sys.stderr = open(os.dup(2), "w", encoding="utf-8", errors="replace", buffering=1)  # noqa: SIM115
+        encoding = sys.stdout.encoding
+        sys.stdout = Screen(open(out, "w", encoding=encoding, errors="replace", buffering=1))  # noqa: SIM115
+        sys.stderr = Screen(open(os.dup(2), "w", encoding="utf-8", errors="replace", buffering=1))  # noqa: SIM115
         for number in (1, 2):
             os.dup2(write, number)
         os.close(write)

@@ -1,5 +1,6 @@
 """Places that a user names: a folder or file of this machine, or a URL of a bucket and its copy here."""
 
+import argparse
 import hashlib
 import re
 from pathlib import Path
@@ -43,7 +44,10 @@ def run_folder(workdir: Path | str) -> Path:
 
 def place(text: Path | str) -> Path | str:
     """What a command line names: a URL as it is, all else as a path."""
-    return str(text) if is_remote(text) else local(text)
+    try:
+        return str(text) if is_remote(text) else local(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def split(place: Path | str) -> tuple[Path | str, str]:
