@@ -27,6 +27,7 @@ AT_ONCE = 16  # objects
 _RECORD = ".bucket.json"
 _LOOKS_EVERY_S = 1.0
 _AWAY_S = 5.0
+_SAID_AFTER_S = 3.0
 _LAST_PATIENCE_S = 300.0  # at the end, when nothing else is left to do
 _MOST_OBJECTS, _MOST_BYTES = 20_000, 20e9  # of a workdir
 
@@ -110,12 +111,16 @@ class Mirror:
         self._done.set()
         if self._thread.is_alive():
             self._thread.join()
+        telling = threading.Timer(_SAID_AFTER_S, tell, [f"{self._bucket.url}: the rest is being sent"])
+        telling.start()
         try:
             self.flush()
         except UnreachableError as error:
             raise ValueError(
                 f"{error}: what it lacks is kept on this machine, where the same command goes on from there"
             ) from error
+        finally:
+            telling.cancel()
 
     def _follow(self) -> None:
         told = ""
