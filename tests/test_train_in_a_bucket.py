@@ -57,7 +57,7 @@ def test_a_bucket_that_is_not_there_costs_no_training(root, s3):
 
 
 def test_two_runs_in_one_bucket(root, s3, monkeypatch, tmp_path):
-    monkeypatch.setattr(workdir, "Lease", functools.partial(Lease, lasts_s=1))
+    monkeypatch.setattr(workdir, "Lease", functools.partial(Lease, lasts_s=6))
     with workdir.opened(f"{s3}/run"):
         monkeypatch.setenv("WT_JAX_CACHE", str(tmp_path / "another"))
         with pytest.raises(ValueError, match=f"^workdir={s3}/run: another run is writing to it"):

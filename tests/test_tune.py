@@ -260,7 +260,7 @@ def test_a_search_in_a_bucket_is_of_one_process_at_a_time(tmp_path, s3, monkeypa
     monkeypatch.setenv("WT_JAX_CACHE", str(tmp_path / "another"))
     tune.main(argv)
     assert "best: trial 0" in capsys.readouterr().out
-    other = Lease(f"{s3}/tune", on_lost=lambda: None, lasts_s=0.4)
+    other = Lease(f"{s3}/tune", on_lost=lambda: None, lasts_s=2)
     other.acquire()
     with pytest.raises(ValueError, match=f"workdir={s3}/tune: another run is writing to it"):
         tune.main(argv)
