@@ -12,6 +12,8 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from wt_jax.runtime.printable import tell
+
 _TIMEOUT_S = 5.0  # for a machine to answer
 
 
@@ -31,6 +33,7 @@ def connected(address: str, cpus: float = 0) -> Iterator[None]:
         raise ValueError(f"--cluster {address}: needs Ray ({error}): pip install -e '.[cluster]'") from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     logging.getLogger("ray").setLevel(logging.ERROR)
+    tell("starting Ray on this machine" if address == "local" else f"joining the Ray cluster at {address}")
     where: dict[str, Any] = {"address": address}
     if address == "local":
         os.environ.setdefault("RAY_worker_niceness", "0")  # 15: any other process here would come first
