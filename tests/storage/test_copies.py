@@ -132,7 +132,7 @@ def test_of_a_folder_only_what_is_new_is_fetched(faulty_s3):
     assert names(folder) - {".copied.json", ".copied.lock"} == {"a/x", "a/y", "z"}
     bucket.write("a/x", b"anew")
     bucket.delete(["z"])
-    (folder / "a/y").unlink()
+    (folder / "a/y").write_bytes(b"")  # as a power cut may leave it
     proxy.requests.clear()
     assert copy_of_folder(url) == folder
     assert (folder / "a/x").read_bytes() == b"anew"

@@ -93,8 +93,11 @@ def copy_of_folder(place: Path | str, choose: Choice = everything) -> Path:
         before = _index(folder)
         for name in before.keys() - versions.keys():
             (folder / name).unlink(missing_ok=True)
+        sizes = {name: listed[name].n_bytes for name in wanted} | dict.fromkeys(set(named) - set(wanted), 0)
         missing = [
-            n for n, version in versions.items() if before.get(n) != version or not (folder / n).is_file()
+            name
+            for name, version in versions.items()
+            if before.get(name) != version or not _is_of_size(folder / name, sizes[name])
         ]
         # Before the first is fetched: one that is cut short is then not taken for what it was.
         write_json(folder / _INDEX, {n: version for n, version in versions.items() if n not in set(missing)})
@@ -159,6 +162,10 @@ def _digests(marker: bytes) -> dict[str, str]:
         return {}
     is_right = isinstance(files, dict) and all(_SHA256.fullmatch(str(digest)) for digest in files.values())
     return files if is_right else {}
+
+
+def _is_of_size(path: Path, n_bytes: int) -> bool:
+    return path.is_file() and path.stat().st_size == n_bytes
 
 
 def _forget_old() -> None:
