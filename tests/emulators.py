@@ -77,4 +77,4 @@ def put(folder, url):
 
 def objects(url):
     """The names of all that is below a URL, but what is hidden."""
-    return sorted(name for name in Bucket(url).listing() if "/." not in f"/{name}")
+    return sorted(Bucket(url).listing())

@@ -90,11 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(1.0)
         stale = self.proxy.first_listing(self.path) if fault == "stale" else None
         if fault in _REFUSALS:
-            status, headers, content = (
-                int(fault),
-                [],
-                f"<Error><Code>{_REFUSALS[fault]}</Code></Error>".encode(),
-            )
+            content = f"<Error><Code>{_REFUSALS[fault]}</Code></Error>".encode()
+            status, headers = int(fault), []
         else:
             status, headers, content = stale or self.proxy.pass_on(
                 self.command, self.path, dict(self.headers), body

@@ -7,7 +7,7 @@ from wt_jax.cluster.flags import add_cluster, read_cluster
 from wt_jax.counting.decoding import UNKNOWN
 from wt_jax.counting.naming import Candidate, Undecided
 from wt_jax.counting.prediction import Prediction
-from wt_jax.inference.file_answers import Asked, answer, answers_of
+from wt_jax.inference.file_answers import Asked, answer, answers_of, outbox_at
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.pretrained import PRETRAINED
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     sources, failed = find_input_files(options.videos, options.output)
     names = name_results(sources)
     if options.output:
-        check_output(Outbox(options.output), names)
+        check_output(outbox_at(options.output), names)
     elif options.no_video:
         raise ValueError("--no_video: is for --output: without it nothing is written")
     jax_setup.use_compilation_cache()

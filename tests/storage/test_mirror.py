@@ -55,6 +55,17 @@ def files(folder):
     return {path.relative_to(folder).as_posix(): path.read_text() for path in paths}
 
 
+def run_until_killed(folder, url, number, *steps):
+    """A run with the lease of that number, which has brought these steps, each in place of the one before."""
+    mirror = Mirror(folder, url, Held(number))
+    mirror.fetch()
+    for step in steps:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+        write_step(folder, step)
+        mirror.flush()
+    return mirror
+
+
 def test_what_is_written_follows_and_what_is_deleted_goes(run):
     folder, url = run
     mirror = Mirror(folder, url)
@@ -99,10 +110,7 @@ def changes(proxy):
 
 def test_the_marker_comes_last_and_goes_first(faulty_s3, tmp_path):
     url, proxy = faulty_s3
-    mirror = Mirror(tmp_path, f"{url}/run")
-    mirror.fetch()
-    write_step(tmp_path, 8)
-    mirror.flush()
+    mirror = run_until_killed(tmp_path, f"{url}/run", 1, 8)
     assert changes(proxy)[-1] == ("PUT", f"checkpoints/8/{MARKER}")
     shutil.rmtree(tmp_path / "checkpoints" / "8")
     write_step(tmp_path, 16)
@@ -115,10 +123,7 @@ def test_the_marker_comes_last_and_goes_first(faulty_s3, tmp_path):
 
 def test_a_step_that_is_written_anew_is_none_meanwhile(faulty_s3, tmp_path):
     url, proxy = faulty_s3
-    mirror = Mirror(tmp_path, f"{url}/run")
-    mirror.fetch()
-    write_step(tmp_path, 8)
-    mirror.flush()
+    mirror = run_until_killed(tmp_path, f"{url}/run", 1, 8)
     write_step(tmp_path, 8, text="new")
     proxy.requests.clear()
     mirror.flush()
@@ -128,10 +133,7 @@ def test_a_step_that_is_written_anew_is_none_meanwhile(faulty_s3, tmp_path):
 
 def test_a_file_that_vanishes_while_it_is_sent_leaves_the_older_step(run, monkeypatch):
     folder, url = run
-    mirror = Mirror(folder, url)
-    mirror.fetch()
-    write_step(folder, 8)
-    mirror.flush()
+    mirror = run_until_killed(folder, url, 1, 8)
     before = objects(url)
     shutil.rmtree(folder / "checkpoints" / "8")
     write_step(folder, 16)
@@ -166,17 +168,6 @@ def test_another_machine_gets_what_is_there_and_only_whole_checkpoints(run, tmp_
     mirror.flush()
     assert "checkpoints/16/state" not in objects(url)
     assert set(Bucket(url).listing(".lease")) == {".lease/1"}
-
-
-def run_until_killed(folder, url, number, *steps):
-    """A run with the lease of that number, which has brought these steps, each in place of the one before."""
-    mirror = Mirror(folder, url, Held(number))
-    mirror.fetch()
-    for step in steps:
-        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-        write_step(folder, step)
-        mirror.flush()
-    return mirror
 
 
 def test_a_folder_that_went_on_alone_is_kept_and_brought(run):
@@ -303,10 +294,7 @@ def test_what_could_not_be_brought_in_the_end_is_said_and_kept(faulty_s3, tmp_pa
 
 def test_a_folder_that_is_taken_away_empties_no_bucket(run):
     folder, url = run
-    mirror = Mirror(folder, url)
-    mirror.fetch()
-    write_step(folder, 8)
-    mirror.flush()
+    mirror = run_until_killed(folder, url, 1, 8)
     before = objects(url)
     shutil.rmtree(folder)
     with pytest.raises(ValueError, match="the copy of it on this machine was taken away: nothing is deleted"):

@@ -61,7 +61,7 @@ def answer(asked: Asked, predictor: Predictor, poses: Poses, source: Path, name:
             remark = "; ".join(filter(None, [remark, _why_little_is_said(landmarks)]))
             prediction = predictor.predict(landmarks)
             if asked.output:
-                output = _outbox(asked.output)
+                output = outbox_at(asked.output)
                 about = about_landmarks(source, landmarks)
                 content = prediction.document(about, predictor.identity, remark)
                 video = (file, landmarks) if is_video(file) and asked.writes_video else None
@@ -102,7 +102,7 @@ def _set_up(asked: Asked) -> tuple[Predictor, Poses]:
     return Predictor.restore(asked.checkpoint), asked.make_poses()
 
 
-_outbox = functools.cache(Outbox)
+outbox_at = functools.cache(Outbox)  # once for a place: in a bucket it is a connection
 
 
 def _why_little_is_said(landmarks: Landmarks) -> str:

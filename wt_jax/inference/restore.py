@@ -37,9 +37,8 @@ def restore_model(folder: Path | str, devices: Sequence[jax.Device]) -> Restored
                     f"{error}; bring it back from a copy, or serve the next best: move this one away from "
                     f"{checkpoints.folder}"
                 ) from error
-        checkpoints, step = open_served(
-            copy_of_run(folder)
-        )  # the run that is writing there has deleted that one
+        # The run that is writing there has deleted that one.
+        checkpoints, step = open_served(copy_of_run(folder))
 
 
 def parent_of(model: RestoredModel) -> Parent:

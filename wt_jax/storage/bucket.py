@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -14,9 +15,10 @@ from wt_jax.runtime.files import written_beside
 from wt_jax.runtime.printable import printable, tell
 
 PATIENCE_S = 120.0  # as long as something is tried again that may be there again soon
+AT_ONCE = 16  # objects
 MANUAL = "docs/cloud.md"
-_DRIVERS = {"s3": "s3fs", "gs": "gcsfs"}  # URL scheme -> the library, which is the extra of that name
-_EXTRAS = {"s3": "s3", "gs": "gcs"}
+_DRIVERS = {"s3": "s3fs", "gs": "gcsfs"}  # URL scheme -> the library
+_EXTRAS = {"s3": "s3", "gs": "gcs"}  # of wt_jax, that bring it
 _IN_ONE_CALL_BYTES = 64_000_000
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 _NO_CREDENTIALS = (
@@ -108,6 +110,14 @@ class Bucket:
         with written_beside(path) as beside:
             self._try(self._files.get_file, f"{self._base}/{name}", str(beside))
 
+    def fetch_all(
+        self, names: Collection[str], folder: Path, told: Callable[[str], None] = lambda name: None
+    ) -> None:
+        """Objects as files of the same names, several at once; of each that is there, in turn, `told`."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for name, _ in zip(names, pool.map(lambda n: self.fetch(n, folder / n), names), strict=True):
+                told(name)
+
     def send(self, path: Path, name: str) -> None:
         """A file as an object. Raises FileNotFoundError where the file is gone."""
         if path.stat().st_size <= _IN_ONE_CALL_BYTES:
@@ -121,7 +131,7 @@ class Bucket:
             raise
 
     def _try(self, call: Callable[..., _T], *given: Any, **named: Any) -> _T:
-        until_s, pause_s, begun_s = time.monotonic() + self.patience_s, _FIRST_PAUSE_S, None
+        until_s, pause_s, is_told = time.monotonic() + self.patience_s, _FIRST_PAUSE_S, False
         while True:
             try:
                 result = call(*given, **named)
@@ -135,8 +145,8 @@ class Bucket:
                     raise UnreachableError(
                         f"{self.url}: cannot be reached ({said}), tried for {self.patience_s:.0f} s"
                     ) from error
-                if begun_s is None:
-                    begun_s = time.monotonic()
+                if not is_told:
+                    is_told = True
                     _tell_once(self.url, f"warning: {self.url}: cannot be reached ({said}): tried again")
                 time.sleep(pause_s)
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)

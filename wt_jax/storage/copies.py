@@ -1,8 +1,6 @@
 """What others have written into a bucket, copied here to be read; nothing there is changed."""
 
-import json
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Collection
@@ -14,14 +12,12 @@ import filelock
 
 from wt_jax.runtime.files import cache_folder, read_json, sha256, write_json, written_beside
 from wt_jax.runtime.progress import Progress
-from wt_jax.storage.bucket import Bucket, Stored, check_scheme
-from wt_jax.storage.mirror import AT_ONCE
+from wt_jax.storage.bucket import AT_ONCE, Bucket, Stored, check_scheme
 from wt_jax.storage.places import is_remote, local
-from wt_jax.storage.reading import fresh_folder
-from wt_jax.storage.run_files import MARKER, STEPS, is_marker
+from wt_jax.storage.reading import fresh_folder, put_empty
+from wt_jax.storage.run_files import MARKER, STEPS, digests, is_marker
 
 _INDEX = ".copied.json"
-_SHA256 = re.compile("[0-9a-f]{64}")
 _NAME_ALONE = ""  # in place of a version
 _KEPT_S = 30 * 24 * 3600  # of what was read, since it last was
 _AGAIN_S = 10.0  # while a run deletes what is being read
@@ -102,8 +98,7 @@ def copy_of_folder(place: Path | str, choose: Choice = everything) -> Path:
         # Before the first is fetched: one that is cut short is then not taken for what it was.
         write_json(folder / _INDEX, {n: version for n, version in versions.items() if n not in set(missing)})
         for name in versions.keys() - set(wanted):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(b"")
+            put_empty(folder / name)
         _fetch(bucket, folder, [name for name in missing if name in set(wanted)], listed)
         write_json(folder / _INDEX, versions)
     return folder
@@ -119,10 +114,10 @@ def _copy_steps(bucket: Bucket, folder: Path, must_match: bool) -> None:
     for marker in filter(is_marker, listed):
         step = marker.removesuffix(MARKER)
         text = _read(bucket, marker, must_match)
-        digests = _digests(text)
+        files = digests(text)
 
-        def copy(name: str, step: str = step, digests: dict[str, str] = digests) -> None:
-            digest = digests.get(name.removeprefix(step))
+        def copy(name: str, step: str = step, files: dict[str, str] = files) -> None:
+            digest = files.get(name.removeprefix(step))
             try:
                 _copy(bucket, name, folder / name, digest)
             except FileNotFoundError:
@@ -131,7 +126,7 @@ def _copy_steps(bucket: Bucket, folder: Path, must_match: bool) -> None:
                 raise _ChangedError
 
         names = [name for name in listed if name.startswith(step) and name != marker]
-        firsts = {digests.get(name.removeprefix(step), name): name for name in names}.values()
+        firsts = {files.get(name.removeprefix(step), name): name for name in names}.values()
         with ThreadPoolExecutor(AT_ONCE) as pool:  # of equal files one after the other
             list(pool.map(copy, firsts))
             list(pool.map(copy, set(names) - set(firsts)))
@@ -152,16 +147,6 @@ def _gone(bucket: Bucket, name: str, must_match: bool) -> Exception:
     if must_match:
         return _ChangedError()
     return ValueError(f"{bucket.url}/{name}: is listed, and cannot be read")
-
-
-def _digests(marker: bytes) -> dict[str, str]:
-    """File of a checkpoint -> its SHA-256; none of a damaged marker, which whoever restores it will name."""
-    try:
-        files = json.loads(marker)["files"]
-    except (ValueError, KeyError, TypeError):
-        return {}
-    is_right = isinstance(files, dict) and all(_SHA256.fullmatch(str(digest)) for digest in files.values())
-    return files if is_right else {}
 
 
 def _is_of_size(path: Path, n_bytes: int) -> bool:
@@ -191,15 +176,16 @@ def _copy(bucket: Bucket, name: str, path: Path, digest: str | None) -> None:
 
 def _fetch(bucket: Bucket, folder: Path, names: list[str], listed: dict[str, Stored]) -> None:
     n_bytes = sum(listed[name].n_bytes for name in names)
-    with (
-        Progress(f"from {bucket.url}", "MB", round(n_bytes / 1e6)) as progress,
-        ThreadPoolExecutor(AT_ONCE) as pool,
-    ):
+    with Progress(f"from {bucket.url}", "MB", round(n_bytes / 1e6)) as progress:
         done_bytes, shown = 0, 0
-        for name, _ in zip(names, pool.map(lambda n: bucket.fetch(n, folder / n), names), strict=True):
+
+        def tell(name: str) -> None:
+            nonlocal done_bytes, shown
             done_bytes += listed[name].n_bytes
             progress.update(round(done_bytes / 1e6) - shown)
             shown = round(done_bytes / 1e6)
+
+        bucket.fetch_all(names, folder, tell)
 
 
 def _index(folder: Path) -> dict[str, str]:

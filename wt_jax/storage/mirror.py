@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from wt_jax.runtime.files import read_json, write_json
 from wt_jax.runtime.printable import tell
-from wt_jax.storage.bucket import Bucket, UnreachableError
+from wt_jax.storage.bucket import AT_ONCE, Bucket, UnreachableError
 from wt_jax.storage.lease import Lease, LostError
 from wt_jax.storage.run_files import (
     STEPS,
@@ -23,7 +23,6 @@ from wt_jax.storage.run_files import (
     whole,
 )
 
-AT_ONCE = 16  # objects
 _RECORD = ".bucket.json"
 _LOOKS_EVERY_S = 1.0
 _AWAY_S = 5.0
@@ -86,7 +85,7 @@ class Mirror:
                 if record.sent.get(name) != stat or there.get(name) != record.versions.get(name):
                     (self._folder / name).unlink()
             missing = [name for name in there if not (self._folder / name).exists()]
-        fetch_all(self._bucket, self._folder, missing)
+        self._bucket.fetch_all(missing, self._folder)
         here = scan(self._folder)
         unchanged = {name: stat for name, stat in record.sent.items() if name in listed}
         self._sent = unchanged | {name: here[name] for name in missing} if goes_on else here
@@ -193,10 +192,3 @@ class Mirror:
             return _Record(int(record["lease"]), record["versions"], sent)
         except (ValueError, KeyError, TypeError):
             return _Record(-1, {}, {})
-
-
-def fetch_all(bucket: Bucket, folder: Path, names: Iterable[str]) -> None:
-    """Objects into files of the same names, several at once."""
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in pool.map(lambda name: bucket.fetch(name, folder / name), names):
-            pass

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from wt_jax.storage.bucket import Bucket
 from wt_jax.storage.copies import Choice, everything
-from wt_jax.storage.mirror import fetch_all
 from wt_jax.storage.places import is_remote, local, split, url_of
-from wt_jax.storage.reading import stand_in
+from wt_jax.storage.reading import put_empty, stand_in
 
 
 class NothingThereError(ValueError):
@@ -32,15 +31,13 @@ def copy_of_inputs(place: Path | str, choose: Choice = everything) -> Path:
         raise NothingThereError(f"{url}: no such file or folder")
     copy = stand_in(url)
     if name in found:
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(b"")
+        put_empty(copy)
         return copy
     wanted, named = choose([one.removeprefix(f"{name}/") for one in found])
     copy.mkdir(parents=True, exist_ok=True)
     for one in named:
-        (copy / one).parent.mkdir(parents=True, exist_ok=True)
-        (copy / one).write_bytes(b"")
-    fetch_all(Bucket(url), copy, wanted)
+        put_empty(copy / one)
+    Bucket(url).fetch_all(wanted, copy)
     return copy
 
 
@@ -69,6 +66,6 @@ def fetched(url: str) -> Iterator[Path]:
         yield copy
     finally:
         if stands_there:
-            copy.write_bytes(b"")
+            put_empty(copy)
         else:
             copy.unlink(missing_ok=True)

@@ -28,6 +28,12 @@ def stand_in(url: str) -> Path:
     return folder / rest
 
 
+def put_empty(path: Path) -> None:
+    """An empty file, which stands for an object until that is fetched."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+
+
 @cache
 def _own(above: Path, process: int) -> Path:
     """This process's folder; those of processes that were killed are removed."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from wt_jax.runtime.files import sha256
 
 STEPS = "checkpoints"
 MARKER = "digest.json"  # of a checkpoint: it comes last and goes first, and without it there is none
+_SHA256 = re.compile("[0-9a-f]{64}")
 _ASIDE = "damaged"  # beside the steps
 
 Stats = dict[str, tuple[int, int]]  # name -> time of its last change in ns, bytes
@@ -69,7 +71,17 @@ def is_intact(folder: Path, step: int) -> bool:
     """Whether a checkpoint's files are those that its marker names."""
     path = folder / STEPS / str(step)
     try:
-        files = json.loads((path / MARKER).read_bytes())["files"]
-        return all(sha256(path / name) == digest for name, digest in files.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        files = digests((path / MARKER).read_bytes())
+        return bool(files) and all(sha256(path / name) == digest for name, digest in files.items())
+    except (OSError, ValueError):
         return False
+
+
+def digests(marker: bytes) -> dict[str, str]:
+    """File of a checkpoint -> its SHA-256; none of a damaged marker, which whoever restores it will name."""
+    try:
+        files = json.loads(marker)["files"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    is_right = isinstance(files, dict) and all(_SHA256.fullmatch(str(digest)) for digest in files.values())
+    return files if is_right else {}

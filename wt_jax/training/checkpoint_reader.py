@@ -11,7 +11,7 @@ from wt_jax import config
 from wt_jax.counting.decoding import Counting
 from wt_jax.storage.bucket import Bucket
 from wt_jax.storage.places import is_remote
-from wt_jax.storage.run_files import STEPS, is_marker
+from wt_jax.storage.run_files import STEPS, newest
 from wt_jax.training.checkpoint_meta import check_meta
 from wt_jax.training.step_folder import METRIC, DamagedError, StepFolder
 
@@ -187,6 +187,6 @@ def best(losses: dict[int, float]) -> int | None:
 def latest_step(workdir: Path | str) -> int | None:
     """The step of the newest checkpoint of a run, in a bucket as well; None before the first."""
     if is_remote(workdir):
-        markers = filter(is_marker, Bucket(str(workdir)).listing(STEPS))
-        return max((int(Path(marker).parent.name) for marker in markers), default=None)
+        step = newest(Bucket(str(workdir)).listing(STEPS))
+        return None if step < 0 else step
     return CheckpointReader(workdir).latest_step
