@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 
 import grain
 import jax
@@ -43,12 +44,17 @@ ABOUT = {
 }  # fmt: skip
 
 
+@functools.cache
+def drawn_state(options):
+    """A state as runs begin with it; drawn once, as its program takes longest of all that tests do."""
+    return jax.device_get(init_state(options, jax.devices()[:1]))
+
+
 def save_run(workdir, options, counting=EVERYTHING, **meta):
     """A workdir with one checkpoint."""
     checkpoints = Checkpoints(workdir)
-    state = init_state(options, jax.devices()[:1])
     batches = iter(grain.MapDataset.range(3).to_iter_dataset())
-    checkpoints.save(state, batches, make_meta(options, **ABOUT) | meta, 0.5)
+    checkpoints.save(drawn_state(options), batches, make_meta(options, **ABOUT) | meta, 0.5)
     if counting:
         checkpoints.save_counting(0, counting)
     checkpoints.close()

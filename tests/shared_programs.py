@@ -1,4 +1,4 @@
-"""Programs that runs of one test file share: those of runs that differ in what no program reads."""
+"""Programs that runs of all tests in a process share: those of runs that differ in what no program reads."""
 
 import functools
 import os
@@ -42,6 +42,7 @@ def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable
     def cached(options: config.Config, devices: tuple, plainly: str, **how: Any) -> Any:
         return make(options, *([devices] if devices else []), **how)
 
+    @functools.wraps(make)
     def make_shared(options: config.Config, devices: Any = (), **how: Any) -> Any:
         options = config.unflatten(config.flatten(options) | aside)
         return cached(options, tuple(devices or ()), os.environ["JAX_DISABLE_MOST_OPTIMIZATIONS"], **how)
@@ -56,19 +57,22 @@ def drawn(options: config.Config) -> Any:
         return outside.submit(lambda: jax.device_get(init_params(options))).result()
 
 
+_DRAWN = shared(drawn, _NOT_DRAWN | _ASIDE)
+_TIMELINES = shared(make_timelines, _OF_TRAINING | _ASIDE)
+_PROGRAMS = [
+    (setup, shared(make_train_dispatch)), (validation, shared(make_eval_batches)),
+    (cohort, shared(make_stacked_dispatch)), (cohort, shared(make_stacked_eval)),
+    *((module, _TIMELINES) for module in (trial, predictor, check_labels, train)),
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def share_programs():
     """Tracing and compiling them, and drawing curves, is most of what small runs take."""
-    timelines = shared(make_timelines, _OF_TRAINING | _ASIDE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(setup, "make_train_dispatch", shared(make_train_dispatch))
-        patch.setattr(validation, "make_eval_batches", shared(make_eval_batches))
-        patch.setattr(cohort, "make_stacked_dispatch", shared(make_stacked_dispatch))
-        patch.setattr(cohort, "make_stacked_eval", shared(make_stacked_eval))
-        of_options = shared(drawn, _NOT_DRAWN | _ASIDE)
+        for module, make in _PROGRAMS:
+            patch.setattr(module, make.__name__, make)
         for module in (train_step, progress, freezing, trial, cohorts):
-            patch.setattr(module, "init_params", lambda options: jax.tree.map(np.copy, of_options(options)))
+            patch.setattr(module, "init_params", lambda options: jax.tree.map(np.copy, _DRAWN(options)))
         patch.setattr(train, "draw_learning_curves", lambda *_: Figure((1, 1)))
-        for module in (trial, predictor, check_labels, train):
-            patch.setattr(module, "make_timelines", timelines)
         yield

@@ -11,7 +11,6 @@ from wt_jax.config import Config, flatten, unflatten
 from wt_jax.models.layers import kept
 from wt_jax.models.tcn import ResidualBlock, draw_keys, init_params, make_model
 
-pytestmark = pytest.mark.optimized
 B, T, J = 3, 30, 25
 
 
@@ -107,6 +106,7 @@ def plain_model(model, params, angles_BxTxJ, mask_BxT, keys_2xB=None):
     return head(mean, params["classification"]), head(x, params["segmentation"])[..., 0]
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize(
     "changes",
     [{}, {"causal": True}, {"blocks": 3, "dilations": (1, 40), "kernel_size": 5, "heads": 4}],
@@ -129,7 +129,9 @@ def test_model_equals_a_plain_one(tiny_config, params, windows, changes):
     )
 
 
-@pytest.mark.parametrize(("causal", "dropout"), [(False, 0.25), (True, 0.0)])
+@pytest.mark.parametrize(
+    ("causal", "dropout"), [pytest.param(False, 0.25, marks=pytest.mark.optimized), (True, 0.0)]
+)
 def test_gradients_equal_those_of_a_plain_model(tiny_config, windows, causal, dropout):
     """With taps that are narrow, wide and dead; masked windows."""
     options = variant(tiny_config, blocks=3, dilations=(1, 16, 32), causal=causal, dropout=dropout)

@@ -3,6 +3,7 @@
 All of it is read off the module by tracing it: a change of `tcn` shows here by itself.
 """
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -30,13 +31,19 @@ class Layer:
     n_flops: int
 
 
-def summarise(options: config.Config) -> tuple[list[Layer], int]:
+def summarise(options: config.Config) -> tuple[tuple[Layer, ...], int]:
     """The layers of a model, and its receptive field in frames of a window.
 
     Operations are those of a layer's matmuls, less those that it says only meet padding (`surplus_flops`).
     The receptive field is that of all that has `shifts`, one after the other; attention sees all the same.
     Axes of one element are left out of a shape.
     """
+    return _summarised(make_model(options), (options.data.window_frames, n_inputs(options.data.inputs)))
+
+
+@functools.lru_cache(8)
+def _summarised(model: nn.Module, window: tuple[int, int]) -> tuple[tuple[Layer, ...], int]:
+    """Traced once for all who ask."""
     called: list[tuple[Any, tuple, dict, tuple[int, ...]]] = []  # module, arguments, output's shape
     surplus: Counter[str] = Counter()
     reach = 0
@@ -55,8 +62,8 @@ def summarise(options: config.Config) -> tuple[list[Layer], int]:
         return output
 
     def init() -> Any:
-        inputs = jnp.zeros((1, options.data.window_frames, n_inputs(options.data.inputs)))
-        return make_model(options).init(jax.random.key(0), inputs, jnp.ones(inputs.shape[:2], bool))
+        inputs = jnp.zeros((1, *window))
+        return model.init(jax.random.key(0), inputs, jnp.ones(inputs.shape[:2], bool))
 
     with nn.intercept_methods(note):
         params = jax.eval_shape(init)["params"]
@@ -74,7 +81,7 @@ def summarise(options: config.Config) -> tuple[list[Layer], int]:
             )
         )
     layers += [Layer(name, "", (), _size(own), 0) for name, own in params.items()]  # of the model itself
-    return layers, 1 + reach
+    return tuple(layers), 1 + reach
 
 
 def _traced(module: nn.Module, own: Any, args: tuple, kwargs: dict) -> Jaxpr:
