@@ -19,7 +19,7 @@ from wt_jax.evaluation.recording_result import RecordingResult
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import N_ANGLES
 
-pytest_plugins = ["emulators", "virtual_screen"]
+pytest_plugins = ["emulators", "shared_programs", "virtual_screen"]
 _LONGEST = (
     "test_train_processes", "test_train", "test_tune", "test_train_step", "test_streaming", "test_evaluate",
     "test_predict", "test_tcn", "test_freezing", "test_campaign", "test_api", "test_extraction",

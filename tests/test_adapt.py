@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from emulators import objects, put
 from runs import POINTS, save_run
-from shared_programs import share_programs  # noqa: F401, a fixture
 
 from wt_jax import adapt
 from wt_jax.adaptation import old_exercises, settings

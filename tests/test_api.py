@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runs import ANGLES, EVERYTHING, save_run, walking
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import REPOSITORY, assert_same_run, read_history, write_root
 
 import wt_jax

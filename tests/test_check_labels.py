@@ -6,7 +6,6 @@ import dataclasses
 import numpy as np
 import pytest
 from runs import save_run, tiny, walking
-from shared_programs import share_programs  # noqa: F401, a fixture
 
 from wt_jax import check_labels, config, label
 from wt_jax.data.labels import write_starts

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from emulators import objects, put
 from runs import EVERYTHING, save_box, save_run
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import config, evaluate, train

@@ -25,6 +25,8 @@ from wt_jax.storage.bucket import Bucket
 from wt_jax.video.live_feed import LiveFeed
 from wt_jax.video.reader import Video
 
+pytestmark = pytest.mark.usefixtures("share_programs")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -23,6 +23,8 @@ from wt_jax.runtime import progress
 from wt_jax.storage.bucket import Bucket
 from wt_jax.video.reader import Video
 
+pytestmark = pytest.mark.usefixtures("share_programs")
+
 REPOSITORY = Path(__file__).parents[1]
 
 

@@ -14,6 +14,8 @@ from wt_jax.pose import estimator, extraction, poses
 from wt_jax.pose.landmarks import Landmarks, save_landmarks
 from wt_jax.video.reader import Video
 
+pytestmark = pytest.mark.usefixtures("share_programs")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -11,7 +11,6 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import REPOSITORY, arguments, assert_same_run, best_and_history, read_history, write_root
 
 from wt_jax import evaluate, train

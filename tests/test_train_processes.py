@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from processes import Processes
 from programs import PLAIN_XLA_FLAGS
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, assert_close, write_root
 
 from wt_jax import train
@@ -36,7 +35,7 @@ SHORT = {"train.windows_per_epoch": 64, "train.epochs": 3}
 
 
 @pytest.fixture(scope="module")
-def by_one_process(root, tmp_path_factory, share_programs):  # noqa: F811, the fixture
+def by_one_process(root, tmp_path_factory, share_programs):
     """Runs of one process, {name: workdir}: the whole one, its first epoch, and one of short epochs."""
     overrides = {"whole": {}, "begun": {"train.epochs": 1}, "short": SHORT}
     workdirs = {name: tmp_path_factory.mktemp("alone") / name for name in overrides}

@@ -14,7 +14,6 @@ import optuna
 import pytest
 from emulators import objects
 from optuna.trial import TrialState
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import config, tune

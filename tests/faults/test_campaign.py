@@ -7,7 +7,6 @@ from faults.bad_inputs import bad_inputs
 from faults.damage import damage
 from faults.readers import readers
 from faults.table import Outcome, table
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import train

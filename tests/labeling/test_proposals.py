@@ -10,6 +10,8 @@ from wt_jax.inference.predictor import Predictor
 from wt_jax.labeling import proposals
 from wt_jax.pose.landmarks import Landmarks, save_landmarks
 
+pytestmark = pytest.mark.usefixtures("share_programs")
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):

@@ -10,7 +10,6 @@ import optax
 import pytest
 from flax.traverse_util import flatten_dict
 from runs import save_run
-from shared_programs import share_programs  # noqa: F401, a fixture
 from step_runs import assert_close, options_with, random_firsts, random_sequences, run_steps
 from training_runs import arguments, assert_same_run, best_and_history, write_root
 

@@ -9,7 +9,6 @@ import jax
 import pytest
 from laid_out import PLAIN, options_with, some_recordings
 from programs import PLAIN_XLA_FLAGS, run_python
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, assert_same_run, write_root
 
 from wt_jax import train

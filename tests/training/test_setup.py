@@ -5,7 +5,6 @@ import dataclasses
 import jax
 import numpy as np
 import pytest
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import train

@@ -9,7 +9,6 @@ import jax
 import numpy as np
 import pytest
 from runs import save_box, save_run, tiny
-from shared_programs import share_programs  # noqa: F401, a fixture
 from training_runs import arguments, write_root
 
 from wt_jax import config, train
