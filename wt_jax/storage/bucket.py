@@ -6,8 +6,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -62,10 +63,8 @@ class Bucket:
     def listing(self, folder: str = "") -> dict[str, Stored]:
         """All objects, or those of a folder, by name; hidden ones (a part of the name begins with a dot) only
         of a folder that is hidden itself, and none whose name leads out of a folder."""
-        try:
+        with self._which_is_there():
             found = self._try(self._files.find, f"{self._base}/{folder}".rstrip("/"), detail=True)
-        except FileNotFoundError:
-            raise ValueError(self._no_bucket()) from None
         return {
             path.removeprefix(f"{self._base}/"): Stored(
                 int(about["size"]), str(about.get("ETag") or about.get("generation") or about.get("etag"))
@@ -81,20 +80,17 @@ class Bucket:
 
     def write(self, name: str, content: bytes) -> None:
         """Writes an object whole, in place of the one of that name."""
-        try:
+        with self._which_is_there():
             self._try(self._files.pipe_file, f"{self._base}/{name}", content)
-        except FileNotFoundError:
-            raise ValueError(self._no_bucket()) from None
 
     def create(self, name: str, content: bytes) -> bool:
         """Writes an object if there is none of that name; False where there is."""
         try:
-            self._try(self._files.pipe_file, f"{self._base}/{name}", content, mode="create")
+            with self._which_is_there():
+                self._try(self._files.pipe_file, f"{self._base}/{name}", content, mode="create")
         except FileExistsError:
             # An answer that was lost on its way back, and the attempt after it.
             return self.read(name) == content
-        except FileNotFoundError:
-            raise ValueError(self._no_bucket()) from None
         return True
 
     def delete(self, names: Iterable[str]) -> None:
@@ -123,12 +119,8 @@ class Bucket:
         if path.stat().st_size <= _IN_ONE_CALL_BYTES:
             self.write(name, path.read_bytes())  # of one moment, though somebody appends to it
             return
-        try:
+        with self._which_is_there(unless=lambda: not path.exists()):
             self._try(self._files.put_file, str(path), f"{self._base}/{name}")
-        except FileNotFoundError:
-            if path.exists():
-                raise ValueError(self._no_bucket()) from None
-            raise
 
     def _try(self, call: Callable[..., _T], *given: Any, **named: Any) -> _T:
         until_s, pause_s, is_told = time.monotonic() + self.patience_s, _FIRST_PAUSE_S, False
@@ -154,9 +146,17 @@ class Bucket:
                 _tell_back(self.url)
                 return result
 
-    def _no_bucket(self) -> str:
-        name = self._base.partition("/")[0]
-        return f"{self.url}: no bucket {name}: make it, or name another ({MANUAL})"
+    @contextmanager
+    def _which_is_there(self, unless: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Where what is not found must be the bucket itself, `unless` there is another reason: says so."""
+        try:
+            yield
+        except FileNotFoundError:
+            if unless():
+                raise
+            name = self._base.partition("/")[0]
+            words = f"{self.url}: no bucket {name}: make it, or name another ({MANUAL})"
+            raise ValueError(words) from None
 
 
 def _is_offered(path: str, folder: str, is_named: bool) -> bool:
