@@ -75,9 +75,11 @@ def main(arguments: Sequence[str]) -> None:
     with written_beside(output.folder) as folder:
         folder.mkdir()
         file = folder / kind.file_name
+        print(f"{trained.name}: writing {kind.file_name} ({options.dtype})", flush=True)
         kind.write(trained, options.dtype, file)
         write_json(folder / CARD, model_card(trained, file, kind.batch))
         data, recordings = _recordings(trained, options.data)
+        print(f"comparing it with JAX on {len(recordings)} recordings of {data}", flush=True)
         parity = compare(trained, kind.run(file), recordings)
         about = {"format": options.format, "dtype": options.dtype, "data": data, **_where(kind.runtime)}
         size = file.stat().st_size

@@ -83,6 +83,11 @@ def main(arguments: Sequence[str]) -> int:
         plan = make_plan(options, space, n_folds, together, scratch(flags.workdir))
         about = {"folds": n_folds, "data": plan.dataset.data, "fingerprint": plan.dataset.fingerprint}
         study = Study(folder, options, space, about)
+        print(
+            f"{n_trials} trials over {len(space)} keys, {n_folds} fold{'s'[: n_folds != 1]} each: a line after "
+            "every epoch, the first once its program is compiled",
+            flush=True,
+        )
         with explained_out_of_memory(options), cli.catch_stop() as stop:
             if flags.cluster:
                 from wt_jax.search.ray_tuner import tune_on
