@@ -84,8 +84,8 @@ def main(arguments: Sequence[str]) -> int:
         about = {"folds": n_folds, "data": plan.dataset.data, "fingerprint": plan.dataset.fingerprint}
         study = Study(folder, options, space, about)
         print(
-            f"{n_trials} trials over {len(space)} keys, {n_folds} fold{'s'[: n_folds != 1]} each: a line after "
-            "every epoch, the first once its program is compiled",
+            f"{n_trials} trials over {len(space)} keys, {n_folds} fold{'s'[: n_folds != 1]} each: a line "
+            "after every epoch, the first once its program is compiled",
             flush=True,
         )
         with explained_out_of_memory(options), cli.catch_stop() as stop:
