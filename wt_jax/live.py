@@ -88,11 +88,11 @@ def main(arguments: Sequence[str]) -> int:
             window = stack.enter_context(Window(f"wt_jax live   {KEYS}"))
             print(KEYS)
         stop = stack.enter_context(cli.catch_stop())
-        feed = stack.enter_context(LiveFeed(video, options.every_frame))
+        feed = LiveFeed(video, options.every_frame)
         session = LiveSession(video, predictor, feed, estimator)
         failure: OSError | None = None
         try:
-            with ExitStack() as files:
+            with ExitStack() as files, feed:
                 writer = None
                 if ".mp4" in outputs:
                     _, path = outputs[".mp4"]
