@@ -50,7 +50,6 @@ def shared(make: Callable[..., Any], aside: dict[str, Any] = _ASIDE) -> Callable
     return make_shared
 
 
-@functools.cache
 def drawn(options: config.Config) -> Any:
     """The parameters that a run begins with, on the host."""
     with ThreadPoolExecutor(1) as outside:  # of whatever is being traced: asked for their shapes alone too
