@@ -22,7 +22,7 @@ import numpy as np
 from origins import by_origin
 
 from wt_jax import config, train
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.data.loading import Dataset, load_dataset
 from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.data.splits import SPLITS

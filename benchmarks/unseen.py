@@ -18,7 +18,7 @@ import jax
 from machine import heading
 from origins import by_origin
 
-from wt_jax.counting.decoding import Timeline
+from wt_jax.counting.timeline import Timeline
 from wt_jax.data.csv_tables import parse_whole_number, read_table, recording_name
 from wt_jax.data.loading import load_dataset
 from wt_jax.evaluation.console_report import SUBSETS, number, parts_table, reliability_lines

@@ -7,9 +7,10 @@ import jax
 import numpy as np
 from clips import SHARED
 
-from wt_jax.counting.decoding import Counting, Timeline
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.prediction import read_timeline
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.data.synthetic_recordings import make_recordings
 from wt_jax.exporting.model_card import model_card
 from wt_jax.inference import sliding_window

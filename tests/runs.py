@@ -10,8 +10,8 @@ import numpy as np
 from programs import PLAIN_XLA
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
 from wt_jax.counting.doubt import Doubt
+from wt_jax.counting.settings import Counting
 from wt_jax.inference.pretrained import write_pretrained
 from wt_jax.inference.restore import restore_model
 from wt_jax.training.checkpoint_meta import make_meta

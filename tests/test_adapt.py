@@ -14,7 +14,7 @@ from wt_jax import adapt
 from wt_jax.adaptation import old_exercises, settings
 from wt_jax.adaptation.clips import read_clips
 from wt_jax.adaptation.taught import load_taught, save_taught
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.data.labels import write_starts
 from wt_jax.data.recordings import save_recording
 from wt_jax.inference.predictor import Predictor

@@ -16,8 +16,8 @@ from training_runs import REPOSITORY, assert_same_run, read_history, write_root
 
 import wt_jax
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
 from wt_jax.counting.doubt import Doubt
+from wt_jax.counting.settings import Counting
 from wt_jax.runtime.callable_module import make_callable
 from wt_jax.runtime.files import only_writer
 from wt_jax.training.result import TrainingResult

@@ -12,7 +12,7 @@ from runs import EVERYTHING, save_box, save_run
 from training_runs import arguments, write_root
 
 from wt_jax import config, evaluate, train
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.data import synthetic_recordings
 from wt_jax.data.recordings import load_recordings, save_recording
 from wt_jax.inference import pretrained

@@ -12,8 +12,8 @@ from predicting import names, predict_command
 from runs import ANGLES, POINTS, save_box, save_run, walking
 
 from wt_jax import live, predict
-from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import SCHEMA_VERSION
+from wt_jax.counting.settings import Counting
 from wt_jax.inference import file_answers, pretrained, results
 from wt_jax.inference.input_files import find_input_files, name_results
 from wt_jax.inference.predictor import Predictor

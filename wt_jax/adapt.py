@@ -16,7 +16,7 @@ from wt_jax.adaptation.old_exercises import OldExercises, find_old
 from wt_jax.adaptation.settings import adapted, adapted_counting
 from wt_jax.adaptation.taught import load_taught, save_taught
 from wt_jax.adaptation.trial import judge_left_out, make_judge
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.data.builder import fingerprint
 from wt_jax.data.loading import Dataset
 from wt_jax.evaluation.recording_result import RecordingResult

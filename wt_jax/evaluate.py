@@ -9,7 +9,8 @@ import jax
 
 from wt_jax import config
 from wt_jax.cluster.flags import Cluster, add_cluster, read_cluster
-from wt_jax.counting.decoding import Counting, Timeline
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.data.loading import SYNTHETIC, is_there, load_dataset, synthetic_dataset
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import SPLITS

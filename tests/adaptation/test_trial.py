@@ -7,7 +7,7 @@ import numpy as np
 from wt_jax.adaptation.old_exercises import OldExercises
 from wt_jax.adaptation.settings import adapted, adapted_counting, with_class
 from wt_jax.adaptation.trial import _of_people_in, _without
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.input_pipeline.window_runs import runs_of
 from wt_jax.input_pipeline.windows import gap_frames, lay_out, spans_of
 

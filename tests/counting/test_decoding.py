@@ -5,16 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wt_jax.counting.decoding import (
-    Counting,
-    Timeline,
-    align,
-    class_scores,
-    count_repetitions,
-    find_segments,
-    find_starts,
-    smooth,
-)
+from wt_jax.counting.decoding import align, count_repetitions, find_starts
+from wt_jax.counting.segments import class_scores, find_segments
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline, smooth
 from wt_jax.skeleton import ANGLE_NAMES, N_ANGLES
 
 CLASSES = ("push-ups", "squats", "no-exercise")

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from wt_jax.counting.decoding import Counting, Timeline
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.prediction import read_timeline
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.inference.results import headline
 from wt_jax.skeleton import NO_EXERCISE
 

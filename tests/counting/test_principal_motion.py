@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
-from wt_jax.counting.decoding import UNKNOWN, Counting, Segment, Timeline, count_unknown
+from wt_jax.counting.decoding import UNKNOWN, count_unknown
 from wt_jax.counting.prediction import read_timeline
 from wt_jax.counting.principal_motion import likeness, motion_starts, principal_motion
+from wt_jax.counting.segments import Segment
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.inference.results import headline
 from wt_jax.skeleton import ANGLE_NAMES, NO_EXERCISE
 

@@ -9,7 +9,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from wt_jax.counting.decoding import Counting, Repetition, Segment, Timeline, count_repetitions, find_segments
+from wt_jax.counting.decoding import Repetition, count_repetitions
+from wt_jax.counting.segments import Segment, find_segments
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.evaluation.console_report import table
 from wt_jax.evaluation.html_report import write_html
 from wt_jax.evaluation.recording_result import make_result

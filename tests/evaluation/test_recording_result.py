@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from wt_jax.counting.decoding import Counting, Timeline
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.evaluation.recording_result import is_right, make_result, match, precision_recall, result_rows
 
 

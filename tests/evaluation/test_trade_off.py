@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from wt_jax.counting.decoding import Counting, Timeline
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.evaluation.recording_result import make_result
 from wt_jax.evaluation.trade_off import trade_off
 

@@ -7,8 +7,11 @@ import math
 import numpy as np
 import pytest
 
-from wt_jax.counting.decoding import Counting, Timeline, count_repetitions, find_segments, find_starts
+from wt_jax.counting.decoding import count_repetitions, find_starts
 from wt_jax.counting.doubt import Doubt
+from wt_jax.counting.segments import find_segments
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.inference.calibration import calibrate, counting_error, fit_doubt
 
 CLASSES = ("push-ups", "squats", "no-exercise")

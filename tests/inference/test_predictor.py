@@ -11,7 +11,9 @@ from clips import MODEL, VIDEOS, write_clip
 from runs import ANGLES, EVERYTHING, POINTS, said, save_run, walking
 
 import wt_jax
-from wt_jax.counting.decoding import Counting, count_repetitions, find_segments
+from wt_jax.counting.decoding import count_repetitions
+from wt_jax.counting.segments import find_segments
+from wt_jax.counting.settings import Counting
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.sliding_window import Frames, make_timelines
 from wt_jax.pose.extraction import extract
@@ -178,8 +180,8 @@ def test_starts_of_a_known_exercise(predictor):
 
 
 def test_the_exercise_is_the_one_done_longest():
-    from wt_jax.counting.decoding import Timeline
     from wt_jax.counting.prediction import read_timeline
+    from wt_jax.counting.timeline import Timeline
 
     classes = ("push-ups", "squats", NO_EXERCISE)
     which = np.repeat([2, 0, 2, 1, 2], [300, 90, 300, 60, 300])

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from wt_jax.counting.decoding import Counting, Timeline
 from wt_jax.counting.prediction import read_timeline
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.labeling.contradictions import find_contradiction, table
 
 CLASSES = ("squats", "dips", "no-exercise")

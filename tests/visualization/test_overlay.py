@@ -5,9 +5,10 @@ import pytest
 from clips import grey, write_clip
 from runs import walking
 
-from wt_jax.counting.decoding import Counting, Timeline
 from wt_jax.counting.naming import Candidate, Undecided
 from wt_jax.counting.prediction import read_timeline
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.visualization import overlay

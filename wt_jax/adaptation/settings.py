@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.skeleton import NO_EXERCISE
 
 # Chosen on push-ups, squats and pull-ups of the corpus, each left out in turn, clips of the first seed

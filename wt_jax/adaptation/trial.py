@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.data.recordings import Recording
 from wt_jax.evaluation.recording_result import RecordingResult, make_result
 from wt_jax.inference.sliding_window import make_timelines

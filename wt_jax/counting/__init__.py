@@ -10,10 +10,13 @@ __getattr__, __dir__, __all__ = lazy.attach(
     __name__,
     submod_attrs={
         "doubt": ["Doubt"],
-        "decoding": ["Counting", "Repetition", "Segment", "Timeline"],
+        "decoding": ["Repetition"],
         "key_angle": ["angle_starts"],
         "naming": ["Candidate", "Undecided"],
         "prediction": ["Prediction", "read_timeline"],
         "principal_motion": ["motion_starts"],
+        "segments": ["Segment"],
+        "settings": ["Counting"],
+        "timeline": ["Timeline"],
     },
 )

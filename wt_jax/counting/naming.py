@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wt_jax.counting.decoding import Segment, Timeline
 from wt_jax.counting.doubt import SURE, Doubt
+from wt_jax.counting.segments import Segment
+from wt_jax.counting.timeline import Timeline
 from wt_jax.skeleton import NO_EXERCISE
 
 

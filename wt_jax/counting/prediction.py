@@ -9,20 +9,19 @@ import numpy as np
 
 from wt_jax.counting.decoding import (
     UNKNOWN,
-    Counting,
     Repetition,
-    Segment,
-    Timeline,
     align,
     count_ranges,
     count_repetitions,
     count_unknown,
-    find_segments,
     find_starts,
 )
 from wt_jax.counting.key_angle import smooth_key_angle
 from wt_jax.counting.naming import Naming, Undecided, name_exercise, seen_by_class
 from wt_jax.counting.principal_motion import motion_starts
+from wt_jax.counting.segments import Segment, find_segments
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
 SCHEMA_VERSION = 2  # one more whenever a key of the document changes its meaning or goes

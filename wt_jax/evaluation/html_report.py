@@ -9,8 +9,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from wt_jax.counting.decoding import Counting, Timeline, find_segments
 from wt_jax.counting.key_angle import key_angle
+from wt_jax.counting.segments import find_segments
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.evaluation.console_report import (
     LINES,
     SUBSETS,

@@ -9,17 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from wt_jax.counting.decoding import (
-    Counting,
-    Repetition,
-    Timeline,
-    align,
-    count_repetitions,
-    find_candidates,
-    find_segments,
-    working_height,
-)
+from wt_jax.counting.decoding import Repetition, align, count_repetitions, find_candidates, working_height
 from wt_jax.counting.principal_motion import motion_starts
+from wt_jax.counting.segments import find_segments
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.data.recordings import Recording
 from wt_jax.skeleton import NO_EXERCISE
 from wt_jax.training.metrics import Sums

@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from wt_jax.counting.decoding import Counting, Timeline, count_ranges, find_segments
+from wt_jax.counting.decoding import count_ranges
 from wt_jax.counting.doubt import COVERAGE
 from wt_jax.counting.naming import name_exercise, seen_by_class
+from wt_jax.counting.segments import find_segments
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.evaluation.recording_result import RecordingResult
 
 _BINS = 10

@@ -6,15 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from wt_jax.counting.decoding import (
-    Counting,
-    Timeline,
-    class_scores,
-    cut_segments,
-    find_candidates,
-    segments_of,
-    working_height,
-)
+from wt_jax.counting.decoding import find_candidates, working_height
+from wt_jax.counting.segments import class_scores, cut_segments, segments_of
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.evaluation.recording_result import RecordingResult
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 

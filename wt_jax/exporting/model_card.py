@@ -5,8 +5,9 @@ from typing import Any
 
 import jax
 
-from wt_jax.counting.decoding import LOWEST_HEIGHT, SMOOTHING_ENDS
+from wt_jax.counting.decoding import LOWEST_HEIGHT
 from wt_jax.counting.doubt import SURE
+from wt_jax.counting.timeline import SMOOTHING_ENDS
 from wt_jax.inference.exported import CARD_VERSION, MASK, POINTS, PROBABILITIES, STARTS
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.inference.sliding_window import EDGE_WEIGHT, stride_frames

@@ -9,18 +9,12 @@ from functools import cache
 import numpy as np
 import scipy  # its parts are imported where they are first used
 
-from wt_jax.counting.decoding import (
-    Counting,
-    Segment,
-    Timeline,
-    count_ranges,
-    count_repetitions,
-    find_candidates,
-    find_segments,
-    working_height,
-)
+from wt_jax.counting.decoding import count_ranges, count_repetitions, find_candidates, working_height
 from wt_jax.counting.doubt import COVERAGE, Doubt, logit
 from wt_jax.counting.naming import name_exercise, seen_by_class
+from wt_jax.counting.segments import Segment, find_segments
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.data.recordings import Recording
 from wt_jax.skeleton import NO_EXERCISE
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.inference.sliding_window import Infer
 from wt_jax.runtime.files import read_json, sha256
 from wt_jax.runtime.inputs import check_file

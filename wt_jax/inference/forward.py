@@ -10,7 +10,7 @@ from wt_jax import config
 from wt_jax.cluster.flags import Cluster
 from wt_jax.cluster.shares import share_out
 from wt_jax.cluster.sharing import shared_out
-from wt_jax.counting.decoding import Timeline
+from wt_jax.counting.timeline import Timeline
 from wt_jax.data.recordings import Recording
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import jax_setup

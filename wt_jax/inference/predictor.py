@@ -9,8 +9,8 @@ import jax
 import numpy as np
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
 from wt_jax.counting.prediction import Prediction, read_timeline
+from wt_jax.counting.settings import Counting
 from wt_jax.data.loading import SYNTHETIC
 from wt_jax.inference.exported import is_exported, open_exported
 from wt_jax.inference.pretrained import PRETRAINED

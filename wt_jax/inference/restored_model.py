@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 
 
 @dataclasses.dataclass(frozen=True)

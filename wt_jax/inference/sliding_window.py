@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from wt_jax import config
-from wt_jax.counting.decoding import Timeline
+from wt_jax.counting.timeline import Timeline
 from wt_jax.input_pipeline.features import make_inputs, needs_points
 from wt_jax.input_pipeline.windows import BATCH_NAMES, frames_of, spaced
 from wt_jax.models.batch_sizes import SMALL_BATCH, forward_batch

@@ -9,18 +9,11 @@ from collections import Counter
 import jax
 import numpy as np
 
-from wt_jax.counting.decoding import (
-    SMOOTHING_ENDS,
-    Timeline,
-    count_taught,
-    count_unknown,
-    find_candidates,
-    find_segments,
-    segments_of,
-    working_height,
-)
+from wt_jax.counting.decoding import count_taught, count_unknown, find_candidates, working_height
 from wt_jax.counting.naming import Seen, Undecided, add_seen, name_exercise, seen_by_class
 from wt_jax.counting.prediction import Prediction, read_timeline
+from wt_jax.counting.segments import find_segments, segments_of
+from wt_jax.counting.timeline import SMOOTHING_ENDS, Timeline
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.sliding_window import Frames, Merge, cut, stride_frames, window_firsts
 from wt_jax.pose.joint_angles import MAX_GAP_S, SequenceStream

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wt_jax.counting.decoding import align, find_starts, smooth
+from wt_jax.counting.decoding import align, find_starts
 from wt_jax.counting.prediction import Prediction
+from wt_jax.counting.timeline import smooth
 from wt_jax.data.recordings import Recording
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 

@@ -8,7 +8,7 @@ import grain
 import jax
 
 from wt_jax import config
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.storage.bucket import Bucket
 from wt_jax.storage.places import is_remote
 from wt_jax.storage.run_files import STEPS, newest

@@ -10,7 +10,7 @@ from typing import Any
 import grain
 import jax
 
-from wt_jax.counting.decoding import Counting
+from wt_jax.counting.settings import Counting
 from wt_jax.runtime import coordination
 from wt_jax.training.checkpoint_reader import CheckpointReader
 from wt_jax.training.checkpoint_writer import CheckpointWriter

@@ -10,8 +10,8 @@ from typing import Any
 
 import orbax.checkpoint as ocp
 
-from wt_jax.counting.decoding import Counting
 from wt_jax.counting.doubt import Doubt
+from wt_jax.counting.settings import Counting
 from wt_jax.runtime.files import read_json, read_sealed, sha256, write_sealed
 from wt_jax.skeleton import FRAME_RATE_HZ
 from wt_jax.storage.run_files import MARKER

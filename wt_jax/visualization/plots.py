@@ -10,16 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from wt_jax.counting.decoding import (
-    Counting,
-    Repetition,
-    Segment,
-    Timeline,
-    find_candidates,
-    smooth,
-    working_height,
-)
+from wt_jax.counting.decoding import Repetition, find_candidates, working_height
 from wt_jax.counting.prediction import Prediction
+from wt_jax.counting.segments import Segment
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline, smooth
 from wt_jax.skeleton import FRAME_RATE_HZ, NO_EXERCISE
 
 _ROW_S = 60.0  # of a long recording, so that single repetitions are seen

@@ -1,0 +1,37 @@
+"""What a model says of every frame of a recording.
+
+Letters: F frames at 30 a second, C classes, J joint angles.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy  # its parts are imported where they are first used: half a second before training starts
+
+SMOOTHING_ENDS = 3.0  # standard deviations from its middle: what bounds the delay of a stream
+
+
+@dataclass(frozen=True, eq=False)
+class Timeline:
+    """What the model says of every frame of one recording.
+
+    `probabilities_FxC` float32, rows sum to 1; `signal_F` float32 in [0, 1], the probability that a
+    repetition starts; both 0 where `valid_F` is False (nobody seen). With the `angles_FxJ` of the recording,
+    starts are moved to where the limb begins to bend; None leaves them where the signal is highest.
+    """
+
+    classes: tuple[str, ...]
+    probabilities_FxC: np.ndarray
+    signal_F: np.ndarray
+    valid_F: np.ndarray
+    angles_FxJ: np.ndarray | None = None
+
+
+def smooth(values_F: np.ndarray, sigma_frames: float) -> np.ndarray:
+    """A Gaussian over the first axis, 0 beyond the ends; `values_F` itself where sigma is 0."""
+    values_F = np.asarray(values_F, np.float64)
+    if sigma_frames <= 0 or not len(values_F):
+        return values_F
+    return scipy.ndimage.gaussian_filter1d(
+        values_F, sigma_frames, axis=0, mode="constant", truncate=SMOOTHING_ENDS
+    )
