@@ -78,7 +78,7 @@ class Case:
     @functools.cached_property
     def before(self) -> list[RecordingResult]:
         """What the base says of them."""
-        return make_judge(self.base.options, self.base.counting)(self.base.params, self.judged)
+        return make_judge(self.base.options)(self.base.params, self.judged, self.base.counting)
 
 
 def is_near(counted: int, true: int | None) -> bool:
@@ -134,16 +134,17 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
         train.fit(run, None, cli.Stop())
         run.checkpoints.close()
     seconds = time.perf_counter() - began_s
-    judge = make_judge(settings, adapted_counting(base.counting, base.options, case.name))
+    judge, counting = make_judge(settings), adapted_counting(base.counting, base.options, clips)
     taught = {one.group for one in clips}
     others = [one for one in case.recordings if one.group not in taught]
     params = run.progress.state.eval_params
-    new = judge(params, others)
-    after = judge(params, case.judged)
-    by_signal = make_judge(settings, base.counting)(params, others)
+    new, after = judge(params, others, counting), judge(params, case.judged, counting)
+    by_name = judge(params, others, dataclasses.replace(counting, motions=()))
+    by_signal = judge(params, others, base.counting)
     return {
         "judged": len(new),
         "OBO": end_to_end(new),
+        "OBO, motions unheard": end_to_end(by_name),
         "OBO by the network's own starts": end_to_end(by_signal),
         "named right": float(np.mean([one.class_name == case.name for one in new])),
         "old OBO before": end_to_end(case.before),

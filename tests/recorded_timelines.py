@@ -1,5 +1,6 @@
 """What Python says of recordings, step by step, for the page's JavaScript to say again: exporting/page."""
 
+import dataclasses
 import itertools
 import json
 
@@ -10,6 +11,7 @@ from clips import SHARED
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.prediction import read_timeline
 from wt_jax.counting.settings import Counting
+from wt_jax.counting.taught_motion import TaughtMotion, taught_motion
 from wt_jax.counting.timeline import Timeline
 from wt_jax.data.synthetic_recordings import make_recordings
 from wt_jax.exporting.model_card import model_card
@@ -67,7 +69,8 @@ def invent(count):
     """Timelines of nobody, with all that may be in one, each read by rules of its own."""
     for seed in range(count):
         rng = np.random.default_rng(seed)
-        timeline, counting = _invented(rng), _rules(rng)
+        timeline = _invented(rng)
+        counting = _rules(rng, timeline)
         yield {
             "name": f"invented {seed}",
             "counting": counting.values(),
@@ -88,9 +91,8 @@ def _invented(rng):
     probabilities = np.full((n_frames, len(CLASSES)), 0.2) * (1 - sureness_F[:, None])
     probabilities[frames, doing] += sureness_F
     starts = np.cumsum(rng.integers(4, 60, 1 + n_frames // 4))
-    bumps = np.exp(-(((frames[:, None] - starts) / 3) ** 2)) * rng.choice(
-        [0.04, 0.2, 0.24, 0.5, 1], len(starts)
-    )
+    heights = rng.choice([0.04, 0.2, 0.24, 0.5, 1], len(starts)) * rng.uniform(0.99, 1, len(starts))
+    bumps = np.exp(-(((frames[:, None] - starts) / 3) ** 2)) * heights
     valid = np.ones(n_frames, bool)
     for first in rng.integers(0, n_frames, 3):
         valid[first : first + int(rng.integers(1, 20))] = False
@@ -105,7 +107,18 @@ def _invented(rng):
     )
 
 
-def _rules(rng):
+def _motions(rng, timeline, name):
+    """Of two clips, one moved as the timeline is somewhere."""
+    first = int(rng.integers(0, len(timeline.valid_F)))
+    at = slice(first, first + 200)
+    own = taught_motion(name, timeline.angles_FxJ[at], timeline.valid_F[at])
+    other = TaughtMotion(name, tuple(rng.dirichlet([0.3] * 8) ** 0.5), float(rng.uniform(0.1, 0.5)))
+    return [dataclasses.replace(own, swing=own.swing * float(rng.choice([0.5, 1, 3]))), other]
+
+
+def _rules(rng, timeline):
+    taught = tuple(str(name) for name in rng.choice(CLASSES[:4], int(rng.integers(0, 3)), replace=False))
+    moved = [name for name in taught if rng.random() < 0.7]
     return Counting(
         peak_height=float(rng.choice([0.03, 0.1])),
         relative_height=float(rng.choice([0.2, 0.5])),
@@ -115,8 +128,9 @@ def _rules(rng):
         class_smoothing_frames=float(rng.choice([0, 10, 40])),
         min_segment_frames=int(rng.choice([1, 30, 90])),
         doubt=Doubt(float(rng.uniform(0.5, 2)), float(rng.uniform(-1, 1)), float(rng.uniform(1, 3))),
-        taught=tuple(rng.choice(CLASSES[:4], int(rng.integers(0, 3)), replace=False)),
+        taught=taught,
         taught_threshold=float(rng.choice([0.2, 0.3])),
+        motions=tuple(one for name in moved for one in _motions(rng, timeline, name)),
     )
 
 

@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import difflib
+import functools
 import shlex
 import time
 from collections.abc import Sequence
@@ -57,10 +58,9 @@ def adapt(
 ) -> None:
     """Learns, and leaves the new checkpoint in `output`, whole or not at all; says what comes of it."""
     recordings = [clip.recording for clip in clips]
-    counting = adapted_counting(trained.counting, trained.options, name)
+    counting_by = functools.partial(adapted_counting, trained.counting, trained.options)
     judged = [*old.judged(), *old.taught]
-    before = make_judge(trained.options, trained.counting)(trained.params, judged)
-    _print_old("before", before, old)
+    _print_old("before", make_judge(trained.options)(trained.params, judged, trained.counting), old)
     everyone = [*recordings, *old.replayed]
     parent = parent_of(trained)
     root = old.root if old.is_of_people else absolute(folder)
@@ -70,17 +70,17 @@ def adapt(
         settings = adapted(trained.options, name, trained.name, root, workdir)
         with (workdir / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
             run = start_run(settings, Dataset(resolved(folder), everyone, fingerprint(everyone)), parent)
-        judge = make_judge(settings, counting)
-        folds = folds_of(clips, _MOST_FOLDS)
+        judge, folds = make_judge(settings), folds_of(clips, _MOST_FOLDS)
         table = ClipTable(clips, bool(folds))
         print(table.heading, *[table.row(clip) for clip in clips if not folds], sep="\n", flush=True)
-        trials = judge_left_out(run, parent, recordings, folds, judge, old.taught)
+        trials = judge_left_out(run, parent, recordings, folds, judge, counting_by, old.taught)
         for fold, said in zip(folds, trials, strict=True):
             rows = (table.row(clips[i], one) for i, one in zip(fold, said, strict=True))
             print(*rows, sep="\n", flush=True)
         print(f"learns from {'all of them' if len(clips) > 1 else 'it'} ...", flush=True)
+        counting = counting_by(recordings)
         learn(run, counting)
-        _print_old("after", judge(run.progress.state.eval_params, judged), old)
+        _print_old("after", judge(run.progress.state.eval_params, judged, counting), old)
     print(f"{output}: knows {', '.join(settings.data.classes)}")
 
 

@@ -58,5 +58,16 @@ def test_the_settings_of_a_new_exercise_and_of_a_known_one(tiny_config, tmp_path
     assert with_class(("squats", "lunges"), "lunges") == ("squats", "lunges")
     options = adapted(tiny_config, "lunges", "base", str(tmp_path), tmp_path / "new")
     assert options.train.init == "base" and options.model == tiny_config.model
-    assert adapted_counting(Counting(), tiny_config, "lunges").taught == ("lunges",)
-    assert adapted_counting(Counting(), options, "lunges").taught == ()
+
+
+def test_a_new_exercise_is_taught_and_every_clip_of_it_is_a_motion(tiny_config, make_recording, tmp_path):
+    clips = [make_recording("lunges/a"), make_recording("lunges/b")]
+    counting = adapted_counting(Counting(), tiny_config, clips[:1])
+    assert counting.taught == ("lunges",)
+    assert [one.class_name for one in counting.motions] == ["lunges"]
+    options = adapted(tiny_config, "lunges", "base", str(tmp_path), tmp_path / "new")
+    further = adapted_counting(counting, options, clips[1:])
+    assert further.taught == ("lunges",) and further.motions[:1] == counting.motions
+    assert len(further.motions) == 2
+    trained = adapted_counting(Counting(), options, clips)  # it was not clips that taught it first
+    assert trained.taught == () and trained.motions == ()

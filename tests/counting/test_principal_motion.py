@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from moving_angles import ALL, STARTS, angles, repeated
 
 from wt_jax.counting.decoding import UNKNOWN, count_unknown
 from wt_jax.counting.prediction import read_timeline
@@ -11,25 +12,6 @@ from wt_jax.counting.settings import Counting
 from wt_jax.counting.timeline import Timeline
 from wt_jax.inference.results import headline
 from wt_jax.skeleton import ANGLE_NAMES, NO_EXERCISE
-
-ALL = np.ones(360, bool)
-STARTS = [20, 80, 140, 200, 260]
-
-
-def angles(**joints):
-    """Of 360 frames all angles 0.6, but those named."""
-    angles_FxJ = np.full((360, len(ANGLE_NAMES)), 0.6, np.float32)
-    for name, values in joints.items():
-        angles_FxJ[:, ANGLE_NAMES.index(name)] = values
-    return angles_FxJ
-
-
-def repeated(starts=STARTS, depth=0.4):
-    """0.9, and from each start 20 frames down and 20 up again."""
-    values = np.full(360, 0.9, np.float32)
-    for start in starts:
-        values[start : start + 41] -= depth * (1 - np.abs(np.linspace(-1, 1, 41)))
-    return values
 
 
 @pytest.mark.parametrize("limb", ["elbow", "shoulder", "hip", "knee"])

@@ -9,6 +9,7 @@ from wt_jax.counting.settings import Counting
 from wt_jax.counting.timeline import Timeline
 from wt_jax.evaluation.recording_result import make_result
 from wt_jax.evaluation.trade_off import trade_off
+from wt_jax.skeleton import ANGLE_NAMES
 
 CLASSES = ("squats", "dips", "no-exercise")
 COUNTING = Counting(smoothing_frames=0, class_smoothing_frames=0, relative_height=0.0)
@@ -62,3 +63,23 @@ def test_a_point_counts_as_results_do(asked, change):
 def test_without_rest_or_without_known_repetitions_there_is_no_curve(asked, kept):
     found = trade_off(*zip(*asked[kept], strict=True), COUNTING)
     assert found == {"curves": {}, "working": {"false_reps_per_minute": None, "obo": None}}
+
+
+def test_what_clips_have_taught_is_counted_as_results_count_it(make_recording):
+    signal_F = np.zeros(900, np.float32)
+    signal_F[[100, 300]] = 0.9  # which is not asked
+    angles_FxJ = np.full((900, 25), 0.6, np.float32)
+    knees = [ANGLE_NAMES.index("knee_left"), ANGLE_NAMES.index("knee_right")]
+    angles_FxJ[:, knees] += 0.2 * np.cos(np.arange(900)[:, None] * 2 * np.pi / 90)
+    said = Timeline(
+        CLASSES, np.tile(np.float32([0.5, 0.1, 0.4]), (900, 1)), signal_F, np.ones(900, bool), angles_FxJ
+    )
+    counting = dataclasses.replace(COUNTING, taught=("squats",))
+    recordings = [
+        make_recording("squats/a", 900, range(0, 900, 90)),
+        make_recording("no-exercise/a", 900, ()),
+    ]
+    results = [make_result(one, said, counting) for one in recordings]
+    assert [one.n_end_to_end for one in results] == [9, 9]  # the first begins with the film
+    working = trade_off(results, [said, said], counting)["working"]
+    assert working == {"false_reps_per_minute": 9 / 0.5, "obo": 1}

@@ -1,10 +1,13 @@
 """How a checkpoint learns one exercise more: the options of that run, and how it is read afterwards."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from wt_jax import config
 from wt_jax.counting.settings import Counting
+from wt_jax.counting.taught_motion import taught_motion
+from wt_jax.data.recordings import Recording
 from wt_jax.skeleton import NO_EXERCISE
 
 # Chosen on push-ups, squats and pull-ups of the corpus, each left out in turn, clips of the first seed
@@ -58,7 +61,16 @@ def with_class(classes: tuple[str, ...], name: str) -> tuple[str, ...]:
     return (*(one for one in classes if one != NO_EXERCISE), name, *rest)
 
 
-def adapted_counting(counting: Counting, base: config.Config, name: str) -> Counting:
-    """The thresholds that the checkpoint had, of few clips none are chosen; a new exercise is `taught`."""
-    is_new = name not in base.data.classes
-    return replace(counting, taught=(*counting.taught, name)) if is_new else counting
+def adapted_counting(counting: Counting, base: config.Config, clips: Sequence[Recording]) -> Counting:
+    """The thresholds that the checkpoint had: of few clips none are chosen.
+
+    What is new of theirs is `taught`; of each clip of that it is kept how somebody moves.
+    """
+    new = {one.class_name: None for one in clips if one.class_name not in base.data.classes}
+    taught = (*counting.taught, *new)
+    motions = [
+        taught_motion(one.class_name, one.angles_FxJ, one.valid_F)
+        for one in clips
+        if one.class_name in taught
+    ]
+    return replace(counting, taught=taught, motions=(*counting.motions, *motions))

@@ -18,14 +18,14 @@ from wt_jax.training.setup import TrainingRun
 from wt_jax.training.train_step import all_devices, init_state
 from wt_jax.training.warm_start import Parent, warm_start
 
-Judge = Callable[[Any, Sequence[Recording]], list[RecordingResult]]
+Judge = Callable[[Any, Sequence[Recording], Counting], list[RecordingResult]]
 
 
-def make_judge(options: config.Config, counting: Counting) -> Judge:
-    """Returns judge(params, recordings): what the network says of each, read as `counting` says."""
+def make_judge(options: config.Config) -> Judge:
+    """Returns judge(params, recordings, counting): what the network says of each, read as `counting` says."""
     timelines = make_timelines(options)
 
-    def judge(params: Any, recordings: Sequence[Recording]) -> list[RecordingResult]:
+    def judge(params: Any, recordings: Sequence[Recording], counting: Counting) -> list[RecordingResult]:
         said = timelines(params, recordings)
         return [make_result(*of, counting) for of in zip(recordings, said, strict=True)]
 
@@ -38,10 +38,11 @@ def judge_left_out(
     clips: Sequence[Recording],
     folds: Sequence[Sequence[int]],
     judge: Judge,
+    counting_by: Callable[[Sequence[Recording]], Counting],
     taught: Sequence[Recording] = (),
 ) -> Iterator[list[RecordingResult]]:
     """Of every fold (numbers of clips), what is said by a training on all that `run` trains on, but these
-    and what their people do in `taught`.
+    and what their people do in `taught`, read by the motions of the others (`counting_by`).
 
     `clips` and then `taught` are the first of the run's recordings, whose frames are on its devices. As long
     as the run, from the same weights, by the same program: nothing is compiled anew.
@@ -57,7 +58,8 @@ def judge_left_out(
         for _ in range(run.dispatches_per_epoch * options.train.epochs):
             state, losses_K = run.programs.dispatch(state, sequences, next(batches))
             jax.block_until_ready(losses_K)  # several CPU devices deadlock where steps are queued
-        yield judge(state.eval_params, [clips[i] for i in fold])
+        others = [one for i, one in enumerate(clips) if i not in fold]
+        yield judge(state.eval_params, [clips[i] for i in fold], counting_by(others))
 
 
 def _of_people_in(recordings: Sequence[Recording], fold: Sequence[int]) -> list[int]:

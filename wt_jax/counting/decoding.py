@@ -10,7 +10,6 @@ import numpy as np
 import scipy  # its parts are imported where they are first used: half a second before training starts
 
 from wt_jax.counting.key_angle import align_starts, smooth_key_angle
-from wt_jax.counting.principal_motion import motion_starts, repeated_starts
 from wt_jax.counting.segments import Segment, segments_of
 from wt_jax.counting.settings import Counting
 from wt_jax.counting.timeline import Timeline, smooth
@@ -90,13 +89,12 @@ def count_repetitions(
 
 def count_taught(timeline: Timeline, counting: Counting, segments: Sequence[Segment]) -> list[Repetition]:
     """What repeats in segments of the exercises `counting.taught`, as sure as the segment is of them."""
-    if timeline.angles_FxJ is None:
-        return []
     return [
         Repetition(segment.first + int(start), segment.confidence, segment.class_name)
         for segment in segments
         if segment.class_name in counting.taught
-        for start in motion_starts(timeline.angles_FxJ[segment.at], timeline.valid_F[segment.at])
+        and (found := timeline.repeated(segment.first, segment.last)) is not None
+        for start in found.starts
     ]
 
 
@@ -105,14 +103,13 @@ def count_unknown(timeline: Timeline, segments: Sequence[Segment]) -> list[Repet
 
     Its confidence is how alike the repetitions are. [] of a timeline without angles.
     """
-    repetitions: list[Repetition] = []
-    if timeline.angles_FxJ is None:
-        return repetitions
-    for segment in segments:
-        if segment.class_name == NO_EXERCISE:
-            starts, alike = repeated_starts(timeline.angles_FxJ[segment.at], timeline.valid_F[segment.at])
-            repetitions += [Repetition(segment.first + int(start), alike, UNKNOWN) for start in starts]
-    return repetitions
+    return [
+        Repetition(segment.first + int(start), found.alike, UNKNOWN)
+        for segment in segments
+        if segment.class_name == NO_EXERCISE
+        and (found := timeline.repeated(segment.first, segment.last)) is not None
+        for start in found.sure_starts
+    ]
 
 
 def count_ranges(

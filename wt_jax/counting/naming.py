@@ -60,9 +60,20 @@ def seen_by_class(
     found: dict[str, Seen] = {}
     for segment in segments:
         at = slice(segment.first, segment.last + 1 if stop is None else min(segment.last + 1, stop))
+        n_seen = int(timeline.valid_F[at].sum())
         sum_C = timeline.probabilities_FxC[at][timeline.valid_F[at]].sum(0, np.float64)
-        add_seen(found, {segment.class_name: Seen(int(timeline.valid_F[at].sum()), sum_C)})
+        if segment.odds != 1 and n_seen:
+            sum_C = n_seen * _weighed(
+                sum_C / n_seen, timeline.classes.index(segment.class_name), segment.odds
+            )
+        add_seen(found, {segment.class_name: Seen(n_seen, sum_C)})
     return found
+
+
+def _weighed(probabilities_C: np.ndarray, label: int, odds: float) -> np.ndarray:
+    """Probabilities, of which one is so many times likelier."""
+    weights_C = np.where(np.arange(len(probabilities_C)) == label, odds, 1.0)
+    return probabilities_C * weights_C / (probabilities_C * weights_C).sum()
 
 
 def add_seen(to: dict[str, Seen], more: Mapping[str, Seen]) -> None:

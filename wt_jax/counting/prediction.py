@@ -18,7 +18,6 @@ from wt_jax.counting.decoding import (
 )
 from wt_jax.counting.key_angle import smooth_key_angle
 from wt_jax.counting.naming import Naming, Undecided, name_exercise, seen_by_class
-from wt_jax.counting.principal_motion import motion_starts
 from wt_jax.counting.segments import Segment, find_segments
 from wt_jax.counting.settings import Counting
 from wt_jax.counting.timeline import Timeline
@@ -106,10 +105,8 @@ class Prediction:
 
         [] of a timeline without angles.
         """
-        timeline = self.timeline
-        if timeline.angles_FxJ is None:
-            return np.zeros(0)
-        return self.first_s + motion_starts(timeline.angles_FxJ, timeline.valid_F) / FRAME_RATE_HZ
+        found = self.timeline.repeated(0, len(self.timeline.valid_F) - 1)
+        return np.zeros(0) if found is None else self.first_s + found.starts / FRAME_RATE_HZ
 
     @property
     def counts(self) -> dict[str, int]:

@@ -3,6 +3,8 @@
 Letters: F frames at 30 a second, J joint angles, M what is looked at of them, P points of a cycle.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import scipy  # its parts are imported where they are first used: half a second before training starts
 
@@ -10,6 +12,7 @@ from wt_jax.counting.key_angle import KEY_JOINTS, angle_starts, last_extended
 from wt_jax.skeleton import ANGLE_NAMES
 
 _LIMBS = ("elbow", "shoulder", "hip", "knee")  # hands and feet jitter too much to ask
+N_CURVES = 2 * len(_LIMBS)  # of each the mean of both sides, and half their difference
 _LEFT, _RIGHT = ([ANGLE_NAMES.index(f"{limb}_{side}") for limb in _LIMBS] for side in ("left", "right"))
 
 # Chosen on recordings of the corpus that are for training (benchmarks/adaptation.py judges).
@@ -24,6 +27,23 @@ _LEAST_LIKENESS = 0.75  # for something to be said to repeat: of exercises seven
 FEWEST = 3  # times that something is done for it to be said to repeat: twice is chance
 
 
+@dataclass(frozen=True, eq=False)
+class Repeated:
+    """What is done again and again: along which `direction_M` (unit length, either sign; 0 where nothing
+    moves), how far (`swing`, half turns), from which frames on (`starts`), and how `alike` (`likeness`).
+    """
+
+    direction_M: np.ndarray
+    swing: float
+    starts: np.ndarray
+    alike: float
+
+    @property
+    def sure_starts(self) -> np.ndarray:
+        """The starts, where the repetitions are so alike that it is no chance."""
+        return self.starts if self.alike >= _LEAST_LIKENESS else self.starts[:0]
+
+
 def principal_motion(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> np.ndarray:
     """How far somebody is along their main movement, (F,) float64 in half turns, high where they stay longer.
 
@@ -31,15 +51,26 @@ def principal_motion(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> np.ndarray:
     how far apart they are, so that a left and a right leg in turn are two repetitions. What changes over
     many seconds is left out. Frames that are not valid are interpolated; 0 where none is.
     """
-    return _along(_motion(angles_FxJ, valid_F))
+    motion_FxM = _motion(angles_FxJ, valid_F)
+    return _along(motion_FxM, _direction(motion_FxM))
 
 
-def _along(motion_FxM: np.ndarray) -> np.ndarray:
+def _direction(motion_FxM: np.ndarray) -> np.ndarray:
     if not motion_FxM.any():
-        return np.zeros(len(motion_FxM))
-    along_F = motion_FxM @ np.linalg.eigh(motion_FxM.T @ motion_FxM)[1][:, -1]
+        return np.zeros(motion_FxM.shape[1])
+    return np.linalg.eigh(motion_FxM.T @ motion_FxM)[1][:, -1]
+
+
+def _along(motion_FxM: np.ndarray, direction_M: np.ndarray) -> np.ndarray:
+    along_F = motion_FxM @ direction_M
+    if not along_F.any():
+        return along_F
     low, high = np.percentile(along_F, [5, 95])
     return along_F if np.median(along_F) >= (low + high) / 2 else -along_F
+
+
+def _swing(along_F: np.ndarray) -> float:
+    return float(np.ptp(np.percentile(along_F, [5, 95]))) if along_F.size else 0.0
 
 
 def motion_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, count: int | None = None) -> np.ndarray:
@@ -49,12 +80,11 @@ def motion_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray, count: int | None
     that somebody comes from is still held. [] where nobody is seen, or nothing moves. Where somebody has
     counted them, the deepest `count` valleys are taken, or fewer where there are no more.
     """
-    return _starts(_motion(angles_FxJ, valid_F), count)
+    return _starts(principal_motion(angles_FxJ, valid_F), count)
 
 
-def _starts(motion_FxM: np.ndarray, count: int | None = None) -> np.ndarray:
-    along_F = _along(motion_FxM)
-    swing = float(np.ptp(np.percentile(along_F, [5, 95]))) if along_F.size else 0.0
+def _starts(along_F: np.ndarray, count: int | None = None) -> np.ndarray:
+    swing = _swing(along_F)
     if swing < _LEAST_SWING:
         return np.zeros(0, np.int32)
     share = _SHARE_OF_SWING if count is None else _LEAST_SHARE
@@ -85,12 +115,13 @@ def likeness(angles_FxJ: np.ndarray, valid_F: np.ndarray, starts: np.ndarray) ->
     return _likeness(_motion(angles_FxJ, valid_F), starts)
 
 
-def repeated_starts(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> tuple[np.ndarray, float]:
-    """`motion_starts`, and the `likeness` of what is between them; none where they are not alike enough."""
+def repeated(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> Repeated:
+    """The `principal_motion` and what is found along it."""
     motion_FxM = _motion(angles_FxJ, valid_F)
-    starts = _starts(motion_FxM)
-    alike = _likeness(motion_FxM, starts)
-    return (starts, alike) if alike >= _LEAST_LIKENESS else (starts[:0], alike)
+    direction_M = _direction(motion_FxM)
+    along_F = _along(motion_FxM, direction_M)
+    starts = _starts(along_F)
+    return Repeated(direction_M, _swing(along_F), starts, _likeness(motion_FxM, starts))
 
 
 def _likeness(motion_FxM: np.ndarray, starts: np.ndarray) -> float:
@@ -108,7 +139,7 @@ def _likeness(motion_FxM: np.ndarray, starts: np.ndarray) -> float:
 def _motion(angles_FxJ: np.ndarray, valid_F: np.ndarray) -> np.ndarray:
     """Of each limb the mean of both sides and half their difference, (F, M), less their slow changes."""
     if not valid_F.any():
-        return np.zeros((len(valid_F), 2 * len(_LIMBS)))
+        return np.zeros((len(valid_F), N_CURVES))
     frames_F, at = np.arange(len(valid_F)), np.flatnonzero(valid_F)
     sides = [
         np.stack([np.interp(frames_F, at, angles_FxJ[at, i].astype(np.float64)) for i in side], 1)

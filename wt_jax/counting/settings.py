@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from wt_jax.counting.doubt import Doubt
+from wt_jax.counting.taught_motion import TaughtMotion
 
 _RANGES = {
     "peak_height": (0, 1), "relative_height": (0, 1), "min_distance_frames": (0, 3600),
@@ -29,15 +30,18 @@ class Counting:
     class_smoothing_frames: float = 90.0  # standard deviation of the Gaussian over class probabilities
     min_segment_frames: int = 90  # a shorter stretch of one class joins its longer neighbour
     doubt: Doubt = field(default_factory=Doubt)
-    # Exercises learned from a few clips (`wt_jax.adapt`): the network names them, if shyly, and what repeats
-    # in their segments is counted, which it has not learned to do better yet.
+    # Exercises learned from a few clips (`wt_jax.adapt`): the network names them, if shyly, how somebody
+    # moves has a say in it, and what repeats in their segments is counted, which no few clips teach better.
     taught: tuple[str, ...] = ()
     taught_threshold: float = 0.3  # `class_threshold` of these
+    motions: tuple[TaughtMotion, ...] = ()  # of each of their clips
 
     def __post_init__(self) -> None:
         if isinstance(self.taught, str) or not all(isinstance(name, str) for name in self.taught):
             raise ValueError(f"taught={self.taught!r}: must be a list of names of exercises")
         object.__setattr__(self, "taught", tuple(self.taught))  # a list, as JSON has it
+        if strangers := {one.class_name for one in self.motions} - set(self.taught):
+            raise ValueError(f"motions: {', '.join(sorted(strangers))}: must be of what is taught")
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             kind = "whole number" if type(getattr(Counting, name)) is int else "number"
@@ -47,4 +51,5 @@ class Counting:
 
     def values(self) -> dict[str, Any]:
         """All of it as JSON has it."""
-        return {**asdict(self), "taught": list(self.taught)}
+        motions = [{**asdict(one), "direction": list(one.direction)} for one in self.motions]
+        return {**asdict(self), "taught": list(self.taught), "motions": motions}

@@ -3,10 +3,12 @@
 Letters: F frames at 30 a second, C classes, J joint angles.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy  # its parts are imported where they are first used: half a second before training starts
+
+from wt_jax.counting.principal_motion import Repeated, repeated
 
 SMOOTHING_ENDS = 3.0  # standard deviations from its middle: what bounds the delay of a stream
 
@@ -25,6 +27,16 @@ class Timeline:
     signal_F: np.ndarray
     valid_F: np.ndarray
     angles_FxJ: np.ndarray | None = None
+    _repeated: dict[tuple[int, int], Repeated] = field(default_factory=dict, init=False, repr=False)
+
+    def repeated(self, first: int, last: int) -> Repeated | None:
+        """What is repeated in frames first..last, both inside; None without angles. Found once."""
+        if self.angles_FxJ is None:
+            return None
+        if (first, last) not in self._repeated:
+            at = slice(first, last + 1)
+            self._repeated[first, last] = repeated(self.angles_FxJ[at], self.valid_F[at])
+        return self._repeated[first, last]
 
 
 def smooth(values_F: np.ndarray, sigma_frames: float) -> np.ndarray:

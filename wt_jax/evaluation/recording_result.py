@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wt_jax.counting.decoding import Repetition, align, count_repetitions, find_candidates, working_height
+from wt_jax.counting.naming import seen_by_class
 from wt_jax.counting.principal_motion import motion_starts
 from wt_jax.counting.segments import find_segments
 from wt_jax.counting.settings import Counting
@@ -81,10 +82,13 @@ class RecordingResult:
 def make_result(
     recording: Recording, timeline: Timeline, counting: Counting, sums: Sums | None = None
 ) -> RecordingResult:
-    """What a timeline says. The recording's class is the one of most probability over its valid frames."""
+    """What a timeline says.
+
+    The recording's class is the one of most probability over its valid frames, `Segment.odds` heard.
+    """
     starts, heights = find_candidates(timeline.signal_F, timeline.valid_F, counting)
     segments = find_segments(timeline, counting)
-    mean_C = timeline.probabilities_FxC[timeline.valid_F].sum(0)
+    sum_C = sum(seen.sum_C for seen in seen_by_class(timeline, segments).values())
     height = working_height(heights, counting)
     tall = heights >= height
     aligned = align(timeline, starts[tall], recording.class_name)
@@ -96,7 +100,7 @@ def make_result(
     order = np.argsort(starts)
     return RecordingResult(
         recording=recording,
-        class_name=timeline.classes[int(mean_C.argmax())] if timeline.valid_F.any() else None,
+        class_name=timeline.classes[int(np.argmax(sum_C))] if timeline.valid_F.any() else None,
         starts=starts[order],
         heights=heights[order],
         working_height=height,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wt_jax.counting.decoding import find_candidates, working_height
+from wt_jax.counting.decoding import count_taught, find_candidates, working_height
 from wt_jax.counting.segments import class_scores, cut_segments, segments_of
 from wt_jax.counting.settings import Counting
 from wt_jax.counting.timeline import Timeline
@@ -61,6 +61,9 @@ def _counts(one: RecordingResult, timeline: Timeline, settings: Sequence[Countin
     own, counts = one.recording.class_name, []
     for setting in settings:
         tall = heights >= working_height(heights, setting)
-        names = [one.class_name for one in segments_of(starts[tall], segments[setting.class_threshold])]
+        found = segments[setting.class_threshold]
+        names = [one.class_name for one in segments_of(starts[tall], found)]
+        names = [name for name in names if name not in setting.taught]
+        names += [one.class_name for one in count_taught(timeline, setting, found)]
         counts.append(sum(name == own if own != NO_EXERCISE else name != own for name in names))
     return counts

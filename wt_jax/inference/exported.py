@@ -59,7 +59,8 @@ def open_exported(path: Path | str) -> ExportedModel:
             window_step=card["window_step"],
             overhang=card["overhang_frames"] / span,
         )
-        thresholds = {field.name: card["counting"][field.name] for field in dataclasses.fields(Counting)}
+        written = {"motions": [], **card["counting"]}  # none by an older wt_jax
+        thresholds = {field.name: written[field.name] for field in dataclasses.fields(Counting)}
         identity = {
             "checkpoint": absolute(named),
             **{key: card[key] for key in ("step", "data", "data_fingerprint", "classes", "is_calibrated")},

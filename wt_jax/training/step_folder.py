@@ -12,6 +12,7 @@ import orbax.checkpoint as ocp
 
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.settings import Counting
+from wt_jax.counting.taught_motion import TaughtMotion
 from wt_jax.runtime.files import read_json, read_sealed, sha256, write_sealed
 from wt_jax.skeleton import FRAME_RATE_HZ
 from wt_jax.storage.run_files import MARKER
@@ -175,9 +176,10 @@ class StepFolder:
 
 
 def counting_of(values: dict[str, Any]) -> Counting:
-    """What `dataclasses.asdict` made `values` of. Raises ValueError or TypeError of another thing."""
-    doubt = Doubt(**values.get("doubt", {}))  # none in what an older wt_jax wrote
-    return Counting(**{**values, "doubt": doubt})
+    """What `Counting.values` are of. Raises ValueError or TypeError of another thing."""
+    doubt = Doubt(**values.get("doubt", {}))  # none in what an older wt_jax wrote, nor motions
+    motions = tuple(TaughtMotion(**one) for one in values.get("motions", []))
+    return Counting(**{**values, "doubt": doubt, "motions": motions})
 
 
 def _free(path: Path) -> Path:

@@ -5,6 +5,7 @@
 import { alignStarts, keyAngle } from "./key_angle.js";
 import { motionStarts, repeatedStarts } from "./principal_motion.js";
 import { argmax, findPeaks, gaussian, quantile } from "./signal.js";
+import { oddsByMotion, weighed } from "./taught_motion.js";
 
 export const UNKNOWN = "repeating, exercise unknown"; // what repeats in no-exercise is called
 
@@ -30,7 +31,7 @@ export function workingHeight(heights, counting) {
   return Math.max(counting.peak_height, counting.relative_height * tall);
 }
 
-/** Stretches of one class, no-exercise among them: [{exercise, first, last, confidence}], both ends inside. */
+/** Stretches of one class, no-exercise among them: [{exercise, first, last, confidence, odds}], both ends inside. */
 export function findSegments(timeline, card) {
   if (!timeline.valid.length) return [];
   const { classes, counting, no_exercise } = card;
@@ -44,11 +45,33 @@ export function findSegments(timeline, card) {
     const best = argmax(likely);
     return likely[best] >= 0 ? best : rest;
   });
-  return joinShort(labels, counting.min_segment_frames).map(([first, last]) => {
-    const label = labels[first];
-    const confidence = label < 0 ? 0 : meanSeen(timeline.probabilities[label], timeline.valid, first, last);
-    return { exercise: classes[label] ?? no_exercise, first, last, confidence };
+  for (const { label, first, last } of joinShort(labels, counting.min_segment_frames)) {
+    labels.fill(moved(timeline, card, { label, first, last }), first, last + 1);
+  }
+  return runsOf(labels).map(({ label, first, last }) => {
+    const odds = oddsIn(timeline, counting, first, last)[classes[label]] ?? 1;
+    const confidence = label < 0 ? 0 : weighed(meanSeen(timeline.probabilities[label], timeline.valid, first, last), odds);
+    return { exercise: classes[label] ?? no_exercise, first, last, confidence, odds };
   });
+}
+
+/** The class of a stretch of no exercise, or of one that clips have taught, seeing how somebody moves. */
+function moved(timeline, { classes, counting, no_exercise }, { label, first, last }) {
+  const rest = classes.indexOf(no_exercise);
+  if (label !== rest && !counting.taught.includes(classes[label])) return label;
+  const odds = oddsIn(timeline, counting, first, last);
+  const chances = classes.map((name, c) =>
+    name in odds ? weighed(meanSeen(timeline.probabilities[c], timeline.valid, first, last), odds[name]) : -1,
+  );
+  if (label !== rest && ((odds[classes[label]] ?? 1) >= 1 || chances[label] >= counting.taught_threshold)) return label;
+  const likelier = chances.map((chance, c) => (odds[classes[c]] > 1 && chance >= counting.taught_threshold ? chance : -1));
+  const best = argmax(likelier);
+  return likelier[best] >= 0 ? best : rest;
+}
+
+/** Exercise -> `oddsByMotion` in some frames, of those that have motions. */
+function oddsIn(timeline, { motions }, first, last) {
+  return motions.length ? oddsByMotion(motions, part(timeline, first, last)) : {};
 }
 
 /** Smoothed class probabilities, over frames with somebody in them alone. */
@@ -60,13 +83,19 @@ function classScores({ probabilities, valid }, counting) {
   });
 }
 
-/** First and last frames of runs; short ones join the longer neighbour, the shortest first, in `labels` too. */
-function joinShort(labels, minFrames) {
+/** Runs of one class: [{label, first, last}]. */
+function runsOf(labels) {
   const runs = [];
   for (const [frame, label] of labels.entries()) {
     if (frame && label === labels[frame - 1]) runs.at(-1).last = frame;
     else runs.push({ label, first: frame, last: frame });
   }
+  return runs;
+}
+
+/** `runsOf`, of which short ones join the longer neighbour, the shortest first. */
+function joinShort(labels, minFrames) {
+  const runs = runsOf(labels);
   const length = (run) => (run ? run.last - run.first + 1 : -1);
   while (runs.length > 1) {
     const lengths = runs.map(length);
@@ -79,8 +108,7 @@ function joinShort(labels, minFrames) {
       if (runs[i].label === runs[i - 1].label) runs[i - 1].last = runs.splice(i, 1)[0].last;
     }
   }
-  for (const { label, first, last } of runs) labels.fill(label, first, last + 1);
-  return runs.map(({ first, last }) => [first, last]);
+  return runs;
 }
 
 function meanSeen(values, valid, first, last) {

@@ -3,18 +3,26 @@
 const EDGE = 1e-3; // probabilities nearer to 0 and 1 are taken for that near
 
 /** class -> what is seen in all its segments before frame `stop`: {frames, sums: [of each class]}. */
-export function seenByClass({ probabilities, valid }, segments, stop = Infinity) {
+export function seenByClass({ probabilities, valid }, segments, { classes }, stop = Infinity) {
   const found = {};
-  for (const { exercise, first, last } of segments) {
+  for (const { exercise, first, last, odds } of segments) {
     const seen = { frames: 0, sums: probabilities.map(() => 0) };
     for (let frame = first; frame <= Math.min(last, stop - 1); frame++) {
       if (!valid[frame]) continue;
       seen.frames++;
       for (const [c, of] of probabilities.entries()) seen.sums[c] += of[frame];
     }
+    if (odds !== 1 && seen.frames) seen.sums = weighedSums(seen, classes.indexOf(exercise), odds);
     found[exercise] = added(found[exercise], seen);
   }
   return found;
+}
+
+/** The sums where one class is so many times likelier. */
+function weighedSums({ frames, sums }, label, odds) {
+  const weighted = sums.map((sum, c) => (c === label ? odds * sum : sum));
+  const total = weighted.reduce((all, sum) => all + sum, 0);
+  return weighted.map((sum) => (frames * sum) / total);
 }
 
 /** Both together, class by class. */

@@ -21,7 +21,7 @@ export function readTimeline(timeline, card, first_s) {
   const ranges = countRanges(timeline, card, segments);
   const starts_s = motionStarts(timeline).map(seconds);
   return {
-    ...nameExercise(seenByClass(timeline, segments), card),
+    ...nameExercise(seenByClass(timeline, segments, card), card),
     counts,
     ranges: Object.fromEntries(Object.keys(counts).map((name) => [name, ranges[name]])),
     segments: segments.map((segment) => ({

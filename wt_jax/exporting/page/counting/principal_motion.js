@@ -11,24 +11,28 @@ const LEAST_SWING = 0.08; // half turns: less is nobody's exercise
 const MIN_DISTANCE_FRAMES = 12;
 const POINTS = 16; // of a cycle, to compare it with others
 const LEAST_LIKENESS = 0.75; // for something to be said to repeat
-const FEWEST = 3; // times that something is done for it to be said to repeat
+export const FEWEST = 3; // times that something is done for it to be said to repeat
 
 /** Frames at which repetitions of whatever is done start. */
-export function motionStarts(timeline) {
-  return startsAlong(motionOf(timeline));
-}
+export const motionStarts = (timeline) => repeated(timeline).starts;
 
-/** `motionStarts` and how `alike` they are; none where they are not alike enough. */
+/** `repeated`, without starts where they are not alike enough. */
 export function repeatedStarts(timeline) {
-  const motion = motionOf(timeline);
-  const starts = startsAlong(motion);
-  const alike = likeness(motion, starts);
+  const { starts, alike } = repeated(timeline);
   return { starts: alike >= LEAST_LIKENESS ? starts : [], alike };
 }
 
-function startsAlong(motion) {
-  const along = principal(motion);
+/** What is done again and again: {direction, swing, starts, alike}; the direction has either sign. */
+export function repeated(timeline) {
+  const motion = motionOf(timeline);
+  const direction = directionOf(motion);
+  const along = alongOf(motion, direction);
   const reach = along.length ? swing(along) : 0;
+  const starts = startsAlong(along, reach);
+  return { direction, swing: reach, starts, alike: likeness(motion, starts) };
+}
+
+function startsAlong(along, reach) {
   if (reach < LEAST_SWING) return [];
   const valleys = findPeaks(along.map((value) => -value), {
     prominence: SHARE_OF_SWING * reach,
@@ -40,13 +44,15 @@ function startsAlong(motion) {
   });
 }
 
-/** The first principal component, high where somebody stays longer. */
-function principal(motion) {
-  const frames = motion[0].length;
-  if (motion.every((curve) => curve.every((value) => value === 0))) return new Float64Array(frames);
-  const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
-  const direction = topEigenvector(motion.map((a) => motion.map((b) => dot(a, b))));
-  const along = new Float64Array(frames).map((_, frame) => dot(direction, motion.map((curve) => curve[frame])));
+/** The first principal component: a vector of length 1, or 0 where nothing moves. */
+function directionOf(motion) {
+  if (motion.every((curve) => curve.every((value) => value === 0))) return motion.map(() => 0);
+  return topEigenvector(motion.map((a) => motion.map((b) => dot(a, b))));
+}
+
+/** How far somebody is along it, high where they stay longer. */
+function alongOf(motion, direction) {
+  const along = motion[0].map((_, frame) => dot(direction, motion.map((curve) => curve[frame])));
   const middle = (quantile(along, 0.05) + quantile(along, 0.95)) / 2;
   return quantile(along, 0.5) >= middle ? along : along.map((value) => -value);
 }
@@ -85,10 +91,11 @@ function likeness(motion, starts) {
     return motion.flatMap((curve) => [...interpolate(at, frames, curve)]);
   });
   const mean = cycles[0].map((_, i) => cycles.reduce((sum, cycle) => sum + cycle[i], 0) / cycles.length);
-  const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
   const norm = (a) => Math.sqrt(dot(a, a));
   return quantile(cycles.map((cycle) => dot(cycle, mean) / (norm(cycle) * norm(mean) + 1e-9)), 0.5);
 }
+
+const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 
 /** Of each limb the mean of both sides and half their difference, less their slow changes: 8 curves. */
 function motionOf({ angles, valid }) {

@@ -134,7 +134,7 @@ class Tally {
       exercise: segments.at(-1)?.exercise ?? no_exercise,
       counts,
       unknown: countUnknown(timeline, this.#card, segments.slice(-1)).length,
-      undecided: nameExercise(addSeen(this.#oldSeen, seenByClass(timeline, segments)), this.#card).undecided,
+      undecided: nameExercise(addSeen(this.#oldSeen, seenByClass(timeline, segments, this.#card)), this.#card).undecided,
       first,
       timeline,
       segments,
@@ -153,7 +153,7 @@ class Tally {
     this.#old.push(...named.filter((one) => one.frame + this.first >= this.#oldUntil && isOld(one)));
     this.#oldTaught.push(...taught.filter(isOld).map(({ exercise }) => exercise));
     const past = until - CONTEXT_FRAMES - this.first;
-    this.#oldSeen = addSeen(this.#oldSeen, seenByClass(timeline, segments, past));
+    this.#oldSeen = addSeen(this.#oldSeen, seenByClass(timeline, segments, this.#card, past));
     this.#oldUntil = until;
     this.first = until - CONTEXT_FRAMES;
   }
