@@ -2,10 +2,10 @@
 
 Command: python benchmarks/adaptation.py --data ../shared/corpus --wild ../shared/wild --mocap ../shared/mocap
 Each exercise of the corpus is left out in turn: of the data, of the classes, and of what synthetic people do.
-A base is trained on the rest (experiments/main.py), once a seed; then clips of some people, drawn once a seed,
-teach it the exercise, and all recordings of it by other people judge: by none who is in the base or replayed.
+A base is trained on the rest (experiments/main.py), once a seed; then clips of some people, drawn once a
+seed, teach it the exercise, and all recordings of it by others judge, by nobody who is in the base.
 Motion capture teaches and judges a base that is trained like the box (experiments/pretrained.py), but without
-UI-PRMD's people, lunges and raised arms. What is done is kept in --output, and the same command goes on there.
+UI-PRMD's people, lunges and raised arms. What is done is kept in --output: the same command goes on there.
 """
 
 import argparse

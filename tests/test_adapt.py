@@ -11,19 +11,24 @@ from emulators import objects, put
 from runs import POINTS, save_run
 
 from wt_jax import adapt
-from wt_jax.adaptation import old_exercises, settings
+from wt_jax.adaptation import old_exercises, settings, trial
+from wt_jax.adaptation.clip_folder import find_clips
 from wt_jax.adaptation.clips import read_clips
 from wt_jax.adaptation.taught import load_taught, save_taught
+from wt_jax.adaptation.trial import make_judge
 from wt_jax.counting.settings import Counting
 from wt_jax.data.labels import write_starts
 from wt_jax.data.recordings import save_recording
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.restore import parent_of, restore_model
+from wt_jax.input_pipeline.balanced_sampler import make_train_batches
+from wt_jax.input_pipeline.windows import gap_frames, spans_of
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
 from wt_jax.runtime.cli import USER_ERROR
 from wt_jax.runtime.files import only_writer
 from wt_jax.synthetic import synthetic_motion
 from wt_jax.synthetic.bodies import Body
+from wt_jax.training.warm_start import digest_of
 
 pytestmark = pytest.mark.usefixtures("share_programs")
 
@@ -70,7 +75,41 @@ def begun(monkeypatch):
     return runs
 
 
-def test_from_clips_to_a_checkpoint_that_knows_one_exercise_more(base, clips, tmp_path, capsys):
+@pytest.fixture
+def judgements(monkeypatch):
+    """Of everything that is judged: the digest of the parameters, whose recordings, and by which counting."""
+    judgements = []
+
+    def make_spied(options):
+        judge = make_judge(options)
+
+        def spied(params, recordings, counting):
+            names = [one.name for one in recordings]
+            judgements.append((digest_of(jax.device_get(params)), names, counting))
+            return judge(params, recordings, counting)
+
+        return spied
+
+    monkeypatch.setattr(adapt, "make_judge", make_spied)
+    return judgements
+
+
+@pytest.fixture
+def trials(monkeypatch):
+    """The windows that each trial learns from."""
+    trials = []
+
+    def make_spied(windows, options):
+        trials.append(windows)
+        return make_train_batches(windows, options)
+
+    monkeypatch.setattr(trial, "make_train_batches", make_spied)
+    return trials
+
+
+def test_from_clips_to_a_checkpoint_that_knows_one_exercise_more(
+    base, clips, tmp_path, capsys, judgements, trials
+):
     output = tmp_path / "jumper"
     arguments = [str(clips), "--checkpoint", str(base), "--output", str(output)]
     assert adapt.main([*arguments, "--dry_run"]) == 0
@@ -89,6 +128,17 @@ def test_from_clips_to_a_checkpoint_that_knows_one_exercise_more(base, clips, tm
     assert after.counting.taught == ("jumping-jacks",) and after.counting.class_threshold == 0.6
     assert after.meta["parents"][0]["digest"] == parent_of(before).digest
     assert after.trained_on > before.trained_on  # nobody of theirs may judge it
+
+    (old, judges, _), anna, bob, (new, same_judges, counting) = judgements
+    assert [old, new] == [parent_of(one).digest for one in (before, after)] and judges == same_judges
+    assert counting == after.counting and len(counting.motions) == 2
+    assert [anna[1], bob[1]] == [["jumping-jacks/anna"], ["jumping-jacks/bob"]]
+    others = [one[2].motions for one in (anna, bob)]  # each is judged by how the other one moves
+    assert others == [counting.motions[1:], counting.motions[:1]]
+    read = read_clips(clips, sorted(clips.glob("*.npz")), "jumping-jacks", load_landmarks)[0]
+    spans = spans_of([clip.recording for clip in read], gap_frames(after.options))
+    shown = [[_shows(windows, span, after.options) for span in spans] for windows in trials]
+    assert shown == [[False, True], [True, False]]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jumper"]  # nothing half done beside it
     prediction = Predictor.restore(output).predict(load_landmarks(clips / "anna.npz"))
     assert set(prediction.timeline.classes) == set(after.options.data.classes)
@@ -98,6 +148,11 @@ def test_from_clips_to_a_checkpoint_that_knows_one_exercise_more(base, clips, tm
 
     kept = sorted(str(path.relative_to(output)) for path in output.glob("taught/*/*"))
     assert kept == ["taught/jumping-jacks/anna.npz", "taught/jumping-jacks/bob.npz"]
+
+
+def _shows(windows, span, options):
+    firsts_N = windows.firsts(np.arange(len(windows)))
+    return bool(((firsts_N < span.stop) & (firsts_N + options.data.span_frames > span.start)).any())
 
 
 def hopping(folder, clips, *names):
@@ -161,6 +216,16 @@ def test_a_clip_that_cannot_be_used_is_named_and_the_others_are_learned(base, cl
     arguments = [str(tmp_path / "clips" / "jumping-jacks"), "--checkpoint", str(base), "--dry_run"]
     assert adapt.main(arguments) == USER_ERROR
     assert "cleo.npz" in capsys.readouterr().err
+
+
+def test_landmarks_beside_videos_are_said_to_be_left_out(tmp_path, capsys, clips):
+    for name in ("anna", "bob"):
+        (tmp_path / f"{name}.npz").write_bytes((clips / f"{name}.npz").read_bytes())
+    (tmp_path / "anna.mp4").write_bytes(b"no video")
+    with pytest.raises(ValueError, match="no clip to learn from"):
+        find_clips(tmp_path, "rows", str(clips / "anna.npz"))  # any file: no frame is looked at
+    (note,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert note.startswith(f"note: {tmp_path / 'bob.npz'}: landmarks of no video here are not learned from")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -238,6 +239,15 @@ def test_the_checkpoint_in_the_box_proposes_where_it_knows_the_exercise(
     save_landmarks(clip.parents[2] / "landmarks" / class_name / "clip.npz", squatting())
     label.main([str(clip), "--propose", "--class", class_name])
     assert re.match(says, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("class_name", ["squats", "lunges"])
+def test_a_checkpoint_proposes_what_it_knows(monkeypatch, class_name):
+    known = SimpleNamespace(classes=("squats", "no-exercise"))
+    monkeypatch.setattr("wt_jax.inference.predictor.Predictor.restore", lambda _: known)
+    unknown = None, "what repeats (some/run knows no lunges)"
+    expected = (known, "some/run") if class_name == "squats" else unknown
+    assert label.restore("some/run", class_name) == expected
 
 
 def test_marks_that_cannot_be_kept_are_printed(clip, monkeypatch):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import jax
 
+from wt_jax.adaptation.clip_folder import clip_words, copy_of_clips, find_clips
 from wt_jax.adaptation.clip_table import ClipTable
-from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, Clip, folds_of, read_clips
+from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, Clip, folds_of
 from wt_jax.adaptation.old_exercises import OldExercises, find_old
 from wt_jax.adaptation.settings import adapted, adapted_counting
 from wt_jax.adaptation.taught import load_taught, save_taught
@@ -21,22 +22,15 @@ from wt_jax.counting.settings import Counting
 from wt_jax.data.builder import fingerprint
 from wt_jax.data.loading import Dataset
 from wt_jax.evaluation.recording_result import RecordingResult
-from wt_jax.inference.input_files import find_input_files, videos_later
 from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.restored_model import RestoredModel
-from wt_jax.pose.landmark_cache import LandmarkCache
-from wt_jax.pose.landmarks import Landmarks, is_video
-from wt_jax.pose.model_file import pose_model
-from wt_jax.pose.poses import Poses
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.files import only_writer, sweep, written_beside
-from wt_jax.runtime.printable import tell
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
-from wt_jax.storage.on_demand import NothingThereError, at_hand, copy_of_inputs
 from wt_jax.storage.outbox import Outbox
-from wt_jax.storage.places import absolute, is_remote, place, resolved, split
+from wt_jax.storage.places import absolute, place, resolved
 from wt_jax.storage.run_files import MARKER
 from wt_jax.storage.workdir import held
 from wt_jax.synthetic.motion import REPERTOIRE
@@ -118,7 +112,7 @@ def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExerc
     """What would be done, what the score of the clips will be worth, and what is to be heeded."""
     numbers = {words: sum(clip.origin == origin for clip in clips) for origin, words in _ORIGINS.items()}
     lines = [clip.remark for clip in clips if clip.remark]
-    lines += [f"starts of {_clips(n)}: {words}" for words, n in numbers.items() if n]
+    lines += [f"starts of {clip_words(n)}: {words}" for words, n in numbers.items() if n]
     classes = trained.options.data.classes
     more = " further" if name in classes else ""
     who = f"{old.root} and synthetic people" if old.is_of_people else "synthetic people"
@@ -129,18 +123,18 @@ def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExerc
     if folds and all(len(fold) == 1 for fold in folds):
         how = "left out one by one, each is judged by a training without it"
     lines.append(
-        f"{trained.name} learns {name}{more} from {_clips(len(clips))}; {who} keep "
+        f"{trained.name} learns {name}{more} from {clip_words(len(clips))}; {who} keep "
         f"{', '.join(old.kept(classes))}"
     )
     for taught in dict.fromkeys(one.class_name for one in old.taught):
         n = sum(one.class_name == taught for one in old.taught)
-        lines.append(f"{_clips(n)} that taught {taught} keep{'s'[: n == 1]} it: learned from again")
+        lines.append(f"{clip_words(n)} that taught {taught} keep{'s'[: n == 1]} it: learned from again")
     if old.stood_in:
         splits = " or ".join(old.stood_in)
         lines.append(f"{old.root}: no counted repetitions in split {splits}: synthetic people stand in there")
     lines.append(f"how good it is: {how}")
     if len(clips) < _WANTED:
-        lines.append(f"note: {_clips(len(clips))}: 3 to 20 are wanted, best of as many people")
+        lines.append(f"note: {clip_words(len(clips))}: 3 to 20 are wanted, best of as many people")
     if note := near_miss(name, classes, trained.name):
         lines.append(note)
     if forgotten := [one for one in old.forgotten(classes) if one != name]:
@@ -165,62 +159,12 @@ def _letters(name: str) -> str:
     return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
-def _clips(n: int) -> str:
-    return f"{n} clip{'s'[: n != 1]}"
-
-
 def check_output(output: Outbox) -> None:
     """Raises ValueError where something is there, or nothing can be."""
     if not output.is_empty:
         raise ValueError(f"--output {output.place}: is there already: name another, or move it away")
     if not output.is_writable:
         raise ValueError(f"--output {output.place}: cannot be written: name another")
-
-
-def copy_of_clips(place: Path | str, name: str) -> Path:
-    """The folder of the clips; of a bucket a copy, with the labels where `clips.label_file` looks for them.
-
-    Raises ValueError where it is none.
-    """
-    folder = copy_of_inputs(place, videos_later)
-    if not folder.is_dir():
-        raise ValueError(f"{place}: no such folder: give one with videos or landmark files")
-    if is_remote(place):
-        above = split(place)[0]
-        for root in dict.fromkeys((above, split(above)[0])):
-            with contextlib.suppress(NothingThereError):
-                copy_of_inputs(f"{root}/labels/{name}")
-    return folder
-
-
-def find_clips(folder: Path, name: str, model_file: str | None) -> tuple[list[Clip], bool]:
-    """The clips of a folder that can be used, and whether that is all; tells what is wrong with the others.
-
-    Raises ValueError where it is none, or most are not.
-    """
-    sources, failed = find_input_files([folder], None)
-    if not sources:
-        raise ValueError(f"{folder}: {failed[folder]}")
-    model = pose_model(model_file) if any(map(is_video, sources)) else None
-    poses = Poses(model, LandmarkCache() if model else None)
-
-    def look_at(path: Path) -> Landmarks:
-        with at_hand(path) as file:
-            return poses.look_at(file)[0]
-
-    clips, failed = read_clips(folder, sources, name, look_at)
-    for path, reason in failed.items():
-        tell(f"error: {path}: {reason}")
-    if not clips:
-        raise ValueError(f"{folder}: no clip to learn from")
-    if len(failed) > len(clips):
-        raise ValueError(
-            f"{folder}: {len(failed)} of {_clips(len(sources))} cannot be used: mend them, or move them away"
-        )
-    if not any(clip.n_starts for clip in clips):
-        mark = f"python -m wt_jax.label {shlex.quote(str(folder))}"
-        raise ValueError(f"{folder}: no clip has a repetition: mark them with {mark}")
-    return clips, not failed
 
 
 def _name_of(options: argparse.Namespace) -> str:

@@ -78,7 +78,7 @@ def find_videos(folder: Path) -> list[Path]:
 def restore(checkpoint: str | None, class_name: str) -> "tuple[Predictor | None, str]":
     """What proposes marks, None for what repeats, and what it is called.
 
-    Without `checkpoint` that is the one in the box, where it knows the exercise.
+    Without `checkpoint` that is the one in the box. One that does not know the exercise proposes nothing.
     """
     from wt_jax.inference import pretrained  # here: marking by hand starts without importing JAX
     from wt_jax.inference.predictor import Predictor
@@ -88,7 +88,10 @@ def restore(checkpoint: str | None, class_name: str) -> "tuple[Predictor | None,
         if class_name not in pretrained.read_about(pretrained.BOX)["meta"]["config"]["data.classes"]:
             return None, f"what repeats (the checkpoint in the box knows no {class_name})"
     use_compilation_cache()
-    return Predictor.restore(checkpoint), checkpoint
+    predictor = Predictor.restore(checkpoint)
+    if class_name not in predictor.classes:
+        return None, f"what repeats ({checkpoint} knows no {class_name})"
+    return predictor, checkpoint
 
 
 def label(session: Session, title: str) -> None:

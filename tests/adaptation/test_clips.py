@@ -1,11 +1,21 @@
 """A folder of clips: what is known of their repetitions, and who is in them."""
 
 import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, folds_of, label_file, read_clips
+from wt_jax import label
+from wt_jax.adaptation.clips import (
+    COUNTED,
+    LABELLED,
+    PROPOSED,
+    folds_of,
+    label_command,
+    label_file,
+    read_clips,
+)
 from wt_jax.data.labels import write_starts
 from wt_jax.inference.input_files import find_input_files
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
@@ -103,6 +113,30 @@ def test_the_command_that_marks_a_clip_survives_a_space(tmp_path):
     (said,) = failed.values()
     command = shlex.split(said.partition("python -m wt_jax.label ")[2])
     assert command == [str(tmp_path / "my clips" / "bob.npz"), "--class", "presses", "--data", str(tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("inside", "root"), [("rows", ".."), ("landmarks/rows", "../.."), ("clips/landmarks/rows", "../..")]
+)
+def test_labels_are_marked_where_they_are_looked_for(tmp_path, monkeypatch, inside, root):
+    """From wherever the command is given: in the folder as well."""
+    clip = tmp_path / inside / "bob.npz"
+    film(clip, 2)
+    for here, path in ((tmp_path, Path(inside) / "bob.npz"), (clip.parent, Path("bob.npz"))):
+        monkeypatch.chdir(here)
+        command = shlex.split(label_command(path, path.parent, "rows"))
+        assert Path(command[-1]).resolve() == (clip.parent / root).resolve()
+        labels = label.label_path(path, command[-1], "rows")
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        labels.write_text("frame,label\n")
+        assert label_file(path, "rows").resolve() == labels.resolve()
+
+
+def test_two_clips_of_one_name_are_refused(tmp_path):
+    film(tmp_path / "day1" / "anna.npz", 1)
+    film(tmp_path / "day2" / "Anna.npz", 2)
+    with pytest.raises(ValueError, match=r"day1/anna.npz and .*day2/Anna.npz: two clips of one name"):
+        read(tmp_path)
 
 
 def test_a_broken_clip_does_not_stop_the_others(tmp_path):

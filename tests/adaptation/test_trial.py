@@ -1,13 +1,17 @@
 """Who learns from whom, and who is left out."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
-from wt_jax.adaptation.old_exercises import OldExercises
+from wt_jax.adaptation import old_exercises
+from wt_jax.adaptation.old_exercises import OldExercises, find_old
 from wt_jax.adaptation.settings import adapted, adapted_counting, with_class
 from wt_jax.adaptation.trial import _of_people_in, _without
 from wt_jax.counting.settings import Counting
+from wt_jax.data.loading import SYNTHETIC, Dataset
 from wt_jax.input_pipeline.window_runs import runs_of
 from wt_jax.input_pipeline.windows import gap_frames, lay_out, spans_of
 
@@ -40,6 +44,46 @@ def test_people_of_the_clips_are_neither_replayed_nor_judges(make_recording):
     assert [(one.name, one.is_made) for one in rest.replayed] == [("squats/a", True), ("squats/c", True)]
 
 
+@pytest.fixture
+def trained(tiny_config, make_recording):
+    """A checkpoint that was trained on squats/known."""
+    meta = {"root": "somewhere", "data": "somewhere", "recordings": ""}
+    known = {make_recording("squats/known", 60, (9,)).content}
+    return SimpleNamespace(options=tiny_config, meta=meta, trained_on=known)
+
+
+def test_who_was_learned_from_is_no_judge(trained, make_recording, monkeypatch):
+    """Be it by the checkpoint, or by what taught it before."""
+    taught = [make_recording("hops/anna")]
+    people = [("squats/known", "cleo"), ("squats/hopper", "hops/anna"), ("squats/new", "dora")]
+    old = [
+        dataclasses.replace(make_recording(name, 60, (9,), split), group=group)
+        for split in ("val", "test")
+        for name, group in people
+    ]
+    old.append(make_recording("squats/learner", split="train"))
+    assert {one.content for one in old} > trained.trained_on
+    monkeypatch.setattr(old_exercises, "load_dataset", lambda *_: Dataset("somewhere", old, ""))
+    found = find_old(trained, "somewhere", [make_recording("lunges/bob")], taught)
+    assert [one.name for one in found.judged()] == ["squats/new"]
+    assert [one.name for one in found.replayed] == ["hops/anna", "squats/new", "squats/learner"]
+
+
+def test_no_synthetic_judge_does_the_new_exercise_as_none(trained, make_recording, monkeypatch):
+    asked = []
+
+    def film(classes, people, among):
+        asked.append(classes)
+        starts = [() if name == "no-exercise" else (9,) for name in classes]
+        made = zip(classes, starts, strict=True)
+        return Dataset(SYNTHETIC, [make_recording(f"{name}/a", 60, of, "test") for name, of in made], "")
+
+    monkeypatch.setattr(old_exercises, "synthetic_dataset", film)
+    found = find_old(trained, SYNTHETIC, [make_recording("lunges/bob")])
+    assert all("lunges" in classes for classes in asked)
+    assert {one.class_name for one in found.judged()} == set(trained.options.data.classes)
+
+
 def test_who_taught_two_exercises_is_left_out_of_both(make_recording):
     people = [("lunges/a", "anna"), ("lunges/b", "bob"), ("rows/a", "anna"), ("rows/c", "cleo")]
     shown = [dataclasses.replace(make_recording(name), group=group) for name, group in people]
@@ -58,6 +102,8 @@ def test_the_settings_of_a_new_exercise_and_of_a_known_one(tiny_config, tmp_path
     assert with_class(("squats", "lunges"), "lunges") == ("squats", "lunges")
     options = adapted(tiny_config, "lunges", "base", str(tmp_path), tmp_path / "new")
     assert options.train.init == "base" and options.model == tiny_config.model
+    assert 0.4 < options.data.synthetic < 0.8  # of the windows: neither the old nor the new is drowned
+    assert not options.labels.rest and options.optimizer.layer_decay < 1
 
 
 def test_a_new_exercise_is_taught_and_every_clip_of_it_is_a_motion(tiny_config, make_recording, tmp_path):

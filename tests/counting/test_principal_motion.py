@@ -41,6 +41,13 @@ def test_what_changes_slowly_is_left_out():
     assert len(motion_starts(moving, ALL)) == len(STARTS)
 
 
+def test_of_so_many_as_were_counted_the_deepest_are_taken():
+    knees = repeated(STARTS[:2], 0.1) + repeated(STARTS[2:], 0.4) - np.float32(0.9)
+    moving = angles(knee_left=knees, knee_right=knees)
+    np.testing.assert_allclose(motion_starts(moving, ALL, 3), STARTS[2:], atol=6)
+    np.testing.assert_allclose(motion_starts(moving, ALL, 5), STARTS, atol=6)
+
+
 def test_nothing_that_moves_and_nobody_there_have_no_starts():
     assert motion_starts(angles(), ALL).size == 0
     assert (

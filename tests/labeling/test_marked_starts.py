@@ -183,3 +183,16 @@ def test_training_does_not_see_a_draft(tmp_path):
     report = build(tmp_path, tmp_path / "out", ["squats"], progress=False)
     assert report.recordings[0].starts is None
     assert not report.left_out
+
+
+def test_what_another_window_saved_meanwhile_is_not_written_over(tmp_path):
+    one, other = (MarkedStartsFile(tmp_path / "v.csv") for _ in range(2))
+    mine, theirs = one.load(100), other.load(100)
+    theirs.replace([70])
+    other.save(theirs)
+    mine.replace([10, 50])
+    one.keep(mine)
+    with pytest.raises(OSError, match=r"v.csv was changed meanwhile: these marks are in the draft"):
+        one.save(mine)
+    again = MarkedStartsFile(tmp_path / "v.csv").load(100)
+    assert again.starts == (10, 50) and again.undo() and again.starts == (70,)

@@ -1,9 +1,11 @@
 """Clips of one exercise: a folder of videos or landmark files, and what is known of their repetitions."""
 
 import hashlib
+import os
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from wt_jax.data.labels import read_starts
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import assign_splits
 from wt_jax.inference.input_files import name_results
+from wt_jax.labeling.worklist import FOLDERS
 from wt_jax.pose.joint_angles import angle_sequence, nearest_frames
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import FRAME_RATE_HZ
@@ -50,9 +53,13 @@ def read_clips(
     with the others.
 
     Starts are those of a label file (`label_file`); else as many as `counts.csv` (`file,count`) says, else as
-    many as there seem to be: by what repeats. Raises ValueError, with the line, for a wrong counts.csv.
+    many as there seem to be: by what repeats. Raises ValueError, with the line, for a wrong counts.csv, and
+    for two clips of one name, for labels and people go by it.
     """
     names = name_results(sources)
+    for one, other in combinations(sources, 2):
+        if one.stem.lower() == other.stem.lower():
+            raise ValueError(f"{one} and {other}: two clips of one name, and labels go by it: rename one")
     counts = _read_counts(folder, names)
     clips: list[Clip] = []
     failed: dict[Path, str] = {}
@@ -75,12 +82,20 @@ def read_clips(
 
 def label_file(path: Path, class_name: str) -> Path | None:
     """Where the labels of a clip are: beside it, or in labels/<class>/ of its root."""
-    roots = [path.parent, path.parent.parent, path.parent.parent.parent]
+    roots = path.absolute().parents[:3]
     places = [
         path.with_suffix(".csv"),
         *(root / "labels" / class_name / f"{path.stem}.csv" for root in roots),
     ]
     return next((place for place in places if place.is_file() and place.name != COUNTED), None)
+
+
+def label_command(what: Path, folder: Path, class_name: str) -> str:
+    """Marks a clip, or all in a folder, where `label_file` and training look for labels."""
+    is_in_root = folder.absolute().parent.name in FOLDERS  # as landmarks/<class>
+    root = os.path.normpath(folder / ("../.." if is_in_root else ".."))
+    options = f"--class {shlex.quote(class_name)} --data {shlex.quote(root)}"
+    return f"python -m wt_jax.label {shlex.quote(str(what))} {options}"
 
 
 def folds_of(clips: Sequence[Clip], most: int) -> list[list[int]]:
@@ -130,9 +145,8 @@ def _find_starts(
     remark = f"{len(found)} of the {count} repetitions found" if n_missing else ""
     if (count != 0 and not len(found)) or n_missing > max(_MOST_MISSING, _MISSING_SHARE * (count or 0)):
         raise ValueError(
-            f"{remark or 'nothing that repeats found'}: mark them: python -m wt_jax.label "
-            f"{shlex.quote(str(path))} --class {shlex.quote(class_name)} "
-            f"--data {shlex.quote(str(path.parent.parent))}"
+            f"{remark or 'nothing that repeats found'}: mark them: "
+            f"{label_command(path, path.parent, class_name)}"
         )
     starts = nearest_frames(times_s[0] + found / FRAME_RATE_HZ, times_s)
     origin = PROPOSED if count is None else COUNTED

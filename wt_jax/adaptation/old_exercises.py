@@ -78,10 +78,12 @@ def find_old(
     None: in the root that it was trained on, if that is still there. Raises ValueError as `load_dataset`.
     """
     own, data = trained.meta["root"], trained.options.data
+    new = dict.fromkeys(one.class_name for one in clips)  # which is no no-exercise, whoever does it
+    done = tuple(dict.fromkeys((*data.classes, *new)))
     if root is None:
         root = own if own and trained.meta["data"] != SYNTHETIC and is_there(own) else SYNTHETIC
     if root == SYNTHETIC:  # those to train on are filmed as the run begins
-        dataset = synthetic_dataset(data.classes, _PEOPLE, ("val", "test"))
+        dataset = synthetic_dataset(done, _PEOPLE, ("val", "test"))
     else:
         built = trained.meta["recordings"] if root == own else ""
         dataset = load_dataset(root, built, data.classes, cache_folder() / "recordings", data.max_minutes)
@@ -89,7 +91,8 @@ def find_old(
     unseen = [
         one
         for one in dataset.recordings
-        if one.split == "train" or not (one.content in trained.trained_on or one.group in people)
+        if one.class_name in data.classes
+        and (one.split == "train" or not (one.content in trained.trained_on or one.group in people))
     ]
     old = OldExercises(root, unseen, tuple(taught)).without(clips)
     lacks = tuple(
@@ -97,7 +100,8 @@ def find_old(
     )
     if root == SYNTHETIC or not lacks:
         return old
-    made = synthetic_dataset(data.classes, _PEOPLE, lacks).recordings
+    made = synthetic_dataset(done, _PEOPLE, lacks).recordings
+    made = [one for one in made if one.class_name in data.classes]
     return replace(old, recordings=[*old.recordings, *made], stood_in=lacks)
 
 

@@ -140,12 +140,17 @@ class MarkedStartsFile:
     def __init__(self, path: Path | str):
         self.path = Path(path)
         self.draft = self.path.with_name(f".{self.path.stem}.draft.csv")
+        self._known = self._content()
+
+    def _content(self) -> bytes | None:
+        return self.path.read_bytes() if self.path.exists() else None
 
     def load(self, n_frames: int) -> MarkedStarts:
         """The saved marks, with a draft's as one edit on top of them; none without any file.
 
         Raises ValueError, with the file, where one is damaged or goes beyond the last frame.
         """
+        self._known = self._content()
         marks = MarkedStarts(n_frames, self._read(self.path, n_frames))
         if self.draft.exists():
             marks.replace(self._read(self.draft, n_frames))
@@ -159,13 +164,17 @@ class MarkedStartsFile:
     def save(self, marks: MarkedStarts) -> None:
         """Writes the label file, whole or not at all, and removes the draft.
 
-        Of a file in a bucket's copy first into the bucket. Raises OSError where it cannot be written.
+        Of a file in a bucket's copy first into the bucket. Raises OSError where it cannot be written, and
+        where it is not as it was loaded: then the marks stay in the draft.
         """
+        if self._content() != self._known:
+            raise OSError(f"{self.path} was changed meanwhile: these marks are in the draft; open it again")
         with written_beside(self.path) if url_of(self.path) else nullcontext(self.path) as path:
             write_starts(path, np.array(marks.starts, np.int64), marks.n_frames)
             if url_of(self.path):
                 _send(path, url_of(self.path))
         marks.note_saved()
+        self._known = self._content()
         self.draft.unlink(missing_ok=True)
 
     def keep(self, marks: MarkedStarts) -> None:
