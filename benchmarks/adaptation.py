@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import dataclasses
 import functools
+import itertools
 import json
 import time
 import zlib
@@ -30,13 +31,16 @@ from wt_jax.adaptation.settings import adapted, adapted_counting
 from wt_jax.adaptation.trial import make_judge
 from wt_jax.counting.key_angle import angle_starts
 from wt_jax.counting.principal_motion import motion_starts, principal_motion
+from wt_jax.counting.settings import Counting
+from wt_jax.counting.timeline import Timeline
 from wt_jax.data.builder import fingerprint
 from wt_jax.data.loading import Dataset, load_dataset
 from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.data.synthetic_recordings import to_recording
-from wt_jax.evaluation.recording_result import RecordingResult
+from wt_jax.evaluation.recording_result import RecordingResult, make_result
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.restored_model import RestoredModel
+from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.config_flags import parse
 from wt_jax.skeleton import CLASSES, FRAME_RATE_HZ, NO_EXERCISE
@@ -61,6 +65,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "last layers": {"optimizer.freeze": (*_TRUNK, *_HIDDEN), "optimizer.learning_rate": 5e-3},
     "from scratch": {"train.init": "", "train.windows_per_epoch": 4 * 6144, "optimizer.layer_decay": 1.0},
 }
+PLAN = [*((n, "adapt") for n in N_CLIPS), *((5, method) for method in METHODS if method != "adapt")]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,13 +151,14 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
         train.fit(run, None, cli.Stop())
         run.checkpoints.close()
     seconds = time.perf_counter() - began_s
-    judge, counting = make_judge(settings), adapted_counting(base.counting, base.options, clips)
+    counting = adapted_counting(base.counting, base.options, clips)
+    timelines, params = make_timelines(settings), run.progress.state.eval_params
     taught = {one.group for one in clips}
     others = [one for one in case.recordings if one.group not in taught]
-    params = run.progress.state.eval_params
-    new, after = judge(params, others, counting), judge(params, case.judged, counting)
-    by_name = judge(params, others, dataclasses.replace(counting, motions=()))
-    by_signal = judge(params, others, base.counting)
+    of_others, of_old = timelines(params, others), timelines(params, case.judged)
+    new, after = results(others, of_others, counting), results(case.judged, of_old, counting)
+    by_name = results(others, of_others, dataclasses.replace(counting, motions=()))
+    by_signal = results(others, of_others, base.counting)
     return {
         "judged": len(new),
         "OBO": end_to_end(new),
@@ -165,6 +171,13 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
         "false a minute after": false_a_minute(after),
         "seconds": seconds,
     }
+
+
+def results(
+    recordings: Sequence[Recording], timelines: Sequence[Timeline], counting: Counting
+) -> list[RecordingResult]:
+    """What is said of each, read so."""
+    return [make_result(*of, counting) for of in zip(recordings, timelines, strict=True)]
 
 
 def end_to_end(results: Sequence[RecordingResult]) -> float:
@@ -260,7 +273,7 @@ def learn_left_out(args: argparse.Namespace, kept: Kept, corpus: Dataset, name: 
             known,
             OldExercises(args.data, rest),
         )
-        for n_clips, method in plan(seed):
+        for n_clips, method in PLAN:
             learn_of(
                 args, kept, case, f"{name}, {n_clips} clips, {method}, seed {seed}", n_clips, method, seed
             )
@@ -278,13 +291,6 @@ def learn_of(
 def n_true(recording: AnyRecording) -> int:
     """Its known repetitions, 0 where nobody knows them."""
     return 0 if recording.starts is None else len(recording.starts)
-
-
-def plan(seed: int) -> list[tuple[int, str]]:
-    """Numbers of clips and methods: of the first draw all, of the others five clips by `adapt`."""
-    if seed:
-        return [(5, "adapt")]
-    return [*((n, "adapt") for n in N_CLIPS), *((5, method) for method in METHODS if method != "adapt")]
 
 
 def in_the_wild(args: argparse.Namespace, kept: Kept) -> None:
@@ -310,8 +316,8 @@ def of_motion_capture(args: argparse.Namespace, kept: Kept) -> None:
         pairs = [(one, n_true(one)) for one in filmed]
         kept.get(f"mocap {name}, 0 clips", functools.partial(untaught, pairs))
         case = Case(base, name, filmed, find_old(base, None))
-        for seed in range(args.seeds):
-            learn_of(args, kept, case, f"mocap {name}, 5 clips, seed {seed}", 5, "adapt", seed)
+        for seed, method in itertools.product(range(args.seeds), METHODS):
+            learn_of(args, kept, case, f"mocap {name}, 5 clips, {method}, seed {seed}", 5, method, seed)
 
 
 def main() -> None:

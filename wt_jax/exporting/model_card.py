@@ -49,20 +49,26 @@ _COUNTING = (
     "(taught_threshold for the classes in `taught`), else of the class no_exercise. Runs of one class are "
     "segments. While there is more than one, the shortest (the first of equals), if it has fewer than "
     "min_segment_frames, takes the class of its longer neighbour (the one before, of equals), and joins it.",
-    "4. Candidates: the start signal, smoothed by smoothing_frames, 0 where not valid. Its local maxima (the "
+    "4. Motion, where `motions` has any: how somebody moves in a segment of no_exercise, or of a class in "
+    "`taught`, multiplies the odds of each class in `motions` by 10, 1 or 0.2 "
+    "(wt_jax/counting/taught_motion.py). A class in `taught` that is less likely by it and does not reach "
+    "taught_threshold gives way to no_exercise; that to the most probable of the classes which are likelier "
+    "by it and reach taught_threshold. Neighbours of one class join.",
+    "5. Candidates: the start signal, smoothed by smoothing_frames, 0 where not valid. Its local maxima (the "
     "middle of a flat one), ends included, of at least lowest_height; of any two nearer than "
     "min_distance_frames the higher stays, the highest decided first.",
-    "5. Working height: of the heights of candidates that reach peak_height, the 75th percentile "
+    "6. Working height: of the heights of candidates that reach peak_height, the 75th percentile "
     "(linear between ranks) x relative_height, or peak_height, whichever is more. Candidates that reach it "
     "are starts.",
-    "6. A start belongs to the segment it lies in, and counts as one repetition of that segment's exercise; "
+    "7. A start belongs to the segment it lies in, and counts as one repetition of that segment's exercise; "
     "in no_exercise it counts as nothing. (wt_jax then moves it, within its segment, to where the limb "
     "begins to bend, wt_jax/counting/key_angle.py: its time changes, no count does.)",
-    "7. For the classes in `taught` starts are not counted: what repeats in their segments is "
+    "8. For the classes in `taught` starts are not counted: what repeats in their segments is "
     "(wt_jax/counting/principal_motion.py).",
-    "8. The whole is named for the exercise with the most valid frames in its segments, or no_exercise "
-    "where there is none. With p the mean probability of that class over those frames, at least 0.001 from 0 "
-    "and 1, its confidence is 1 / (1 + exp(-doubt.class_slope x log(p / (1 - p)) - doubt.class_offset)); "
+    "9. The whole is named for the exercise with the most valid frames in its segments, or no_exercise "
+    "where there is none. With p the mean probability of that class over those frames, by its odds, at "
+    "least 0.001 from 0 and 1, its confidence is "
+    "1 / (1 + exp(-doubt.class_slope x log(p / (1 - p)) - doubt.class_offset)); "
     "below `sure` it is undecided. A count is doubtful between the numbers of candidates that reach the "
     "working height x doubt.height_factor, and / doubt.height_factor.",
 )
