@@ -19,7 +19,7 @@ def write(trained: RestoredModel, weights: str, path: Path) -> None:
 
         from wt_jax.exporting.onnx_graph import to_onnx
     except ImportError as error:
-        raise ValueError(f"--format onnx: needs {error.name}: pip install 'wt_jax[onnx]'") from None
+        raise ValueError(f"--format onnx: needs {error.name}: pip install -e '.[onnx]'") from None
     (batch,) = export.symbolic_shape("batch")
     model = to_onnx(answering_graph(trained), graph_inputs(trained, batch), (PROBABILITIES, STARTS))
     if weights == "float16":

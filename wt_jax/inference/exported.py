@@ -77,7 +77,7 @@ def run_onnx(path: Path) -> Run:
     try:
         import onnxruntime  # an extra
     except ImportError:
-        raise ValueError(f"{path}: needs ONNX Runtime: pip install 'wt_jax[onnx]'") from None
+        raise ValueError(f"{path}: needs ONNX Runtime: pip install -e '.[onnx]'") from None
     content = path.read_bytes()
 
     @cache
