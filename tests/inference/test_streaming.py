@@ -9,6 +9,7 @@ from clips import SHARED
 from runs import ANGLES, EVERYTHING, POINTS, compilations, said, save_run, walking
 
 from wt_jax.counting.doubt import Doubt
+from wt_jax.counting.taught_motion import taught_motion
 from wt_jax.inference import streaming as stream_module
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.streaming import Stream, warm_up
@@ -167,6 +168,28 @@ def test_exercises_taught_by_clips_are_counted_by_what_repeats(predictor, monkey
     assert abs(sum(stream.state.counts.values()) - there) <= 2
     assert_same(stream.flush(), whole)
     assert all(low == high for low, high in whole.ranges.values())
+
+
+def test_how_somebody_moves_is_heard_while_it_lasts(predictor, monkeypatch):
+    monkeypatch.setattr("wt_jax.counting.taught_motion._LEAST_LIKENESS", 0.0)  # who walks so is not steady
+    landmarks = Landmarks(walking(900), 30.0, 320, 240)
+    whole = predictor.predict(landmarks).timeline
+    counting = dataclasses.replace(
+        predictor.counting,
+        class_threshold=1.0,
+        taught=("squats",),
+        taught_threshold=0.5,
+        motions=(taught_motion("squats", whole.angles_FxJ, whole.valid_F),),
+    )
+    monkeypatch.setattr(predictor, "counting", counting)
+    stream = Stream(predictor, 320, 240)
+    push_all(stream, landmarks)
+    there = predictor.predict(landmarks)
+    assert [one.odds for one in there.found_segments] == [10] and there.counts["squats"] > 10
+    assert stream.state.counts == pytest.approx(there.counts, abs=2)
+    assert_same(stream.flush(), there)
+    monkeypatch.setattr(predictor, "counting", dataclasses.replace(counting, motions=()))
+    assert predictor.predict(landmarks).counts == {}
 
 
 def test_it_is_as_undecided_as_predict_of_the_frames_so_far(predictor, monkeypatch):
