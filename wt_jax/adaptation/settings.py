@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from wt_jax import config
 from wt_jax.counting.settings import Counting
 from wt_jax.counting.taught_motion import taught_motion
@@ -35,6 +37,7 @@ _SETTINGS = {
     "train.accumulate": 0,
     "train.steps_per_dispatch": 8,
 }
+_THRESHOLDS = (5, 10), (0.3, 0.5)  # number of clips, and least probability; chosen as the settings
 
 
 def adapted(base: config.Config, name: str, init: str, root: str, workdir: Path) -> config.Config:
@@ -64,13 +67,15 @@ def with_class(classes: tuple[str, ...], name: str) -> tuple[str, ...]:
 def adapted_counting(counting: Counting, base: config.Config, clips: Sequence[Recording]) -> Counting:
     """The thresholds that the checkpoint had: of few clips none are chosen.
 
-    What is new of theirs is `taught`; of each clip of that it is kept how somebody moves.
+    What is new of theirs is `taught`, and how somebody moves in each is kept. `taught_threshold` goes by the
+    exercise of the fewest clips: taught by more, the network is less shy.
     """
     new = {one.class_name: None for one in clips if one.class_name not in base.data.classes}
     taught = (*counting.taught, *new)
-    motions = [
-        taught_motion(one.class_name, one.angles_FxJ, one.valid_F)
-        for one in clips
-        if one.class_name in taught
-    ]
-    return replace(counting, taught=taught, motions=(*counting.motions, *motions))
+    motions = list(counting.motions)
+    for one in clips:
+        if one.class_name in taught:
+            motions.append(taught_motion(one.class_name, one.angles_FxJ, one.valid_F))
+    n_clips = [sum(one.class_name == name for one in motions) for name in taught]
+    least = float(np.interp(min(n_clips, default=0), *_THRESHOLDS))
+    return replace(counting, taught=taught, taught_threshold=least, motions=tuple(motions))
