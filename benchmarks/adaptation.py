@@ -282,6 +282,7 @@ def learn_of(
     args: argparse.Namespace, kept: Kept, case: Case, key: str, n_clips: int, method: str, seed: int
 ) -> None:
     """Of so many clips, drawn by the seed."""
+    jax.clear_caches()  # of dozens of runs in one process their programs come to be more than it may map
     drawn = draw_clips(case.recordings, n_clips, seed)
     clips = [dataclasses.replace(one, split="train") for one in drawn]
     kept.get(key, lambda: learn(case, clips, method, args.output / key.replace(", ", "-").replace(" ", "-")))
