@@ -17,7 +17,6 @@ from wt_jax.skeleton import NO_EXERCISE
 _SETTINGS = {
     "data.synthetic": 0.6,  # share of the windows that are of the old exercises
     "data.synthetic_people": 48,
-    "data.balance_power": 0.0,
     "data.balance_sources": False,
     "data.mocap": "",
     "data.resident": "true",
@@ -37,7 +36,7 @@ _SETTINGS = {
     "train.accumulate": 0,
     "train.steps_per_dispatch": 8,
 }
-_THRESHOLDS = (5, 10), (0.3, 0.5)  # number of clips, and least probability; chosen as the settings
+_THRESHOLDS = (5, 10), (0.15, 0.3)  # number of clips, and least probability; chosen as the settings
 
 
 def adapted(base: config.Config, name: str, init: str, root: str, workdir: Path) -> config.Config:
@@ -76,6 +75,8 @@ def adapted_counting(counting: Counting, base: config.Config, clips: Sequence[Re
     for one in clips:
         if one.class_name in taught:
             motions.append(taught_motion(one.class_name, one.angles_FxJ, one.valid_F))
-    n_clips = [sum(one.class_name == name for one in motions) for name in taught]
-    least = float(np.interp(min(n_clips, default=0), *_THRESHOLDS))
+    if not taught:
+        return counting
+    n_clips = min(sum(one.class_name == name for one in motions) for name in taught)
+    least = float(np.interp(n_clips, *_THRESHOLDS))
     return replace(counting, taught=taught, taught_threshold=least, motions=tuple(motions))
