@@ -121,6 +121,11 @@ def test_from_clips_to_a_checkpoint_that_knows_one_exercise_more(
     said = capsys.readouterr().out
     assert "left out one by one, each is judged by a training without it" in said
     assert re.search(r"^anna.npz +[\d.]+ +\d+  labels +\d+  [a-z-]+$", said, re.MULTILINE)
+    assert re.search(
+        r"^left out: \d of 2 named jumping-jacks, \d of 2 counted to within one$", said, re.MULTILINE
+    )
+    assert "synthetic people held back judge the old exercises" in said
+    assert "synthetic people do jumping-jacks too, and teach it" in said
     assert "old exercises before: " in said and "old exercises after: " in said
     before, after = restore_model(base, jax.local_devices()), restore_model(output, jax.local_devices())
     assert after.options.data.classes == settings.with_class(before.options.data.classes, "jumping-jacks")
@@ -304,6 +309,7 @@ def test_what_a_root_lacks_synthetic_people_stand_in_for(
         ("lunges", ""),
         ("split-squats", ""),
         ("step-ups", ""),
+        ("no exercise", ""),
     ],
 )
 def test_a_name_that_is_nearly_another(name, note):

@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import difflib
 import functools
+import os
 import shlex
 import time
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ import jax
 
 from wt_jax.adaptation.clip_folder import clip_words, copy_of_clips, find_clips
 from wt_jax.adaptation.clip_table import ClipTable
-from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, Clip, folds_of
+from wt_jax.adaptation.clips import COUNTED, LABELLED, PROPOSED, Clip, folds_of, label_command
 from wt_jax.adaptation.old_exercises import OldExercises, find_old
 from wt_jax.adaptation.settings import adapted, adapted_counting
 from wt_jax.adaptation.taught import load_taught, save_taught
@@ -43,7 +44,7 @@ _NEAR = 0.85  # how alike two names are that may mean one exercise: lunge and lu
 _ORIGINS = {
     LABELLED: "from label files",
     COUNTED: "found by what repeats, as many as were counted",
-    PROPOSED: "found by what repeats; python -m wt_jax.label --propose shows them, to be mended",
+    PROPOSED: "found by what repeats",
 }
 
 
@@ -71,6 +72,7 @@ def adapt(
         for fold, said in zip(folds, trials, strict=True):
             rows = (table.row(clips[i], one) for i, one in zip(fold, said, strict=True))
             print(*rows, sep="\n", flush=True)
+        print(*table.verdict(name), sep="\n", flush=True)
         print(f"learns from {'all of them' if len(clips) > 1 else 'it'} ...", flush=True)
         counting = counting_by(recordings)
         learn(run, counting)
@@ -113,6 +115,9 @@ def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExerc
     numbers = {words: sum(clip.origin == origin for clip in clips) for origin, words in _ORIGINS.items()}
     lines = [clip.remark for clip in clips if clip.remark]
     lines += [f"starts of {clip_words(n)}: {words}" for words, n in numbers.items() if n]
+    if numbers[_ORIGINS[PROPOSED]]:
+        folder = Path(os.path.commonpath([clip.path.parent for clip in clips]))
+        lines.append(f"shown, to be mended, by: {label_command(folder, folder, name)} --propose")
     classes = trained.options.data.classes
     more = " further" if name in classes else ""
     who = f"{old.root} and synthetic people" if old.is_of_people else "synthetic people"
@@ -133,6 +138,13 @@ def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExerc
         splits = " or ".join(old.stood_in)
         lines.append(f"{old.root}: no counted repetitions in split {splits}: synthetic people stand in there")
     lines.append(f"how good it is: {how}")
+    if not old.is_of_people:
+        lines.append(
+            "note: synthetic people held back judge the old exercises: real ones are forgotten sooner; "
+            "--data ROOT learns from some again, and is judged by them"
+        )
+    if name in REPERTOIRE:
+        lines.append(f"synthetic people do {name} too, and teach it")
     if len(clips) < _WANTED:
         lines.append(f"note: {clip_words(len(clips))}: 3 to 20 are wanted, best of as many people")
     if note := near_miss(name, classes, trained.name):
@@ -150,7 +162,8 @@ def near_miss(name: str, classes: Sequence[str], checkpoint: str) -> str:
     if name in classes or name in REPERTOIRE:
         return ""
     known = {_letters(one): f"synthetic people do {one}: --name {shlex.quote(one)}" for one in REPERTOIRE}
-    known |= {_letters(one): f"{checkpoint} knows {one}: --name {shlex.quote(one)}" for one in classes}
+    exercises = [one for one in classes if one != NO_EXERCISE]
+    known |= {_letters(one): f"{checkpoint} knows {one}: --name {shlex.quote(one)}" for one in exercises}
     near = difflib.get_close_matches(_letters(name), known, 1, _NEAR)
     return f"note: {known[near[0]]} if it is that" if near else ""
 

@@ -2,11 +2,13 @@
 
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from wt_jax import label
+from wt_jax.adaptation.clip_table import ClipTable
 from wt_jax.adaptation.clips import (
     COUNTED,
     LABELLED,
@@ -16,6 +18,7 @@ from wt_jax.adaptation.clips import (
     label_file,
     read_clips,
 )
+from wt_jax.counting.decoding import Repetition
 from wt_jax.data.labels import write_starts
 from wt_jax.inference.input_files import find_input_files
 from wt_jax.pose.landmarks import Landmarks, load_landmarks, save_landmarks
@@ -104,6 +107,34 @@ def test_a_clip_that_lacks_one_of_those_counted_is_used_and_says_so(tmp_path, mo
         for said in (*(clip.remark for clip in clips), *failed.values()):
             assert f"{found} of the {count} repetitions found" in said
         assert [clip.n_starts for clip in clips] == [found] * is_used
+
+
+@pytest.mark.parametrize(("count", "is_far"), [(0, True), (2, True), (5, False), (6, False)])
+def test_a_count_that_is_far_from_what_seems_to_be_there_is_said(tmp_path, monkeypatch, count, is_far):
+    film(tmp_path / "bob.npz", 2)
+    (tmp_path / "counts.csv").write_text(f"file,count\nbob,{count}\n")
+
+    def found(angles_FxJ, valid_F, count=None):
+        return np.arange(6 if count is None else count) * 5
+
+    monkeypatch.setattr("wt_jax.adaptation.clips.motion_starts", found)
+    ((clip,), _) = read(tmp_path)
+    assert clip.n_starts == count
+    assert (f"{count} counted, 6 seem to be there: it is learned from {count}" in clip.remark) is is_far
+
+
+def test_a_clip_of_another_exercise_is_pointed_out(folder):
+    clips, _ = read(folder)
+    table = ClipTable(clips, is_judged=True)
+    for clip, name in zip(clips, ("presses", "squats", "no-exercise"), strict=True):
+        repetitions = [Repetition(10 * i, 0.9, name) for i in range(clip.n_starts)]
+        said = SimpleNamespace(repetitions=repetitions, n_end_to_end=clip.n_starts * (name == "presses"))
+        assert table.row(clip, said).endswith(f"  {name}")
+    assert table.verdict("presses") == [
+        "left out: 1 of 3 named presses, 1 of 3 counted to within one",
+        "note: bob.npz is taken for squats: is it in the right folder?",
+    ]
+    assert ClipTable(clips, is_judged=False).verdict("presses") == []
 
 
 def test_the_command_that_marks_a_clip_survives_a_space(tmp_path):

@@ -15,6 +15,7 @@ class ClipTable:
         self._width = max(len("clip"), *(len(printable(clip.path.name)) for clip in clips))
         self.heading = f"{'clip':<{self._width}}{'seconds':>9}{'repetitions':>13}  {'known from':<11}"
         self.heading += f"{'left out':>10}  exercise" if is_judged else ""
+        self._said: list[tuple[Clip, int, str]] = []  # of each clip left out: repetitions, and of what
 
     def row(self, clip: Clip, said: RecordingResult | None = None) -> str:
         """Of a clip, and what a training without it `said`."""
@@ -25,4 +26,18 @@ class ClipTable:
             counted = [repetition.class_name for repetition in said.repetitions]
             named = max(dict.fromkeys(counted), key=counted.count, default=NO_EXERCISE)
             row += f"{said.n_end_to_end:>10}  {named}"
+            self._said.append((clip, said.n_end_to_end, named))
         return row.rstrip()
+
+    def verdict(self, name: str) -> list[str]:
+        """What the rows come to, and which are taken for another exercise; [] where none was left out."""
+        if not self._said:
+            return []
+        right = sum(named == name for _, _, named in self._said)
+        near = sum(abs(count - clip.n_starts) <= 1 for clip, count, _ in self._said)
+        of = f"of {len(self._said)}"
+        return [f"left out: {right} {of} named {name}, {near} {of} counted to within one"] + [
+            f"note: {printable(clip.path.name)} is taken for {named}: is it in the right folder?"
+            for clip, _, named in self._said
+            if named not in (name, NO_EXERCISE)
+        ]

@@ -26,6 +26,7 @@ LABELLED, COUNTED, PROPOSED = "labels", "counts.csv", "proposed"  # where the st
 # Of those counted so many may be missing: who counts by eye is off by one as often, by a first or last that a
 # clip cuts off, and what is learned from few clips is the name.
 _MOST_MISSING, _MISSING_SHARE = 1, 0.1
+_FAR_SHARE = 0.3  # of a count: what seems to be there is seldom as far off
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,10 @@ def _find_starts(
             f"{remark or 'nothing that repeats found'}: mark them: "
             f"{label_command(path, path.parent, class_name)}"
         )
+    if count is not None and not remark:
+        seen = len(motion_starts(angles_FxJ, valid_F))
+        if abs(seen - count) > max(_MOST_MISSING, _FAR_SHARE * count):
+            remark = f"{count} counted, {seen} seem to be there"
     starts = nearest_frames(times_s[0] + found / FRAME_RATE_HZ, times_s)
     origin = PROPOSED if count is None else COUNTED
-    return starts, origin, f"note: {path}: {remark}: it is learned from those" if remark else ""
+    return starts, origin, f"note: {path}: {remark}: it is learned from {len(starts)}" if remark else ""
