@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -269,3 +270,8 @@ def test_a_person_is_seen_from_many_sides_and_by_many_cameras(recordings, films)
         assert np.ptp(medians) > 40
     shapes = {film.width_px > film.height_px for of_class in films.values() for film in of_class}
     assert shapes == {True, False}
+
+
+def test_the_docs_name_every_movement():
+    text = (Path(__file__).parents[2] / "docs" / "synthetic.md").read_text()
+    assert [name for name in REPERTOIRE if name not in text] == []
