@@ -111,7 +111,7 @@ def test_what_it_refuses(run, tmp_path, more, message):
 @pytest.mark.parametrize(("format", "module"), [("onnx", "onnx"), ("tflite", "litert_converter")])
 def test_a_package_that_is_missing_is_named(run, tmp_path, monkeypatch, format, module):
     monkeypatch.setitem(sys.modules, module, None)  # importing it raises
-    with pytest.raises(ValueError, match=rf"--format {format}: needs \w+: pip install 'wt_jax\[{format}\]'"):
+    with pytest.raises(ValueError, match=rf"--format {format}: needs \w+: pip install -e '.\[{format}\]'"):
         command(run, tmp_path / "model", format=format)
     assert names(tmp_path) == []
 
