@@ -72,7 +72,7 @@ def _converter() -> tuple[Any, Any, Any, Any]:
 
 def _missing(error: ImportError) -> ValueError:
     package = (error.name or "").partition(".")[0]
-    return ValueError(f"--format tflite: needs {package}: pip install 'wt_jax[tflite]'")
+    return ValueError(f"--format tflite: needs {package}: pip install -e '.[tflite]'")
 
 
 def run(path: Path) -> Run:
