@@ -30,13 +30,11 @@ from wt_jax.adaptation.settings import adapted, adapted_counting
 from wt_jax.adaptation.trial import make_judge
 from wt_jax.counting.key_angle import angle_starts
 from wt_jax.counting.principal_motion import motion_starts, principal_motion
-from wt_jax.counting.settings import Counting
-from wt_jax.counting.timeline import Timeline
 from wt_jax.data.builder import fingerprint
 from wt_jax.data.loading import Dataset, load_dataset
 from wt_jax.data.recordings import AnyRecording, Recording
 from wt_jax.data.synthetic_recordings import to_recording
-from wt_jax.evaluation.recording_result import RecordingResult, make_result
+from wt_jax.evaluation.recording_result import RecordingResult, make_results
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.inference.sliding_window import make_timelines
@@ -47,6 +45,7 @@ from wt_jax.synthetic import motion
 from wt_jax.synthetic.joint_tracks import leaving_starts, load_track
 from wt_jax.synthetic.mocap import film_track
 from wt_jax.training.setup import start_run
+from wt_jax.training.warm_start import Parent
 
 EXERCISES = (
     "push-ups",
@@ -137,27 +136,32 @@ def draw_clips(recordings: Sequence[Recording], n_clips: int, seed: int) -> list
     return drawn
 
 
+def fit(settings: config.Config, recordings: Sequence[AnyRecording], parent: Parent | None) -> Any:
+    """The parameters that a run on these ends with; from where its workdir stands."""
+    with quietly(Path(settings.workdir) / "log.txt"):
+        run = start_run(settings, Dataset("clips", list(recordings), fingerprint(recordings)), parent)
+        train.fit(run, None, cli.Stop())
+        run.checkpoints.close()
+    return run.progress.state.eval_params
+
+
 def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) -> dict[str, float]:
     """Trains by a method; scores of the exercise on other people, and of the old ones before and after."""
     base = case.base
     options = adapted(base.options, case.name, base.name, "clips", workdir)
     settings = config.unflatten(config.flatten(options) | METHODS[method])
-    everyone = [*clips, *case.old.replayed]
-    dataset = Dataset("clips", everyone, fingerprint(everyone))
     began_s = time.perf_counter()
-    with quietly(workdir / "log.txt"):
-        run = start_run(settings, dataset, parent_of(base) if settings.train.init else None)
-        train.fit(run, None, cli.Stop())
-        run.checkpoints.close()
+    parent = parent_of(base) if settings.train.init else None
+    params = fit(settings, [*clips, *case.old.replayed], parent)
     seconds = time.perf_counter() - began_s
     counting = adapted_counting(base.counting, base.options, clips)
-    timelines, params = make_timelines(settings), run.progress.state.eval_params
+    timelines = make_timelines(settings)
     taught = {one.group for one in clips}
     others = [one for one in case.recordings if one.group not in taught]
     of_others, of_old = timelines(params, others), timelines(params, case.judged)
-    new, after = results(others, of_others, counting), results(case.judged, of_old, counting)
-    by_name = results(others, of_others, dataclasses.replace(counting, motions=()))
-    by_signal = results(others, of_others, base.counting)
+    new, after = make_results(others, of_others, counting), make_results(case.judged, of_old, counting)
+    by_name = make_results(others, of_others, dataclasses.replace(counting, motions=()))
+    by_signal = make_results(others, of_others, base.counting)
     return {
         "judged": len(new),
         "OBO": end_to_end(new),
@@ -170,13 +174,6 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
         "false a minute after": false_a_minute(after),
         "seconds": seconds,
     }
-
-
-def results(
-    recordings: Sequence[Recording], timelines: Sequence[Timeline], counting: Counting
-) -> list[RecordingResult]:
-    """What is said of each, read so."""
-    return [make_result(*of, counting) for of in zip(recordings, timelines, strict=True)]
 
 
 def end_to_end(results: Sequence[RecordingResult]) -> float:

@@ -7,33 +7,30 @@ none, judge: the four exercises, other activities, and the rest of the new exerc
 """
 
 import argparse
-import contextlib
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from adaptation import end_to_end, false_a_minute, results
+from adaptation import end_to_end, false_a_minute, fit
 from machine import heading
 
-from wt_jax import train
 from wt_jax.adaptation.clips import read_clips
 from wt_jax.adaptation.old_exercises import find_old
 from wt_jax.adaptation.settings import adapted, adapted_counting
 from wt_jax.config import Config
 from wt_jax.counting.settings import Counting
-from wt_jax.data.builder import fingerprint
-from wt_jax.data.loading import Dataset, load_dataset
+from wt_jax.data.loading import load_dataset
 from wt_jax.data.recordings import Recording
+from wt_jax.evaluation.recording_result import make_results
 from wt_jax.inference.pretrained import PRETRAINED
 from wt_jax.inference.restore import parent_of, restore_model
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.pose.landmarks import load_landmarks
-from wt_jax.runtime import cli, jax_setup
+from wt_jax.runtime import jax_setup
 from wt_jax.skeleton import CLASSES, NO_EXERCISE
-from wt_jax.training.setup import start_run
 
 TAUGHT = {"bench-press": "bench_press", "lat-pull-downs": "lat_machine"}  # and how the files are called
 _LEAST_S, _CLIPS = 5.0, 5
@@ -43,20 +40,15 @@ def learn(base: RestoredModel, name: str, files: list[Path], workdir: Path) -> t
     """What `adapt` makes of these files: options, parameters, and how they are read."""
     clips, _ = read_clips(files[0].parent, files, name, load_landmarks)
     recordings = [clip.recording for clip in clips]
-    everyone = [*recordings, *find_old(base, None, recordings).replayed]
     options = adapted(base.options, name, base.name, "clips", workdir)
-    counting = adapted_counting(base.counting, base.options, recordings)
-    with contextlib.redirect_stdout((workdir / "log.txt").open("w")):
-        run = start_run(options, Dataset("clips", everyone, fingerprint(everyone)), parent_of(base))
-        train.fit(run, None, cli.Stop())
-        run.checkpoints.close()
-    return options, run.progress.state.eval_params, counting
+    params = fit(options, [*recordings, *find_old(base, None, recordings).replayed], parent_of(base))
+    return options, params, adapted_counting(base.counting, base.options, recordings)
 
 
 def row(trained: tuple[Config, Any, Counting], recordings: list[Recording], name: str) -> str:
     """What these say of people of whom they know nothing; the new exercise is `name`."""
     options, params, counting = trained
-    said = results(recordings, make_timelines(options)(params, recordings), counting)
+    said = make_results(recordings, make_timelines(options)(params, recordings), counting)
     new = [one for one in said if TAUGHT[name] in one.recording.name]
     old = [one for one in said if one.is_exercise]
     rest = [one for one in said if not one.is_exercise and one not in new]
@@ -89,9 +81,8 @@ def main() -> None:
             files = [path for path in paths if load_landmarks(path).times_s[-1] >= _LEAST_S][:_CLIPS]
             box = base.options, base.params, base.counting
             print(f"| the box, before {name} {row(box, held_back, name)}", flush=True)
-            workdir = Path(folder) / name
-            workdir.mkdir()
-            print(f"| after {row(learn(base, name, files, workdir), held_back, name)}", flush=True)
+            after = learn(base, name, files, Path(folder) / name)
+            print(f"| after {row(after, held_back, name)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from wt_jax.counting.timeline import Timeline
 from wt_jax.data.csv_tables import parse_whole_number, read_table, recording_name
 from wt_jax.data.loading import load_dataset
 from wt_jax.evaluation.console_report import SUBSETS, number, parts_table, reliability_lines
-from wt_jax.evaluation.recording_result import RecordingResult, make_result
+from wt_jax.evaluation.recording_result import RecordingResult, make_results
 from wt_jax.evaluation.reliability import reliability
 from wt_jax.evaluation.score_report import score
 from wt_jax.evaluation.trade_off import trade_off
@@ -40,7 +40,7 @@ def results_on(
     unseen = [one.load() for one in dataset.recordings if one.content not in trained.trained_on]
     print(f"{root}: {len(unseen)} of {len(dataset.recordings)} recordings were not trained on")
     timelines = make_timelines(trained.options)(trained.params, unseen)
-    return [make_result(*of, trained.counting) for of in zip(unseen, timelines, strict=True)], timelines
+    return make_results(unseen, timelines, trained.counting), timelines
 
 
 def labelled_scores(results: Sequence[RecordingResult], root: str, classes: Sequence[str]) -> dict[str, Any]:

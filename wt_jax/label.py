@@ -14,7 +14,7 @@ from wt_jax.labeling.editor import KEYS, Editor
 from wt_jax.labeling.marked_starts import LEAST_S, MarkedStartsFile
 from wt_jax.labeling.session import Restore, Session, open_session, show
 from wt_jax.labeling.view import draw_notice
-from wt_jax.labeling.worklist import FOLDERS, Worklist, at_root
+from wt_jax.labeling.worklist import FOLDERS, Worklist, at_root, is_class_folder
 from wt_jax.pose.landmarks import LANDMARKS_SUFFIX
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.cli import run
@@ -40,7 +40,7 @@ def label_path(video: Path, root: str | None, class_name: str | None) -> Path:
     A video in `ROOT/raw/<class>/` says both by itself. Else the root is `data`, and the class has to be
     given. Raises ValueError where it is not, or has no repetitions.
     """
-    in_root = video.absolute().parent.parent.name in FOLDERS
+    in_root = is_class_folder(video.parent)
     if class_name is None and not in_root:
         raise ValueError(f"{video}: not in raw/<class>/, so which exercise is it? say --class NAME")
     name = canonical_class(class_name if class_name is not None else video.absolute().parent.name)

@@ -17,7 +17,7 @@ from wt_jax.data.labels import read_starts
 from wt_jax.data.recordings import Recording
 from wt_jax.data.splits import assign_splits
 from wt_jax.inference.input_files import name_results
-from wt_jax.labeling.worklist import FOLDERS
+from wt_jax.labeling.worklist import is_class_folder
 from wt_jax.pose.joint_angles import angle_sequence, nearest_frames
 from wt_jax.pose.landmarks import Landmarks
 from wt_jax.skeleton import FRAME_RATE_HZ
@@ -93,8 +93,7 @@ def label_file(path: Path, class_name: str) -> Path | None:
 
 def label_command(what: Path, folder: Path, class_name: str) -> str:
     """Marks a clip, or all in a folder, where `label_file` and training look for labels."""
-    is_in_root = folder.absolute().parent.name in FOLDERS  # as landmarks/<class>
-    root = os.path.normpath(folder / ("../.." if is_in_root else ".."))
+    root = os.path.normpath(folder / ("../.." if is_class_folder(folder) else ".."))
     options = f"--class {shlex.quote(class_name)} --data {shlex.quote(root)}"
     return f"python -m wt_jax.label {shlex.quote(str(what))} {options}"
 

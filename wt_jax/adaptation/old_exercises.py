@@ -78,21 +78,18 @@ def find_old(
     None: in the root that it was trained on, if that is still there. Raises ValueError as `load_dataset`.
     """
     own, data = trained.meta["root"], trained.options.data
-    new = dict.fromkeys(one.class_name for one in clips)  # which is no no-exercise, whoever does it
-    done = tuple(dict.fromkeys((*data.classes, *new)))
     if root is None:
         root = own if own and trained.meta["data"] != SYNTHETIC and is_there(own) else SYNTHETIC
     if root == SYNTHETIC:  # those to train on are filmed as the run begins
-        dataset = synthetic_dataset(done, _PEOPLE, ("val", "test"))
+        recordings = _film(data.classes, clips, ("val", "test"))
     else:
-        built = trained.meta["recordings"] if root == own else ""
-        dataset = load_dataset(root, built, data.classes, cache_folder() / "recordings", data.max_minutes)
+        built, cache = trained.meta["recordings"] if root == own else "", cache_folder() / "recordings"
+        recordings = load_dataset(root, built, data.classes, cache, data.max_minutes).recordings
     people = {one.group for one in taught}
     unseen = [
         one
-        for one in dataset.recordings
-        if one.class_name in data.classes
-        and (one.split == "train" or not (one.content in trained.trained_on or one.group in people))
+        for one in recordings
+        if one.split == "train" or not (one.content in trained.trained_on or one.group in people)
     ]
     old = OldExercises(root, unseen, tuple(taught)).without(clips)
     lacks = tuple(
@@ -100,9 +97,15 @@ def find_old(
     )
     if root == SYNTHETIC or not lacks:
         return old
-    made = synthetic_dataset(done, _PEOPLE, lacks).recordings
-    made = [one for one in made if one.class_name in data.classes]
+    made = _film(data.classes, clips, lacks)
     return replace(old, recordings=[*old.recordings, *made], stood_in=lacks)
+
+
+def _film(classes: Sequence[str], clips: Sequence[Recording], among: Sequence[str]) -> list[AnyRecording]:
+    """Synthetic people who do these classes; what the clips show none of them does as no-exercise."""
+    done = tuple(dict.fromkeys([*classes, *(one.class_name for one in clips)]))
+    made = synthetic_dataset(done, _PEOPLE, among).recordings
+    return [one for one in made if one.class_name in classes]
 
 
 def _counts(one: AnyRecording, split: str) -> bool:

@@ -71,12 +71,12 @@ def adapted_counting(counting: Counting, base: config.Config, clips: Sequence[Re
     """
     new = {one.class_name: None for one in clips if one.class_name not in base.data.classes}
     taught = (*counting.taught, *new)
+    if not taught:
+        return counting
     motions = list(counting.motions)
     for one in clips:
         if one.class_name in taught:
             motions.append(taught_motion(one.class_name, one.angles_FxJ, one.valid_F))
-    if not taught:
-        return counting
     n_clips = min(sum(one.class_name == name for one in motions) for name in taught)
     least = float(np.interp(n_clips, *_THRESHOLDS))
     return replace(counting, taught=taught, taught_threshold=least, motions=tuple(motions))

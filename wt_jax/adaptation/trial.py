@@ -8,7 +8,7 @@ import jax
 from wt_jax import config
 from wt_jax.counting.settings import Counting
 from wt_jax.data.recordings import Recording
-from wt_jax.evaluation.recording_result import RecordingResult, make_result
+from wt_jax.evaluation.recording_result import RecordingResult, make_results
 from wt_jax.inference.sliding_window import make_timelines
 from wt_jax.input_pipeline.balanced_sampler import make_train_batches
 from wt_jax.input_pipeline.window_runs import Runs
@@ -26,8 +26,7 @@ def make_judge(options: config.Config) -> Judge:
     timelines = make_timelines(options)
 
     def judge(params: Any, recordings: Sequence[Recording], counting: Counting) -> list[RecordingResult]:
-        said = timelines(params, recordings)
-        return [make_result(*of, counting) for of in zip(recordings, said, strict=True)]
+        return make_results(recordings, timelines(params, recordings), counting)
 
     return judge
 

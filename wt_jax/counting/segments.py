@@ -67,8 +67,9 @@ def cut_segments(timeline: Timeline, scores_FxC: np.ndarray, counting: Counting)
 
 
 def _segment(timeline: Timeline, first: int, last: int, label: int, counting: Counting) -> Segment:
-    odds = _odds(timeline, first, last, counting).get(label, 1.0)
     name = timeline.classes[label] if label >= 0 else NO_EXERCISE
+    is_heard = any(one.class_name == name for one in counting.motions)
+    odds = _odds(timeline, first, last, counting).get(label, 1.0) if is_heard else 1.0
     return Segment(name, first, last, weighed(_share(timeline, first, last, label), odds), odds)
 
 

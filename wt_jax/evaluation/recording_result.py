@@ -109,6 +109,13 @@ def make_result(
     )
 
 
+def make_results(
+    recordings: Sequence[Recording], timelines: Sequence[Timeline], counting: Counting
+) -> list[RecordingResult]:
+    """What the timelines say of their recordings, one after the other."""
+    return [make_result(*of, counting) for of in zip(recordings, timelines, strict=True)]
+
+
 def match(
     true_starts: np.ndarray, starts: np.ndarray, heights: np.ndarray, tolerance_frames: int
 ) -> np.ndarray:

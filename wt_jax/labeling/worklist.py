@@ -15,6 +15,11 @@ FOLDERS = ("raw", "landmarks")  # of a data root: what can be looked at
 _BUCKET = 2  # part of a URL between slashes
 
 
+def is_class_folder(folder: Path) -> bool:
+    """Whether it is one of a data root, raw/<class> or landmarks/<class>."""
+    return folder.absolute().parent.name in FOLDERS
+
+
 def at_root(place: Path | str) -> Path:
     """What there is to label, of a bucket in a copy of its data root (`copy_of_data`)."""
     if not is_remote(place):

@@ -3,7 +3,7 @@
 // A timeline is {probabilities: [of each class, F], signal: F, valid: F, angles: [F of 25]}; `card` is model.json.
 
 import { alignStarts, keyAngle } from "./key_angle.js";
-import { motionStarts, repeatedStarts } from "./principal_motion.js";
+import { repeated, sureStarts } from "./principal_motion.js";
 import { argmax, findPeaks, gaussian, quantile } from "./signal.js";
 import { oddsByMotion, weighed } from "./taught_motion.js";
 
@@ -49,7 +49,8 @@ export function findSegments(timeline, card) {
     labels.fill(moved(timeline, card, { label, first, last }), first, last + 1);
   }
   return runsOf(labels).map(({ label, first, last }) => {
-    const odds = oddsIn(timeline, counting, first, last)[classes[label]] ?? 1;
+    const isHeard = counting.motions.some(({ class_name }) => class_name === classes[label]);
+    const odds = isHeard ? oddsIn(timeline, counting, first, last)[classes[label]] : 1;
     const confidence = label < 0 ? 0 : weighed(meanSeen(timeline.probabilities[label], timeline.valid, first, last), odds);
     return { exercise: classes[label] ?? no_exercise, first, last, confidence, odds };
   });
@@ -71,7 +72,15 @@ function moved(timeline, { classes, counting, no_exercise }, { label, first, las
 
 /** Exercise -> `oddsByMotion` in some frames, of those that have motions. */
 function oddsIn(timeline, { motions }, first, last) {
-  return motions.length ? oddsByMotion(motions, part(timeline, first, last)) : {};
+  return motions.length ? oddsByMotion(motions, repeatedIn(timeline, first, last)) : {};
+}
+
+const known = new WeakMap(); // timeline -> what is repeated in which of its frames
+
+/** What is `repeated` in some frames; found once. */
+function repeatedIn(timeline, first, last) {
+  if (!known.has(timeline)) known.set(timeline, {});
+  return (known.get(timeline)[`${first}-${last}`] ??= repeated(part(timeline, first, last)));
 }
 
 /** Smoothed class probabilities, over frames with somebody in them alone. */
@@ -146,7 +155,7 @@ export function countTaught(timeline, { taught }, segments) {
   return segments
     .filter(({ exercise }) => taught.includes(exercise))
     .flatMap(({ exercise, first, last, confidence }) =>
-      motionStarts(part(timeline, first, last)).map((start) => ({ frame: first + start, confidence, exercise })),
+      repeatedIn(timeline, first, last).starts.map((start) => ({ frame: first + start, confidence, exercise })),
     );
 }
 
@@ -155,8 +164,8 @@ export function countUnknown(timeline, { no_exercise }, segments) {
   return segments
     .filter(({ exercise }) => exercise === no_exercise)
     .flatMap(({ first, last }) => {
-      const { starts, alike } = repeatedStarts(part(timeline, first, last));
-      return starts.map((start) => ({ frame: first + start, confidence: alike, exercise: UNKNOWN }));
+      const found = repeatedIn(timeline, first, last);
+      return sureStarts(found).map((start) => ({ frame: first + start, confidence: found.alike, exercise: UNKNOWN }));
     });
 }
 

@@ -16,11 +16,8 @@ export const FEWEST = 3; // times that something is done for it to be said to re
 /** Frames at which repetitions of whatever is done start. */
 export const motionStarts = (timeline) => repeated(timeline).starts;
 
-/** `repeated`, without starts where they are not alike enough. */
-export function repeatedStarts(timeline) {
-  const { starts, alike } = repeated(timeline);
-  return { starts: alike >= LEAST_LIKENESS ? starts : [], alike };
-}
+/** The starts of what is `repeated`, none where they are not alike enough. */
+export const sureStarts = ({ starts, alike }) => (alike >= LEAST_LIKENESS ? starts : []);
 
 /** What is done again and again: {direction, swing, starts, alike}; the direction has either sign. */
 export function repeated(timeline) {

@@ -1,6 +1,6 @@
 // How an exercise is moved that was learned from a few clips: which limbs, and how far.
 
-import { FEWEST, repeated } from "./principal_motion.js";
+import { FEWEST } from "./principal_motion.js";
 import { quantile } from "./signal.js";
 
 const ALIKE = 0.75; // cosine of the angle to the nearest clip's direction from which it is moved as there
@@ -9,9 +9,8 @@ const SHARE_OF_SWING = 0.5; // of the clips' median swing
 const LEAST_LIKENESS = 0.9; // of what is done so often that it can be told
 const [ALIKE_ODDS, UNLIKE_ODDS] = [10, 0.2];
 
-/** Exercise -> how many times likelier it is as somebody moves; 1 is no news. */
-export function oddsByMotion(motions, timeline) {
-  const found = repeated(timeline);
+/** Exercise -> how many times likelier it is by what is `repeated`; 1 is no news. */
+export function oddsByMotion(motions, found) {
   return Object.fromEntries(
     motions.map(({ class_name }) => [class_name, oddsOf(found, motions.filter((of) => of.class_name === class_name))]),
   );
