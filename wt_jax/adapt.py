@@ -206,6 +206,7 @@ def main(arguments: Sequence[str]) -> int:
     output = Outbox(options.output or Path("checkpoints") / name)
     check_output(output)
     jax_setup.use_compilation_cache()
+    jax_setup.keep_freed()
     trained = restore_model(options.checkpoint, jax.local_devices())
     clips, are_all = find_clips(folder, name, options.pose_model)
     taught = [] if options.checkpoint == PRETRAINED else load_taught(options.checkpoint, trained)

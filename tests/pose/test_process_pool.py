@@ -3,11 +3,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import pytest
 from jobs import work
 
+from wt_jax.pose import process_pool
 from wt_jax.pose.process_pool import on_this_machine
 
 
@@ -34,6 +37,20 @@ def test_a_job_that_ends_its_process_fails_alone():
     beside = dict(on_this_machine(work, ["slow", "dies"], 2, lambda _: None))
     assert beside[0] and beside[0][0] == "slow" and beside[1] is None
     assert dict(on_this_machine(work, ["dies"], None, lambda _: None)) == {0: None}
+
+
+def test_an_interrupt_while_a_job_is_handed_over_is_heard(monkeypatch):
+    """Processes that start then are not to hear it; this one is."""
+    submit = process_pool.ProcessPoolExecutor.submit
+
+    def interrupted(*arguments):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return submit(*arguments)
+
+    monkeypatch.setattr(process_pool.ProcessPoolExecutor, "submit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(on_this_machine(work, [1, 2], 1, lambda _: None))
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
 
 def test_closing_ends_the_processes_at_once():

@@ -95,12 +95,14 @@ def _end_with_the_parent() -> None:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C goes to all processes of a terminal: this one hears it, and ends those that it started."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C goes to all processes of a terminal: this one hears it, afterwards, and ends those that it
+    started, which inherit that they do not.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _default_workers() -> int:
