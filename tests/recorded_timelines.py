@@ -11,7 +11,7 @@ from clips import SHARED
 from wt_jax.counting.doubt import Doubt
 from wt_jax.counting.prediction import read_timeline
 from wt_jax.counting.settings import Counting
-from wt_jax.counting.taught_motion import TaughtMotion, taught_motion
+from wt_jax.counting.taught_motion import TaughtMotion, taught_motion, uprightness
 from wt_jax.counting.timeline import Timeline
 from wt_jax.data.synthetic_recordings import make_recordings
 from wt_jax.exporting.model_card import model_card
@@ -75,6 +75,7 @@ def invent(count):
             "name": f"invented {seed}",
             "counting": counting.values(),
             "angles": _plain(timeline.angles_FxJ),
+            **({} if timeline.upright_F is None else {"upright": _plain(timeline.upright_F)}),
             "valid": _plain(timeline.valid_F),
             "signal": _plain(timeline.signal_F),
             "probabilities": _plain(timeline.probabilities_FxC.T),
@@ -104,6 +105,7 @@ def _invented(rng):
         np.where(valid, np.clip(bumps.sum(1), 0, 1), 0).astype(np.float32),
         valid,
         np.where(valid[:, None], angles, 0).astype(np.float32),
+        np.cos(frames / 300 + rng.uniform(0, 6)) if rng.random() < 0.8 else None,
     )
 
 
@@ -111,8 +113,9 @@ def _motions(rng, timeline, name):
     """Of two clips, one moved as the timeline is somewhere."""
     first = int(rng.integers(0, len(timeline.valid_F)))
     at = slice(first, first + 200)
-    own = taught_motion(name, timeline.angles_FxJ[at], timeline.valid_F[at])
-    other = TaughtMotion(name, tuple(rng.dirichlet([0.3] * 8) ** 0.5), float(rng.uniform(0.1, 0.5)))
+    upright_F = None if timeline.upright_F is None else timeline.upright_F[at]
+    own = taught_motion(name, timeline.angles_FxJ[at], timeline.valid_F[at], upright_F)
+    other = TaughtMotion(name, tuple(rng.dirichlet([0.3] * 8) ** 0.5), float(rng.uniform(0.1, 0.5)), 0.0)
     return [dataclasses.replace(own, swing=own.swing * float(rng.choice([0.5, 1, 3]))), other]
 
 
@@ -157,6 +160,7 @@ def sequence(landmarks_FxLx4, times_s, width_px, height_px):
         **_video(landmarks_FxLx4, times_s, width_px, height_px),
         "angles": _plain(angles),
         "points": _plain(points.reshape(len(points), -1)),
+        "upright": _plain(uprightness(points)),
         "valid": _plain(valid),
     }
 

@@ -10,10 +10,13 @@ from wt_jax.counting.prediction import read_timeline
 from wt_jax.counting.principal_motion import repeated as find_repeated
 from wt_jax.counting.segments import find_segments
 from wt_jax.counting.settings import Counting
-from wt_jax.counting.taught_motion import TaughtMotion, odds_by_motion, taught_motion, weighed
+from wt_jax.counting.taught_motion import TaughtMotion, odds_by_motion, taught_motion, uprightness, weighed
 from wt_jax.counting.timeline import Timeline
 from wt_jax.evaluation.recording_result import make_result
+from wt_jax.pose.joint_angles import point_sequence
 from wt_jax.skeleton import NO_EXERCISE
+from wt_jax.synthetic.bodies import Body
+from wt_jax.synthetic.motion import synthetic_motion
 from wt_jax.training.step_folder import counting_of
 
 SQUAT = angles(knee_left=repeated(), knee_right=repeated(), hip_left=repeated(), hip_right=repeated())
@@ -38,23 +41,50 @@ def names(timeline, counting=COUNTING):
 
 
 def test_what_is_moved_alike_is_likelier_and_what_is_not_less_likely():
-    assert odds(SQUAT) == 10 and odds(CURL) == 0.2
+    assert odds(SQUAT) == 30 and odds(CURL) == 0.2
     assert odds(KNEES) == 1  # 0.7 of it: neither
 
 
 def test_of_several_clips_the_nearest_is_asked():
     curl = taught_motion("squats", CURL, ALL)
-    assert odds(CURL, (MOTION, curl)) == 10 and odds(SQUAT, (MOTION, curl)) == 10
+    assert odds(CURL, (MOTION, curl)) == 30 and odds(SQUAT, (MOTION, curl)) == 30
 
 
 def test_less_than_half_of_the_swing_and_what_is_not_steady_are_no_news():
     small = repeated(depth=0.15)
     less = angles(knee_left=small, knee_right=small, hip_left=small, hip_right=small)
     assert odds(less) == 1
-    assert odds(less, (dataclasses.replace(MOTION, swing=MOTION.swing / 2),)) == 10
+    assert odds(less, (dataclasses.replace(MOTION, swing=MOTION.swing / 2),)) == 30
     rng = np.random.default_rng(0)
     aimless = np.interp(np.arange(360), np.arange(0, 361, 15), rng.uniform(0.3, 0.9, 25)).astype(np.float32)
     assert odds(angles(knee_left=aimless, knee_right=aimless, hip_left=aimless, hip_right=aimless)) == 1
+
+
+def test_who_lies_does_not_do_what_the_clips_do_upright():
+    found, standing = find_repeated(SQUAT, ALL), dataclasses.replace(MOTION, upright=0.9)
+    told = [odds_by_motion([standing], found, upright)["squats"] for upright in (0.95, 0.61, 0.5, 0.0, None)]
+    assert told == [30, 30, 1, 1, 30]
+    lying = dataclasses.replace(MOTION, upright=0.0)
+    assert odds_by_motion([standing, lying], found, 0.1)["squats"] == 30  # as in the other clip
+    curl = dataclasses.replace(taught_motion("squats", CURL, ALL), upright=0.0)
+    assert odds_by_motion([standing, curl], found, 0.0)["squats"] == 1  # moved as in one, lying as in another
+
+
+def test_a_torso_is_upright_from_whichever_side_it_is_filmed():
+    film = synthetic_motion("squats", np.random.default_rng(0), Body(np.random.default_rng(1)))
+    points = point_sequence(film.landmarks_FxLx4, np.arange(len(film.landmarks_FxLx4)) / 30, 720, 1280)
+    assert uprightness(points).mean() > 0.7
+    quarter_turn = points[..., [1, 0, 2]]
+    assert abs(uprightness(quarter_turn)).mean() < 0.5
+    np.testing.assert_allclose(uprightness(points * np.float16([1, -1, 1])), -uprightness(points))
+    np.testing.assert_array_equal(uprightness(np.zeros_like(points)), 0)
+
+
+def test_segments_are_read_by_how_upright_somebody_is():
+    lying = dataclasses.replace(said(SQUAT, 0.02), upright_F=np.zeros(360))
+    standing = dataclasses.replace(said(SQUAT, 0.02), upright_F=np.ones(360))
+    counting = dataclasses.replace(COUNTING, motions=(dataclasses.replace(MOTION, upright=0.9),))
+    assert names(standing, counting) == ["squats"] and names(lying, counting) == [NO_EXERCISE]
 
 
 def test_who_does_not_move_says_nothing():
@@ -62,13 +92,13 @@ def test_who_does_not_move_says_nothing():
 
 
 def test_shyly_named_squats_are_squats_where_they_are_moved_like_the_clips():
-    shy, quiet = said(SQUAT, 0.06), dataclasses.replace(COUNTING, motions=())
+    shy, quiet = said(SQUAT, 0.02), dataclasses.replace(COUNTING, motions=())
     assert names(shy) == ["squats"] and names(shy, quiet) == [NO_EXERCISE]
     prediction = read_timeline(shy, COUNTING, 0.0)
     assert prediction.counts == {"squats": len(STARTS)}
-    assert prediction.naming.probability == pytest.approx(weighed(0.06, 10))
-    assert prediction.segments[0].confidence == pytest.approx(0.6 / (0.94 + 0.6))
-    assert names(said(SQUAT, 0.02)) == [NO_EXERCISE]  # the network has a say in it too
+    assert prediction.naming.probability == pytest.approx(weighed(0.02, 30))
+    assert prediction.segments[0].confidence == pytest.approx(0.6 / (0.98 + 0.6))
+    assert names(said(SQUAT, 0.01)) == [NO_EXERCISE]  # the network has a say in it too
 
 
 def test_what_is_moved_otherwise_is_squats_only_where_the_network_is_sure():
@@ -87,7 +117,7 @@ def test_stretches_that_become_one_exercise_are_one_segment():
     counting = dataclasses.replace(COUNTING, class_smoothing_frames=0)
     assert len(find_segments(halves, dataclasses.replace(counting, motions=()))) == 2
     (whole,) = find_segments(halves, counting)
-    assert (whole.first, whole.last, whole.class_name, whole.odds) == (0, 359, "squats", 10)
+    assert (whole.first, whole.last, whole.class_name, whole.odds) == (0, 359, "squats", 30)
 
 
 def test_scores_hear_it_too(make_recording):
@@ -104,7 +134,13 @@ def test_it_is_kept_as_json():
 
 @pytest.mark.parametrize(
     "change",
-    [{"direction": (1.0, 0.0)}, {"direction": (float("nan"),) * 8}, {"swing": "far"}, {"class_name": 3}],
+    [
+        {"direction": (1.0, 0.0)},
+        {"direction": (float("nan"),) * 8},
+        {"swing": "far"},
+        {"class_name": 3},
+        {"upright": "yes"},
+    ],
 )
 def test_a_motion_that_is_none_is_refused(change):
     values = {**COUNTING.values(), "motions": [{**COUNTING.values()["motions"][0], **change}]}

@@ -174,22 +174,23 @@ def test_how_somebody_moves_is_heard_while_it_lasts(predictor, monkeypatch):
     monkeypatch.setattr("wt_jax.counting.taught_motion._LEAST_LIKENESS", 0.0)  # who walks so is not steady
     landmarks = Landmarks(walking(900), 30.0, 320, 240)
     whole = predictor.predict(landmarks).timeline
+    motion = taught_motion("squats", whole.angles_FxJ, whole.valid_F, whole.upright_F)
     counting = dataclasses.replace(
-        predictor.counting,
-        class_threshold=1.0,
-        taught=("squats",),
-        taught_threshold=0.5,
-        motions=(taught_motion("squats", whole.angles_FxJ, whole.valid_F),),
+        predictor.counting, class_threshold=1.0, taught=("squats",), taught_threshold=0.5, motions=(motion,)
     )
     monkeypatch.setattr(predictor, "counting", counting)
     stream = Stream(predictor, 320, 240)
     push_all(stream, landmarks)
     there = predictor.predict(landmarks)
-    assert [one.odds for one in there.found_segments] == [10] and there.counts["squats"] > 10
+    assert [one.odds for one in there.found_segments] == [30] and there.counts["squats"] > 10
     assert stream.state.counts == pytest.approx(there.counts, abs=2)
     assert_same(stream.flush(), there)
-    monkeypatch.setattr(predictor, "counting", dataclasses.replace(counting, motions=()))
-    assert predictor.predict(landmarks).counts == {}
+    upside_down = dataclasses.replace(motion, upright=-motion.upright)
+    for motions in ((), (upside_down,)):
+        monkeypatch.setattr(predictor, "counting", dataclasses.replace(counting, motions=motions))
+        stream = Stream(predictor, 320, 240)
+        push_all(stream, landmarks)
+        assert stream.state.counts == predictor.predict(landmarks).counts == {}
 
 
 def test_it_is_as_undecided_as_predict_of_the_frames_so_far(predictor, monkeypatch):

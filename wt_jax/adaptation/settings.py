@@ -8,7 +8,7 @@ import numpy as np
 
 from wt_jax import config
 from wt_jax.counting.settings import Counting
-from wt_jax.counting.taught_motion import taught_motion
+from wt_jax.counting.taught_motion import taught_motion, uprightness
 from wt_jax.data.recordings import Recording
 from wt_jax.skeleton import NO_EXERCISE
 
@@ -76,7 +76,8 @@ def adapted_counting(counting: Counting, base: config.Config, clips: Sequence[Re
     motions = list(counting.motions)
     for one in clips:
         if one.class_name in taught:
-            motions.append(taught_motion(one.class_name, one.angles_FxJ, one.valid_F))
+            upright_F = None if one.points_FxLx3 is None else uprightness(one.points_FxLx3)
+            motions.append(taught_motion(one.class_name, one.angles_FxJ, one.valid_F, upright_F))
     n_clips = min(sum(one.class_name == name for one in motions) for name in taught)
     least = float(np.interp(n_clips, *_THRESHOLDS))
     return replace(counting, taught=taught, taught_threshold=least, motions=tuple(motions))

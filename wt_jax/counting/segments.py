@@ -89,7 +89,7 @@ def _moved(timeline: Timeline, first: int, last: int, label: int, counting: Coun
 def _odds(timeline: Timeline, first: int, last: int, counting: Counting) -> dict[int, float]:
     """Of each class with `counting.motions`, by number, what those say of some frames (`odds_by_motion`)."""
     found = timeline.repeated(first, last) if counting.motions else None
-    by_name = odds_by_motion(counting.motions, found) if found else {}
+    by_name = odds_by_motion(counting.motions, found, timeline.upright(first, last)) if found else {}
     return {timeline.classes.index(name): odds for name, odds in by_name.items() if name in timeline.classes}
 
 

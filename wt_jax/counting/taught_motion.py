@@ -1,8 +1,10 @@
-"""How an exercise is moved that was learned from a few clips: which limbs, and how far.
+"""How an exercise is moved that was learned from a few clips: which limbs, how far, upright or lying.
 
 A network that has seen five clips is shy of other people, filmed from elsewhere. Which joint angles change
-together is much the same from anywhere: it says how much likelier the exercise is, or less likely.
-Letters: F frames at 30 a second, J joint angles, M what is looked at of them (`principal_motion`), N clips.
+together, and how upright the torso is, are much the same from anywhere: they say how much likelier the
+exercise is, or less likely.
+Letters: F frames at 30 a second, J joint angles, L landmarks, M what is looked at of the angles
+(`principal_motion`), N clips.
 """
 
 from collections.abc import Sequence
@@ -11,29 +13,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from wt_jax.counting.principal_motion import FEWEST, N_CURVES, Repeated, repeated
+from wt_jax.skeleton import HIPS, SHOULDERS
 
 # Chosen on recordings of people who taught nothing, clips of the first draw (benchmarks/adaptation.py).
 _ALIKE = 0.75  # cosine of the angle to the nearest clip's direction from which it is moved as there
 _UNLIKE = 0.5  # ... and below which it is not
+_AS_UPRIGHT = 0.3  # of that clip's torso the greatest difference: pull-downs are no bench presses
 _SHARE_OF_SWING = 0.5  # of the clips' median swing
 _LEAST_LIKENESS = 0.9  # of what is done so often that it can be told
-_ALIKE_ODDS, _UNLIKE_ODDS = 10.0, 0.2
+_ALIKE_ODDS, _UNLIKE_ODDS = 30.0, 0.2
 
 
 @dataclass(frozen=True)
 class TaughtMotion:
     """The main movement of one clip: a `direction` of unit length, of either sign, and its swing, half turns.
 
-    Raises ValueError for another.
+    `upright` is the mean of `uprightness`, None where nobody knows. Raises ValueError for another.
     """
 
     class_name: str
     direction: tuple[float, ...]
     swing: float
+    upright: float | None = None  # unknown of a checkpoint that an older wt_jax wrote
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "direction", tuple(self.direction))  # a list, as JSON has it
-        numbers = (*self.direction, self.swing)
+        numbers = (*self.direction, self.swing, 0.0 if self.upright is None else self.upright)
         are_numbers = all(isinstance(value, int | float) for value in numbers)
         if not isinstance(self.class_name, str) or not are_numbers or not np.isfinite(numbers).all():
             raise ValueError(f"motions: {self}: must be the name of an exercise, and numbers")
@@ -41,27 +46,55 @@ class TaughtMotion:
             raise ValueError(f"motions: {self}: direction must have {N_CURVES} numbers")
 
 
-def taught_motion(class_name: str, angles_FxJ: np.ndarray, valid_F: np.ndarray) -> TaughtMotion:
-    """Of a clip."""
+def uprightness(points_FxLx3: np.ndarray) -> np.ndarray:
+    """Cosine between the torso, from hips to shoulders, and straight up in the image: (F,) float64.
+
+    1 of who stands or sits, 0 of who lies, from whichever side; -1 head down, 0 where nobody is seen.
+    """
+    torso_Fx2 = _middle(points_FxLx3, SHOULDERS) - _middle(points_FxLx3, HIPS)
+    return -torso_Fx2[:, 1] / np.maximum(np.linalg.norm(torso_Fx2, axis=1), 1e-4)
+
+
+def _middle(points_FxLx3: np.ndarray, pair: tuple[int, int]) -> np.ndarray:
+    return points_FxLx3[:, pair, :2].astype(np.float64).mean(1)
+
+
+def taught_motion(
+    class_name: str, angles_FxJ: np.ndarray, valid_F: np.ndarray, upright_F: np.ndarray | None = None
+) -> TaughtMotion:
+    """Of a clip; `upright_F` is its `uprightness`."""
     found = repeated(angles_FxJ, valid_F)
-    return TaughtMotion(class_name, tuple(found.direction_M.round(4).tolist()), round(found.swing, 4))
+    upright = None if upright_F is None or not valid_F.any() else round(float(upright_F[valid_F].mean()), 4)
+    return TaughtMotion(
+        class_name, tuple(found.direction_M.round(4).tolist()), round(found.swing, 4), upright
+    )
 
 
-def odds_by_motion(motions: Sequence[TaughtMotion], found: Repeated) -> dict[str, float]:
+def odds_by_motion(
+    motions: Sequence[TaughtMotion], found: Repeated, upright: float | None = None
+) -> dict[str, float]:
     """Of each exercise among the motions how many times likelier it is by what was found; 1 is no news."""
     names = dict.fromkeys(one.class_name for one in motions)
-    return {name: _odds(found, [one for one in motions if one.class_name == name]) for name in names}
+    return {name: _odds(found, upright, [one for one in motions if one.class_name == name]) for name in names}
 
 
-def _odds(found: Repeated, motions: Sequence[TaughtMotion]) -> float:
+def _odds(found: Repeated, upright: float | None, motions: Sequence[TaughtMotion]) -> float:
     cosines_N = np.abs(np.array([one.direction for one in motions]) @ found.direction_M)
     if not len(found.starts):
         return 1.0
     if cosines_N.max() < _UNLIKE:
         return _UNLIKE_ODDS
+    is_alike = any(
+        cosine >= _ALIKE and _is_as_upright(upright, one.upright)
+        for cosine, one in zip(cosines_N, motions, strict=True)
+    )
     reaches = found.swing >= _SHARE_OF_SWING * np.median([one.swing for one in motions])
     is_steady = len(found.starts) < FEWEST or found.alike >= _LEAST_LIKENESS
-    return _ALIKE_ODDS if cosines_N.max() >= _ALIKE and reaches and is_steady else 1.0
+    return _ALIKE_ODDS if is_alike and reaches and is_steady else 1.0
+
+
+def _is_as_upright(one: float | None, other: float | None) -> bool:
+    return one is None or other is None or abs(one - other) <= _AS_UPRIGHT
 
 
 def weighed(probability: float, odds: float) -> float:

@@ -20,6 +20,7 @@ class Timeline:
     `probabilities_FxC` float32, rows sum to 1; `signal_F` float32 in [0, 1], the probability that a
     repetition starts; both 0 where `valid_F` is False (nobody seen). With the `angles_FxJ` of the recording,
     starts are moved to where the limb begins to bend; None leaves them where the signal is highest.
+    `upright_F` says how upright the torso is (`taught_motion.uprightness`), where landmarks are known.
     """
 
     classes: tuple[str, ...]
@@ -27,6 +28,7 @@ class Timeline:
     signal_F: np.ndarray
     valid_F: np.ndarray
     angles_FxJ: np.ndarray | None = None
+    upright_F: np.ndarray | None = None
     _repeated: dict[tuple[int, int], Repeated] = field(default_factory=dict, init=False, repr=False)
 
     def repeated(self, first: int, last: int) -> Repeated | None:
@@ -37,6 +39,13 @@ class Timeline:
             at = slice(first, last + 1)
             self._repeated[first, last] = repeated(self.angles_FxJ[at], self.valid_F[at])
         return self._repeated[first, last]
+
+    def upright(self, first: int, last: int) -> float | None:
+        """Mean of `upright_F` in frames first..last, both inside; None where it is not known."""
+        at = slice(first, last + 1)
+        if self.upright_F is None or not self.valid_F[at].any():
+            return None
+        return float(self.upright_F[at][self.valid_F[at]].mean())
 
 
 def smooth(values_F: np.ndarray, sigma_frames: float) -> np.ndarray:

@@ -50,7 +50,7 @@ _COUNTING = (
     "segments. While there is more than one, the shortest (the first of equals), if it has fewer than "
     "min_segment_frames, takes the class of its longer neighbour (the one before, of equals), and joins it.",
     "4. Motion, where `motions` has any: how somebody moves in a segment of no_exercise, or of a class in "
-    "`taught`, multiplies the odds of each class in `motions` by 10, 1 or 0.2 "
+    "`taught`, and how upright, multiplies the odds of each class in `motions` by 30, 1 or 0.2 "
     "(wt_jax/counting/taught_motion.py). A class in `taught` that is less likely by it and does not reach "
     "taught_threshold gives way to no_exercise; that to the most probable of the classes which are likelier "
     "by it and reach taught_threshold. Neighbours of one class join.",

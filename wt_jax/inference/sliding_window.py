@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from wt_jax import config
+from wt_jax.counting.taught_motion import uprightness
 from wt_jax.counting.timeline import Timeline
 from wt_jax.input_pipeline.features import make_inputs, needs_points
 from wt_jax.input_pipeline.windows import BATCH_NAMES, frames_of, spaced
@@ -112,8 +113,13 @@ class Merge:
             self._signal_F, self._weight_F = (np.pad(x, (0, more)) for x in (self._signal_F, self._weight_F))
             self._classes_FxC = np.pad(self._classes_FxC, ((0, more), (0, 0)))
 
-    def timeline(self, classes: tuple[str, ...], pose: Pose, first: int = 0) -> Timeline:
-        """Of frames first..first+F-1, which `pose` is; some window must have seen each."""
+    def timeline(
+        self, classes: tuple[str, ...], pose: Pose, first: int = 0, upright_F: np.ndarray | None = None
+    ) -> Timeline:
+        """Of frames first..first+F-1, which `pose` is; some window must have seen each.
+
+        `upright_F` is the pose's `uprightness`, where landmarks are known: it may hold them no more.
+        """
         valid_F = pose.valid_F
         at = slice(first, first + len(valid_F))
         weight_F = np.where(valid_F, self._weight_F[at], np.inf)
@@ -123,6 +129,7 @@ class Merge:
             (self._signal_F[at] / weight_F).astype(np.float32),
             valid_F,
             pose.angles_FxJ,
+            upright_F,
         )
 
 
@@ -220,7 +227,14 @@ def make_timelines(
             for i in np.unique(owners_N[at]):
                 own_B = owners_N[at] == i
                 merges[i].add(firsts_N[at][own_B], probabilities_BxC[own_B], starts_BxT[own_B])
-        return [merge.timeline(data.classes, pose) for merge, pose in zip(merges, poses, strict=True)]
+        return [
+            merge.timeline(
+                data.classes,
+                pose,
+                upright_F=None if pose.points_FxLx3 is None else uprightness(pose.points_FxLx3),
+            )
+            for merge, pose in zip(merges, poses, strict=True)
+        ]
 
     return timelines
 

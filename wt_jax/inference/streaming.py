@@ -13,6 +13,7 @@ from wt_jax.counting.decoding import count_taught, count_unknown, find_candidate
 from wt_jax.counting.naming import Seen, Undecided, add_seen, name_exercise, seen_by_class
 from wt_jax.counting.prediction import Prediction, read_timeline
 from wt_jax.counting.segments import find_segments, segments_of
+from wt_jax.counting.taught_motion import uprightness
 from wt_jax.counting.timeline import SMOOTHING_ENDS, Timeline
 from wt_jax.inference.predictor import Predictor
 from wt_jax.inference.sliding_window import Frames, Merge, cut, stride_frames, window_firsts
@@ -76,6 +77,7 @@ class Stream:
         self._first_s = 0.0
         self._angles = _Rows(np.zeros((0, N_ANGLES), np.float32))
         self._valid = _Rows(np.zeros(0, bool))
+        self._upright = _Rows(np.zeros(0))
         self._points: np.ndarray = np.zeros((0, N_LANDMARKS, 3), np.float16)
         self._points_first = 0  # the frame of its first row: older ones are in no window to come
         self._merge = self._new_merge()
@@ -118,13 +120,13 @@ class Stream:
         for first in window_firsts(n_frames, self._span, self._overhang) if n_frames else ():
             if first > self._next - self._stride:  # the others are done
                 self._merge.add(*self._infer(int(first), n_frames))
-        pose = Frames(self._angles[:], None, self._valid[:])
-        timeline = self._merge.timeline(self._predictor.classes, pose)
+        timeline = self._timeline(self._merge, slice(0, n_frames))
         return read_timeline(timeline, self._predictor.counting, self._first_s)
 
     def _add(self, angles_NxJ: np.ndarray, points_NxLx3: np.ndarray, valid_N: np.ndarray) -> None:
         self._angles.add(angles_NxJ)
         self._valid.add(valid_N)
+        self._upright.add(uprightness(points_NxLx3))
         self._points = np.concatenate([self._points, points_NxLx3])
         while self._next + self._span <= len(self._valid):
             self._merge.add(*self._infer(self._next, self._next + self._span))
@@ -157,10 +159,11 @@ class Stream:
 
     def _say(self, merge: Merge, n_frames: int) -> None:
         """Brings `state` up to the first `n_frames`, all of which `merge` has seen."""
-        first = self._tally.first
-        pose = Frames(self._angles[first:n_frames], None, self._valid[first:n_frames])
-        timeline = merge.timeline(self._predictor.classes, pose, first)
-        self.state = self._tally.count(timeline)
+        self.state = self._tally.count(self._timeline(merge, slice(self._tally.first, n_frames)))
+
+    def _timeline(self, merge: Merge, at: slice) -> Timeline:
+        pose = Frames(self._angles[at], None, self._valid[at])
+        return merge.timeline(self._predictor.classes, pose, at.start, self._upright[at])
 
 
 class _Tally:

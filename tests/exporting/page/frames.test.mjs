@@ -23,6 +23,7 @@ for (const [name, expected] of Object.entries(sequences)) {
     for (const [i, pose] of poses.entries()) {
       near(pose.angles, expected.angles[i], 1e-6, `angles of frame ${i}`);
       near(pose.points, expected.points[i], 0.51, `points of frame ${i}`); // Python keeps them in float16
+      near([pose.upright], [expected.upright[i]], 0.02, `uprightness of frame ${i}`);
     }
   });
 }

@@ -12,7 +12,8 @@ const { readTimeline } = await page("prediction.js");
 const { card, recordings, invented } = JSON.parse(readFileSync(process.env.RECORDED, "utf8"));
 
 /** Poses as `Merge.timeline` takes them. */
-const posesOf = ({ angles, valid }) => angles.map((of, i) => ({ angles: Float32Array.from(of), valid: valid[i] }));
+const posesOf = ({ angles, valid }) =>
+  angles.map((of, i) => ({ angles: Float32Array.from(of), upright: 0, valid: valid[i] }));
 
 function timelineOf(recording) {
   const merge = new Merge(card);

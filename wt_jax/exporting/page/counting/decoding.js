@@ -1,6 +1,7 @@
 // A timeline (what the network says of every frame) -> segments of exercises, repetition starts, counts.
 //
-// A timeline is {probabilities: [of each class, F], signal: F, valid: F, angles: [F of 25]}; `card` is model.json.
+// A timeline is {probabilities: [of each class, F], signal: F, valid: F, angles: [F of 25],
+// upright: F or undefined (`uprightness`)}; `card` is model.json.
 
 import { alignStarts, keyAngle } from "./key_angle.js";
 import { repeated, sureStarts } from "./principal_motion.js";
@@ -72,7 +73,9 @@ function moved(timeline, { classes, counting, no_exercise }, { label, first, las
 
 /** Exercise -> `oddsByMotion` in some frames, of those that have motions. */
 function oddsIn(timeline, { motions }, first, last) {
-  return motions.length ? oddsByMotion(motions, repeatedIn(timeline, first, last)) : {};
+  if (!motions.length) return {};
+  const upright = timeline.upright ? meanSeen(timeline.upright, timeline.valid, first, last) : null;
+  return oddsByMotion(motions, repeatedIn(timeline, first, last), upright);
 }
 
 const known = new WeakMap(); // timeline -> what is repeated in which of its frames

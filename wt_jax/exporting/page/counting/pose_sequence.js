@@ -1,6 +1,7 @@
 // Landmarks of a video's frames, at whatever times they come, -> poses at 30 frames a second, as they settle.
 
 import { ANGLES, HIPS, N_LANDMARKS } from "./skeleton.js";
+import { uprightness } from "./taught_motion.js";
 
 const SAME_TIME_S = 1e-6; // rounding of timestamps
 const FARTHEST_PX = 1e15; // of a landmark from the image's corner; one farther off is none
@@ -8,8 +9,8 @@ const FARTHEST_FROM_HIPS_PX = 30000;
 const TRIPLETS = Object.values(ANGLES);
 
 /**
- * A pose: `angles` (25) in half turns, `points` (33 x 3) in pixels from the middle between the hips; `valid` is
- * false, and both are 0, where nobody is seen. `resampling` is that of the model card.
+ * A pose: `angles` (25) in half turns, `points` (33 x 3) in pixels from the middle between the hips, how `upright`
+ * they are; `valid` is false, and all are 0, where nobody is seen. `resampling` is that of the model card.
  */
 export class PoseSequence {
   #firstAt_s = null;
@@ -71,14 +72,19 @@ function between(usable, at_s, maxGap_s) {
   const before = usable[0]?.time_s <= at_s + SAME_TIME_S ? usable[0] : undefined;
   const after = usable.find(({ time_s }) => time_s >= at_s - SAME_TIME_S);
   const gap_s = before && after ? after.time_s - before.time_s : Infinity;
-  if (gap_s > maxGap_s + SAME_TIME_S) return { angles: EMPTY_ANGLES, points: EMPTY_POINTS, valid: false };
+  if (gap_s > maxGap_s + SAME_TIME_S) return { ...NOBODY };
   const share = gap_s > 0 ? (at_s - before.time_s) / gap_s : 0;
   const blend = (from, to) => Float32Array.from(from, (value, i) => value + share * (to[i] - value));
-  return { angles: blend(before.angles, after.angles), points: blend(before.points, after.points), valid: true };
+  const points = blend(before.points, after.points);
+  return { angles: blend(before.angles, after.angles), points, upright: uprightness(points), valid: true };
 }
 
-const EMPTY_ANGLES = new Float32Array(TRIPLETS.length);
-const EMPTY_POINTS = new Float32Array(3 * N_LANDMARKS);
+const NOBODY = {
+  angles: new Float32Array(TRIPLETS.length),
+  points: new Float32Array(3 * N_LANDMARKS),
+  upright: 0,
+  valid: false,
+};
 
 /** Angles and points of 33 landmarks; null where an angle is missing: of a landmark, or the length of a limb. */
 function poseOf(landmarks, { width, height }) {

@@ -1,30 +1,44 @@
-// How an exercise is moved that was learned from a few clips: which limbs, and how far.
+// How an exercise is moved that was learned from a few clips: which limbs, how far, upright or lying.
 
 import { FEWEST } from "./principal_motion.js";
 import { quantile } from "./signal.js";
+import { HIPS, SHOULDERS } from "./skeleton.js";
 
 const ALIKE = 0.75; // cosine of the angle to the nearest clip's direction from which it is moved as there
 const UNLIKE = 0.5; // ... and below which it is not
+const AS_UPRIGHT = 0.3; // of that clip's torso the greatest difference
 const SHARE_OF_SWING = 0.5; // of the clips' median swing
 const LEAST_LIKENESS = 0.9; // of what is done so often that it can be told
-const [ALIKE_ODDS, UNLIKE_ODDS] = [10, 0.2];
+const [ALIKE_ODDS, UNLIKE_ODDS] = [30, 0.2];
 
-/** Exercise -> how many times likelier it is by what is `repeated`; 1 is no news. */
-export function oddsByMotion(motions, found) {
+/** Cosine between the torso and straight up in the image: 1 of who stands, 0 of who lies; of `points` of a pose. */
+export function uprightness(points) {
+  const middle = ([left, right], axis) => (points[3 * left + axis] + points[3 * right + axis]) / 2;
+  const [x, y] = [0, 1].map((axis) => middle(SHOULDERS, axis) - middle(HIPS, axis));
+  return -y / Math.max(Math.hypot(x, y), 1e-4);
+}
+
+/** Exercise -> how many times likelier it is by what is `repeated`, and how `upright` somebody is (null: unknown). */
+export function oddsByMotion(motions, found, upright) {
   return Object.fromEntries(
-    motions.map(({ class_name }) => [class_name, oddsOf(found, motions.filter((of) => of.class_name === class_name))]),
+    motions.map(({ class_name }) => [
+      class_name,
+      oddsOf(found, upright, motions.filter((of) => of.class_name === class_name)),
+    ]),
   );
 }
 
-function oddsOf({ direction, swing, starts, alike }, motions) {
+function oddsOf({ direction, swing, starts, alike }, upright, motions) {
   if (!starts.length) return 1;
   const cosines = motions.map((of) => Math.abs(of.direction.reduce((sum, value, i) => sum + value * direction[i], 0)));
-  const nearest = Math.max(...cosines);
-  if (nearest < UNLIKE) return UNLIKE_ODDS;
+  if (Math.max(...cosines) < UNLIKE) return UNLIKE_ODDS;
+  const isAlike = motions.some((of, i) => cosines[i] >= ALIKE && isAsUpright(upright, of.upright));
   const reaches = swing >= SHARE_OF_SWING * quantile(motions.map((of) => of.swing), 0.5);
   const isSteady = starts.length < FEWEST || alike >= LEAST_LIKENESS;
-  return nearest >= ALIKE && reaches && isSteady ? ALIKE_ODDS : 1;
+  return isAlike && reaches && isSteady ? ALIKE_ODDS : 1;
 }
+
+const isAsUpright = (one, other) => one === null || other === null || Math.abs(one - other) <= AS_UPRIGHT;
 
 /** A probability after news that makes it so many times likelier. */
 export const weighed = (probability, odds) => (odds * probability) / (1 - probability + odds * probability);

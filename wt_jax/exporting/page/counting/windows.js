@@ -75,6 +75,7 @@ export class Merge {
       signal: mean(this.#signal),
       valid,
       angles: poses.map((pose) => pose.angles),
+      upright: poses.map((pose) => pose.upright),
     };
   }
 
