@@ -61,7 +61,12 @@ _HIDDEN = ("classification/dense_*", "segmentation/dense_*")
 METHODS: dict[str, dict[str, Any]] = {
     "adapt": {},
     "last layers": {"optimizer.freeze": (*_TRUNK, *_HIDDEN), "optimizer.learning_rate": 5e-3},
-    "from scratch": {"train.init": "", "train.windows_per_epoch": 4 * 6144, "optimizer.layer_decay": 1.0},
+    "from scratch": {
+        "train.init": "",
+        "train.windows_per_epoch": 4 * 6144,
+        "optimizer.freeze": (),
+        "optimizer.layer_decay": 1.0,
+    },
 }
 PLAN = [*((n, "adapt") for n in N_CLIPS), *((5, method) for method in METHODS if method != "adapt")]
 
@@ -148,7 +153,7 @@ def fit(settings: config.Config, recordings: Sequence[AnyRecording], parent: Par
 def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) -> dict[str, float]:
     """Trains by a method; scores of the exercise on other people, and of the old ones before and after."""
     base = case.base
-    options = adapted(base.options, case.name, base.name, "clips", workdir)
+    options = adapted(base, case.name, "clips", workdir)
     settings = config.unflatten(config.flatten(options) | METHODS[method])
     began_s = time.perf_counter()
     parent = parent_of(base) if settings.train.init else None

@@ -40,7 +40,7 @@ def learn(base: RestoredModel, name: str, files: list[Path], workdir: Path) -> t
     """What `adapt` makes of these files: options, parameters, and how they are read."""
     clips, _ = read_clips(files[0].parent, files, name, load_landmarks)
     recordings = [clip.recording for clip in clips]
-    options = adapted(base.options, name, base.name, "clips", workdir)
+    options = adapted(base, name, "clips", workdir)
     params = fit(options, [*recordings, *find_old(base, None, recordings).replayed], parent_of(base))
     return options, params, adapted_counting(base.counting, base.options, recordings)
 

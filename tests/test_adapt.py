@@ -176,7 +176,7 @@ def test_what_was_taught_before_is_learned_again_judged_and_kept(base, clips, tm
     trained = restore_model(base, jax.local_devices())
     hops = read_clips(clips, sorted(clips.glob("*.npz")), "hops", load_landmarks)[0]
     hops = [clip.recording for clip in hops]
-    options = settings.adapted(trained.options, "hops", "base", str(clips), tmp_path)
+    options = settings.adapted(trained, "hops", str(clips), tmp_path)
     first = save_run(tmp_path / "first", options, trained_on=[one.content for one in hops])
     save_taught(first, hops)
     again = hopping(tmp_path / "rolls", clips, "anna", "cleo")

@@ -62,7 +62,7 @@ def adapt(
     sweep(output)
     with written_beside(output) as workdir, only_writer(workdir):
         save_taught(workdir, [*recordings, *old.taught])
-        settings = adapted(trained.options, name, trained.name, root, workdir)
+        settings = adapted(trained, name, root, workdir)
         with (workdir / "log.txt").open("w") as log, contextlib.redirect_stdout(log):
             run = start_run(settings, Dataset(resolved(folder), everyone, fingerprint(everyone)), parent)
         judge, folds = make_judge(settings), folds_of(clips, _MOST_FOLDS)

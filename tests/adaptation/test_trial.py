@@ -12,6 +12,7 @@ from wt_jax.adaptation.settings import adapted, adapted_counting, with_class
 from wt_jax.adaptation.trial import _of_people_in, _without
 from wt_jax.counting.settings import Counting
 from wt_jax.data.loading import SYNTHETIC, Dataset
+from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.input_pipeline.window_runs import runs_of
 from wt_jax.input_pipeline.windows import gap_frames, lay_out, spans_of
 
@@ -96,16 +97,27 @@ def test_what_nobody_does_any_more_is_named(make_recording):
     assert old.kept(classes) == ["squats", "no-exercise"] and old.forgotten(classes) == ["rolls"]
 
 
+def of(options, taught=()):
+    """A checkpoint called base."""
+    return RestoredModel("base", 7, options, {}, Counting(taught=taught), {}, "")
+
+
 def test_the_settings_of_a_new_exercise_and_of_a_known_one(tiny_config, tmp_path):
     assert with_class(("squats", "no-exercise"), "lunges") == ("squats", "lunges", "no-exercise")
     assert with_class(("squats",), "lunges") == ("squats", "lunges")
     assert with_class(("squats", "lunges"), "lunges") == ("squats", "lunges")
     base = dataclasses.replace(tiny_config, data=dataclasses.replace(tiny_config.data, balance_power=0.7))
-    options = adapted(base, "lunges", "base", str(tmp_path), tmp_path / "new")
+    options = adapted(of(base), "lunges", str(tmp_path), tmp_path / "new")
     assert options.train.init == "base" and options.model == tiny_config.model
     assert 0.4 < options.data.synthetic < 0.8  # of the windows: neither the old nor the new is drowned
     assert options.data.balance_power == 0.7  # each class is met as often as the base met it
     assert not options.labels.rest and options.optimizer.layer_decay < 1
+    lower = ("projection", "block_0")  # of two blocks
+    assert options.optimizer.freeze == (*lower, "segmentation")  # nothing is counted by its starts
+    further = adapted(of(options), "lunges", str(tmp_path), tmp_path / "further")
+    assert further.optimizer.freeze == lower and further.data.classes == options.data.classes
+    again = adapted(of(options, taught=("lunges",)), "lunges", str(tmp_path), tmp_path / "again")
+    assert again.optimizer.freeze == options.optimizer.freeze
 
 
 def test_a_new_exercise_is_taught_and_every_clip_of_it_is_a_motion(tiny_config, make_recording, tmp_path):
@@ -113,7 +125,7 @@ def test_a_new_exercise_is_taught_and_every_clip_of_it_is_a_motion(tiny_config, 
     counting = adapted_counting(Counting(), tiny_config, clips[:1])
     assert counting.taught == ("lunges",)
     assert [one.class_name for one in counting.motions] == ["lunges"]
-    options = adapted(tiny_config, "lunges", "base", str(tmp_path), tmp_path / "new")
+    options = adapted(of(tiny_config), "lunges", str(tmp_path), tmp_path / "new")
     further = adapted_counting(counting, options, clips[1:])
     assert further.taught == ("lunges",) and further.motions[:1] == counting.motions
     assert len(further.motions) == 2

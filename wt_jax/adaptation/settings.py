@@ -10,6 +10,7 @@ from wt_jax import config
 from wt_jax.counting.settings import Counting
 from wt_jax.counting.taught_motion import taught_motion, uprightness
 from wt_jax.data.recordings import Recording
+from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.skeleton import NO_EXERCISE
 
 # Chosen on push-ups, squats and pull-ups of the corpus, each left out in turn, clips of the first seed
@@ -25,7 +26,6 @@ _SETTINGS = {
     "labels.propose": False,
     "optimizer.learning_rate": 1e-3,
     "optimizer.warmup_epochs": 0.0,
-    "optimizer.freeze": (),
     "optimizer.unfreeze_epochs": 0,
     "optimizer.layer_decay": 0.75,  # what was learned before is kept in the lower layers
     "train.epochs": 1,
@@ -39,20 +39,31 @@ _SETTINGS = {
 _THRESHOLDS = (5, 10), (0.15, 0.3)  # number of clips, and least probability; chosen as the settings
 
 
-def adapted(base: config.Config, name: str, init: str, root: str, workdir: Path) -> config.Config:
-    """The options of a run that starts from the checkpoint `init` and learns the exercise `name`.
+def adapted(trained: RestoredModel, name: str, root: str, workdir: Path) -> config.Config:
+    """The options of a run that starts from a checkpoint and learns the exercise `name`.
 
     `root` is where the next one finds the old exercises: a data root, or where there is none the clips.
     """
+    base = trained.options
     own = {
         "workdir": str(workdir),
         "overwrite": False,
         "data.root": root,
         "data.recordings": "",
         "data.classes": with_class(base.data.classes, name),
-        "train.init": init,
+        "optimizer.freeze": _frozen(trained, name),
+        "train.init": trained.name,
     }
     return config.unflatten(config.flatten(base) | _SETTINGS | own)
+
+
+def _frozen(trained: RestoredModel, name: str) -> tuple[str, ...]:
+    """The lower half of the blocks, which is a third of the time, and all that says where repetitions start:
+    the old ones are counted as before by it, what is new by what repeats."""
+    options = trained.options
+    lower = ("projection", *(f"block_{i}" for i in range(options.model.blocks // 2)))
+    is_counted_by_starts = name in options.data.classes and name not in trained.counting.taught
+    return lower if is_counted_by_starts else (*lower, "segmentation")
 
 
 def with_class(classes: tuple[str, ...], name: str) -> tuple[str, ...]:
