@@ -58,8 +58,8 @@ def adapted(trained: RestoredModel, name: str, root: str, workdir: Path) -> conf
 
 
 def _frozen(trained: RestoredModel, name: str) -> tuple[str, ...]:
-    """The lower half of the blocks, which is a third of the time, and all that says where repetitions start:
-    the old ones are counted as before by it, what is new by what repeats."""
+    """The lower half of the blocks, which saves a third of the time, and the head that says where repetitions
+    start: so the old exercises are counted as before, and what is taught is counted by what repeats."""
     options = trained.options
     lower = ("projection", *(f"block_{i}" for i in range(options.model.blocks // 2)))
     is_counted_by_starts = name in options.data.classes and name not in trained.counting.taught

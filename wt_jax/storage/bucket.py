@@ -191,9 +191,7 @@ def _driver(scheme: str, url: str) -> Any:
         return importlib.import_module(_DRIVERS[scheme])
     except ImportError as error:
         extra = _EXTRAS[scheme]
-        raise ValueError(
-            f"{url}: needs {_DRIVERS[scheme]}: pip install 'wt_jax[{extra}]' ({error})"
-        ) from None
+        raise ValueError(f"{url}: needs {_DRIVERS[scheme]}: pip install -e '.[{extra}]' ({error})") from None
 
 
 def _file_system(scheme: str, url: str) -> Any:
