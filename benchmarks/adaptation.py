@@ -110,11 +110,14 @@ def quietly(path: Path) -> contextlib.AbstractContextManager:
 @contextlib.contextmanager
 def undone(*names: str) -> Iterator[None]:
     """Meanwhile no synthetic person does these."""
-    left_out = {name: motion.REPERTOIRE.pop(name) for name in names}
+    before = dict(motion.REPERTOIRE)
+    for name in names:
+        del motion.REPERTOIRE[name]
     try:
         yield
     finally:
-        motion.REPERTOIRE.update(left_out)
+        motion.REPERTOIRE.clear()  # in the same order again: by it they are drawn
+        motion.REPERTOIRE.update(before)
 
 
 def train_base(options: config.Config, dataset: Dataset | None = None) -> RestoredModel:
