@@ -57,7 +57,7 @@ MOTIONS = ("inline-lunge", "side-lunge", "sit-to-stand", "shoulder-abduction", "
 N_CLIPS = (1, 3, 5, 10, 20)
 _TRUNK = ("projection", "block_*", "attention", "norm")
 _HIDDEN = ("classification/dense_*", "segmentation/dense_*")
-# Of each method what it changes of the settings of `adapt`; with None it does not start from the base.
+# Of each method what it changes of the settings of `adapt`; where train.init is "", it starts from nothing.
 METHODS: dict[str, dict[str, Any]] = {
     "adapt": {},
     "last layers": {"optimizer.freeze": (*_TRUNK, *_HIDDEN), "optimizer.learning_rate": 5e-3},
@@ -169,12 +169,10 @@ def learn(case: Case, clips: Sequence[Recording], method: str, workdir: Path) ->
     of_others, of_old = timelines(params, others), timelines(params, case.judged)
     new, after = make_results(others, of_others, counting), make_results(case.judged, of_old, counting)
     by_name = make_results(others, of_others, dataclasses.replace(counting, motions=()))
-    by_signal = make_results(others, of_others, base.counting)
     return {
         "judged": len(new),
         "OBO": end_to_end(new),
         "OBO, motions unheard": end_to_end(by_name),
-        "OBO by the network's own starts": end_to_end(by_signal),
         "named right": float(np.mean([one.class_name == case.name for one in new])),
         "old OBO before": end_to_end(case.before),
         "old OBO after": end_to_end(after),

@@ -57,6 +57,7 @@ def record(predictor, named_poses):
         yield {
             "name": name,
             "angles": _plain(pose.angles_FxJ),
+            "upright": _plain(timeline.upright_F),
             "valid": _plain(pose.valid_F),
             "windows": windows,
             "signal": _plain(timeline.signal_F),

@@ -220,7 +220,23 @@ def test_a_clip_that_cannot_be_used_is_named_and_the_others_are_learned(base, cl
     (tmp_path / "clips" / "jumping-jacks" / "cleo.npz").write_bytes(b"no zip")
     arguments = [str(tmp_path / "clips" / "jumping-jacks"), "--checkpoint", str(base), "--dry_run"]
     assert adapt.main(arguments) == USER_ERROR
-    assert "cleo.npz" in capsys.readouterr().err
+    said = capsys.readouterr().err.splitlines()
+    assert "cleo.npz" in said[0] and said[-1] == "error: not all clips could be used, see above"
+
+
+def test_more_of_a_known_exercise_is_said_to_be_that(base, clips, capsys):
+    assert adapt.main([str(clips), "--name", "squats", "--checkpoint", str(base), "--dry_run"]) == 0
+    assert f"note: {base} knows squats: these clips teach it further" in capsys.readouterr().out
+
+
+def test_what_is_not_read_is_named(clips, tmp_path, capsys):
+    (tmp_path / "anna.npz").write_bytes((clips / "anna.npz").read_bytes())
+    np.savez(tmp_path / "keypoints.npz", keypoints=np.zeros(3))
+    (tmp_path / "Counts.csv").write_text("file,count\nanna,3\n")
+    assert len(find_clips(tmp_path, "rows", None)[0]) == 1
+    table, landmarks = capsys.readouterr().err.splitlines()
+    assert table == f"note: {tmp_path / 'Counts.csv'} is not read: call it counts.csv"
+    assert landmarks.startswith(f"note: {tmp_path / 'keypoints.npz'}: not learned from, no landmarks: ")
 
 
 def test_landmarks_beside_videos_are_said_to_be_left_out(tmp_path, capsys, clips):
@@ -230,7 +246,7 @@ def test_landmarks_beside_videos_are_said_to_be_left_out(tmp_path, capsys, clips
     with pytest.raises(ValueError, match="no clip to learn from"):
         find_clips(tmp_path, "rows", str(clips / "anna.npz"))  # any file: no frame is looked at
     (note,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
-    assert note.startswith(f"note: {tmp_path / 'bob.npz'}: landmarks of no video here are not learned from")
+    assert note.startswith(f"note: {tmp_path / 'bob.npz'}: not learned from, landmarks of no video here: ")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.runtime import cli, jax_setup
 from wt_jax.runtime.arguments import ArgumentParser, add_pose_model
 from wt_jax.runtime.files import only_writer, sweep, written_beside
+from wt_jax.runtime.printable import tell
 from wt_jax.skeleton import NO_EXERCISE, canonical_class, check_classes
 from wt_jax.storage.outbox import Outbox
 from wt_jax.storage.places import absolute, place, resolved
@@ -147,6 +148,16 @@ def plan(trained: RestoredModel, name: str, clips: Sequence[Clip], old: OldExerc
         lines.append(f"synthetic people do {name} too, and teach it")
     if len(clips) < _WANTED:
         lines.append(f"note: {clip_words(len(clips))}: 3 to 20 are wanted, best of as many people")
+    if name in classes and name not in trained.counting.taught:
+        lines.append(
+            f"note: {trained.name} knows {name}: these clips teach it further; another exercise needs "
+            "another --name"
+        )
+    if old.is_of_people and (unjudged := old.unjudged(classes)):
+        lines.append(
+            f"note: nobody in {old.root} is held back who does {', '.join(unjudged)}: nothing says whether "
+            "it is forgotten"
+        )
     if note := near_miss(name, classes, trained.name):
         lines.append(note)
     if forgotten := [one for one in old.forgotten(classes) if one != name]:
@@ -215,15 +226,23 @@ def main(arguments: Sequence[str]) -> int:
     if options.dry_run:
         table = ClipTable(clips, is_judged=False)
         print(table.heading, *map(table.row, clips), sep="\n")
-        print(f"nothing done (--dry_run); it would be in {output.place}")
-        return 0 if are_all else cli.USER_ERROR
+        print(f"nothing done (--dry_run); it would be in {output.place}", flush=True)
+        return _status(are_all)
     with held(output.place):
         check_output(output)  # again: now nobody else writes there
         adapt(trained, name, clips, old, folder, output.folder)
         output.send(last=MARKER)
     print(f"{time.perf_counter() - began_s:.0f} s")
-    print(f"next: python -m wt_jax.predict VIDEO --checkpoint {shlex.quote(str(output.place))}")
-    return 0 if are_all else cli.USER_ERROR
+    print(f"next: python -m wt_jax.predict VIDEO --checkpoint {shlex.quote(str(output.place))}", flush=True)
+    return _status(are_all)
+
+
+def _status(are_all: bool) -> int:
+    """The exit status; said once more, below all else, where clips were left out."""
+    if are_all:
+        return 0
+    tell("error: not all clips could be used, see above")
+    return cli.USER_ERROR
 
 
 def _parser() -> ArgumentParser:

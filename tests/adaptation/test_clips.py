@@ -135,6 +135,11 @@ def test_a_clip_of_another_exercise_is_pointed_out(folder):
         "note: bob.npz is taken for squats: is it in the right folder?",
     ]
     assert ClipTable(clips, is_judged=False).verdict("presses") == []
+    table = ClipTable(clips, is_judged=True)
+    table.row(clips[0], SimpleNamespace(repetitions=[], n_end_to_end=clips[0].n_starts + 2))
+    assert table.verdict("presses")[1].startswith(
+        "note: none is counted as it is known: are the counts right?"
+    )
 
 
 def test_the_command_that_marks_a_clip_survives_a_space(tmp_path):

@@ -15,6 +15,7 @@ from wt_jax.data.loading import SYNTHETIC, Dataset
 from wt_jax.inference.restored_model import RestoredModel
 from wt_jax.input_pipeline.window_runs import runs_of
 from wt_jax.input_pipeline.windows import gap_frames, lay_out, spans_of
+from wt_jax.skeleton import N_LANDMARKS, SHOULDERS
 
 
 def test_no_window_shows_a_clip_that_is_left_out(tiny_config, make_recording):
@@ -95,6 +96,7 @@ def test_what_nobody_does_any_more_is_named(make_recording):
     old = OldExercises("synthetic", [make_recording("rows/a", split="test")], (make_recording("hops/a"),))
     classes = ("squats", "hops", "rolls", "no-exercise")
     assert old.kept(classes) == ["squats", "no-exercise"] and old.forgotten(classes) == ["rolls"]
+    assert old.unjudged(("squats", "rows", "hops", "no-exercise")) == ["squats"]
 
 
 def of(options, taught=()):
@@ -129,6 +131,13 @@ def test_a_new_exercise_is_taught_and_every_clip_of_it_is_a_motion(tiny_config, 
     further = adapted_counting(counting, options, clips[1:])
     assert further.taught == ("lunges",) and further.motions[:1] == counting.motions
     assert len(further.motions) == 2
+    same = adapted_counting(further, options, clips)  # once more by the same clips, now with landmarks
+    assert [one.is_of_the_clip_of(other) for one, other in zip(same.motions, further.motions, strict=True)]
+    points_FxLx3 = np.zeros((60, N_LANDMARKS, 3), np.float16)
+    points_FxLx3[:, SHOULDERS, 1] = -100
+    standing = adapted_counting(further, options, [dataclasses.replace(clips[0], points_FxLx3=points_FxLx3)])
+    assert sorted(one.upright is None for one in standing.motions) == [False, True]
+    assert standing.motions[-1].upright == 1
     assert (counting.taught_threshold, further.taught_threshold) == (0.1, 0.125)
     many = [make_recording(f"lunges/{i}") for i in range(12)]
     assert adapted_counting(counting, options, many).taught_threshold == 0.5  # the network is less shy

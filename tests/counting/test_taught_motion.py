@@ -62,22 +62,36 @@ def test_less_than_half_of_the_swing_and_what_is_not_steady_are_no_news():
 
 def test_who_lies_does_not_do_what_the_clips_do_upright():
     found, standing = find_repeated(SQUAT, ALL), dataclasses.replace(MOTION, upright=0.9)
-    told = [odds_by_motion([standing], found, upright)["squats"] for upright in (0.95, 0.61, 0.5, 0.0, None)]
-    assert told == [30, 30, 1, 1, 30]
+
+    def told(motions, *uprights):
+        return [odds_by_motion(motions, found, upright)["squats"] for upright in uprights]
+
+    assert told([standing], 0.95, 0.51, 0.49, 0.31, 0.29, -0.9, None) == [30, 30, 1, 1, 0.2, 0.2, 30]
     lying = dataclasses.replace(MOTION, upright=0.0)
-    assert odds_by_motion([standing, lying], found, 0.1)["squats"] == 30  # as in the other clip
+    assert told([standing, lying], 0.1) == [30]  # as in the other clip
     curl = dataclasses.replace(taught_motion("squats", CURL, ALL), upright=0.0)
-    assert odds_by_motion([standing, curl], found, 0.0)["squats"] == 1  # moved as in one, lying as in another
+    assert told([standing, curl], 0.0) == [1]  # moved as in one, lying as in another
 
 
-def test_a_torso_is_upright_from_whichever_side_it_is_filmed():
-    film = synthetic_motion("squats", np.random.default_rng(0), Body(np.random.default_rng(1)))
+@pytest.mark.parametrize(("name", "low", "high"), [("squats", 0.6, 1), ("push-ups", -0.45, 0.45)])
+def test_who_stands_is_upright_and_who_lies_is_not_from_whichever_side(name, low, high):
+    film = synthetic_motion(name, np.random.default_rng(0), Body(np.random.default_rng(1)))
     points = point_sequence(film.landmarks_FxLx4, np.arange(len(film.landmarks_FxLx4)) / 30, 720, 1280)
-    assert uprightness(points).mean() > 0.7
-    quarter_turn = points[..., [1, 0, 2]]
-    assert abs(uprightness(quarter_turn)).mean() < 0.5
-    np.testing.assert_allclose(uprightness(points * np.float16([1, -1, 1])), -uprightness(points))
+    x, y, z = np.moveaxis(points.astype(float), -1, 0)
+    for yaw in np.radians(range(0, 360, 15)):
+        turned = np.stack([x * np.cos(yaw) + z * np.sin(yaw), y, z * np.cos(yaw) - x * np.sin(yaw)], -1)
+        assert low < uprightness(turned).mean() < high
+        np.testing.assert_allclose(uprightness(turned * [1, -1, 1]), -uprightness(turned))
     np.testing.assert_array_equal(uprightness(np.zeros_like(points)), 0)
+
+
+def test_of_frames_with_somebody_alone_it_is_the_mean():
+    valid_F = np.arange(360) % 2 == 0
+    upright_F = np.where(valid_F, 0.8, 0)
+    assert taught_motion("squats", SQUAT, valid_F, upright_F).upright == 0.8
+    timeline = dataclasses.replace(said(SQUAT, 0.02), valid_F=valid_F, upright_F=upright_F)
+    assert timeline.upright(10, 50) == pytest.approx(0.8)
+    assert timeline.upright(11, 11) is None
 
 
 def test_segments_are_read_by_how_upright_somebody_is():
@@ -140,6 +154,7 @@ def test_it_is_kept_as_json():
         {"swing": "far"},
         {"class_name": 3},
         {"upright": "yes"},
+        {"upright": 1.5},
     ],
 )
 def test_a_motion_that_is_none_is_refused(change):

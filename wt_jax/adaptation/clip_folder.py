@@ -1,10 +1,11 @@
 """The folder that clips are in: here, or a copy of one in a bucket; which of them can be used."""
 
 import contextlib
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from wt_jax.adaptation.clips import Clip, label_command, read_clips
+from wt_jax.adaptation.clips import COUNTED, Clip, label_command, read_clips
 from wt_jax.inference.input_files import find_input_files, videos_later
 from wt_jax.pose.landmark_cache import LandmarkCache
 from wt_jax.pose.landmarks import LANDMARKS_SUFFIX, Landmarks, is_video
@@ -65,15 +66,18 @@ def find_clips(folder: Path, name: str, model_file: str | None) -> tuple[list[Cl
 
 
 def _tell_unused(folder: Path, sources: Sequence[Path]) -> None:
-    """Where there are videos, landmark files are taken for theirs; says so of those that are of no video."""
+    """Says which files are not learned from: where there are videos, landmark files are taken for theirs."""
+    for path in sorted(folder.glob("*.csv")):
+        if path.name.lower() in ("count.csv", COUNTED) and path.name != COUNTED:
+            tell(f"note: {path} is not read: call it {COUNTED}")
     names = {path.stem for path in sources}
     unused = [path for path in sorted(folder.rglob(f"*{LANDMARKS_SUFFIX}")) if path.stem not in names]
-    if unused and any(map(is_video, sources)):
+    if unused:
         more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
-        tell(
-            f"note: {unused[0]}{more}: landmarks of no video here are not learned from: move them to a "
-            "folder of their own"
-        )
+        why = f"no landmarks: python -m wt_jax.predict {shlex.quote(str(unused[0]))} says what is missing"
+        if any(map(is_video, sources)):
+            why = "landmarks of no video here: move them to a folder of their own"
+        tell(f"note: {unused[0]}{more}: not learned from, {why}")
 
 
 def clip_words(n: int) -> str:

@@ -36,7 +36,10 @@ class ClipTable:
         right = sum(named == name for _, _, named in self._said)
         near = sum(abs(count - clip.n_starts) <= 1 for clip, count, _ in self._said)
         of = f"of {len(self._said)}"
-        return [f"left out: {right} {of} named {name}, {near} {of} counted to within one"] + [
+        lines = [f"left out: {right} {of} named {name}, {near} {of} counted to within one"]
+        if not near:
+            lines.append("note: none is counted as it is known: are the counts right? is it one exercise?")
+        return lines + [
             f"note: {printable(clip.path.name)} is taken for {named}: is it in the right folder?"
             for clip, _, named in self._said
             if named not in (name, NO_EXERCISE)

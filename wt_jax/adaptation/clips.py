@@ -119,7 +119,9 @@ def _read_counts(folder: Path, names: dict[Path, str]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for where, cells in read_table(table, ("file", "count")):
         if cells["file"] not in known:
-            raise ValueError(f"{where}: file={cells['file']!r}: no clip of {folder} is called so")
+            raise ValueError(
+                f"{where}: file={cells['file']!r}: no clip of {folder} is called so: mend or delete the row"
+            )
         name = known[cells["file"]]
         if name in counts:
             raise ValueError(f"{where}: file={cells['file']!r}: is listed twice: keep one row")

@@ -56,6 +56,11 @@ class OldExercises:
         """Those held back."""
         return [one.load() for one in self.recordings if one.split == "test"]
 
+    def unjudged(self, classes: Sequence[str]) -> list[str]:
+        """The exercises that nobody held back does."""
+        done = {one.class_name for one in [*self.judged(), *self.taught]}
+        return [name for name in classes if name not in done and name != NO_EXERCISE]
+
     def kept(self, classes: Sequence[str]) -> list[str]:
         """The classes that synthetic people do, or people of the root."""
         done = {one.class_name for one in self.recordings if one.split == "train"}

@@ -27,7 +27,7 @@ _SETTINGS = {
     "optimizer.learning_rate": 1e-3,
     "optimizer.warmup_epochs": 0.0,
     "optimizer.unfreeze_epochs": 0,
-    "optimizer.layer_decay": 0.75,  # what was learned before is kept in the lower layers
+    "optimizer.layer_decay": 0.75,  # the lower, the more is kept of what was learned before
     "train.epochs": 1,
     "train.batch_size": 32,
     "train.windows_per_epoch": 6144,
@@ -77,8 +77,8 @@ def with_class(classes: tuple[str, ...], name: str) -> tuple[str, ...]:
 def adapted_counting(counting: Counting, base: config.Config, clips: Sequence[Recording]) -> Counting:
     """The thresholds that the checkpoint had: of few clips none are chosen.
 
-    What is new of theirs is `taught`, and how somebody moves in each is kept. `taught_threshold` goes by the
-    exercise of the fewest clips: taught by more, the network is less shy.
+    What is new of theirs is `taught`, and how somebody moves in each is kept, once of each clip.
+    `taught_threshold` goes by the exercise of the fewest clips: taught by more, the network is less shy.
     """
     new = {one.class_name: None for one in clips if one.class_name not in base.data.classes}
     taught = (*counting.taught, *new)
@@ -88,7 +88,8 @@ def adapted_counting(counting: Counting, base: config.Config, clips: Sequence[Re
     for one in clips:
         if one.class_name in taught:
             upright_F = None if one.points_FxLx3 is None else uprightness(one.points_FxLx3)
-            motions.append(taught_motion(one.class_name, one.angles_FxJ, one.valid_F, upright_F))
+            motion = taught_motion(one.class_name, one.angles_FxJ, one.valid_F, upright_F)
+            motions = [*(old for old in motions if not old.is_of_the_clip_of(motion)), motion]
     n_clips = min(sum(one.class_name == name for one in motions) for name in taught)
     least = float(np.interp(n_clips, *_THRESHOLDS))
     return replace(counting, taught=taught, taught_threshold=least, motions=tuple(motions))

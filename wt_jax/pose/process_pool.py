@@ -95,8 +95,8 @@ def _end_with_the_parent() -> None:
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Ctrl-C goes to all processes of a terminal: this one hears it, afterwards, and ends those that it
-    started, which inherit that they do not.
+    """Ctrl-C goes to all processes of a terminal: this one hears it, and ends those that it starts meanwhile,
+    which inherit that they do not. This thread hears it afterwards; another may, and then at once.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

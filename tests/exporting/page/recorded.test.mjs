@@ -12,8 +12,8 @@ const { readTimeline } = await page("prediction.js");
 const { card, recordings, invented } = JSON.parse(readFileSync(process.env.RECORDED, "utf8"));
 
 /** Poses as `Merge.timeline` takes them. */
-const posesOf = ({ angles, valid }) =>
-  angles.map((of, i) => ({ angles: Float32Array.from(of), upright: 0, valid: valid[i] }));
+const posesOf = ({ angles, upright, valid }) =>
+  angles.map((of, i) => ({ angles: Float32Array.from(of), upright: upright[i], valid: valid[i] }));
 
 function timelineOf(recording) {
   const merge = new Merge(card);
@@ -40,6 +40,7 @@ for (const recording of recordings) {
     assert.deepEqual(windowFirsts(recording.valid.length, spacing(card)), firsts);
     const timeline = timelineOf(recording);
     near(timeline.signal, recording.signal, 1e-6, "signal");
+    near(timeline.upright, recording.upright, 1e-6, "uprightness");
     for (const [c, of] of recording.probabilities.entries()) near(timeline.probabilities[c], of, 1e-6, `class ${c}`);
     const prediction = readTimeline(timeline, card, 0);
     assert.deepEqual(prediction.counts, recording.prediction.counts);
