@@ -36,7 +36,7 @@ _SETTINGS = {
     "train.accumulate": 0,
     "train.steps_per_dispatch": 8,
 }
-_THRESHOLDS = (1, 5, 10), (0.1, 0.2, 0.5)  # number of clips, and least probability; chosen as the settings
+_THRESHOLDS = (1, 5, 10), (0.1, 0.2, 0.4)  # number of clips, and least probability; chosen as the settings
 
 
 def adapted(trained: RestoredModel, name: str, root: str, workdir: Path) -> config.Config:
