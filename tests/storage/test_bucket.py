@@ -187,5 +187,5 @@ def test_urls_that_are_none(url, words):
 
 def test_a_driver_that_is_not_installed(monkeypatch):
     monkeypatch.setitem(bucket_module._DRIVERS, "s3", "no_such_driver")
-    with pytest.raises(ValueError, match=r"^s3://b: needs no_such_driver: pip install 'wt_jax\[s3\]'"):
+    with pytest.raises(ValueError, match=r"^s3://b: needs no_such_driver: pip install -e '\.\[s3\]'"):
         Bucket("s3://b")
