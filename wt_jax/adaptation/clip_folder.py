@@ -74,9 +74,10 @@ def _tell_unused(folder: Path, sources: Sequence[Path]) -> None:
     unused = [path for path in sorted(folder.rglob(f"*{LANDMARKS_SUFFIX}")) if path.stem not in names]
     if unused:
         more = f" and {len(unused) - 1} more" if len(unused) > 1 else ""
-        why = f"no landmarks: python -m wt_jax.predict {shlex.quote(str(unused[0]))} says what is missing"
         if any(map(is_video, sources)):
             why = "landmarks of no video here: move them to a folder of their own"
+        else:
+            why = f"no landmarks: python -m wt_jax.predict {shlex.quote(str(unused[0]))} says what is missing"
         tell(f"note: {unused[0]}{more}: not learned from, {why}")
 
 

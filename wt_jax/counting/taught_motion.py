@@ -65,6 +65,11 @@ def uprightness(points_FxLx3: np.ndarray) -> np.ndarray:
     return -torso_Fx3[:, 1] / np.maximum(np.linalg.norm(torso_Fx3, axis=1), 1e-4)
 
 
+def mean_upright(upright_F: np.ndarray | None, valid_F: np.ndarray) -> float | None:
+    """Of the frames with somebody; None where there is none, or nobody knows."""
+    return None if upright_F is None or not valid_F.any() else float(upright_F[valid_F].mean())
+
+
 def _middle(points_FxLx3: np.ndarray, pair: tuple[int, int]) -> np.ndarray:
     return points_FxLx3[:, pair].astype(np.float64).mean(1)
 
@@ -74,9 +79,12 @@ def taught_motion(
 ) -> TaughtMotion:
     """Of a clip; `upright_F` is its `uprightness`."""
     found = repeated(angles_FxJ, valid_F)
-    upright = None if upright_F is None or not valid_F.any() else round(float(upright_F[valid_F].mean()), 4)
+    upright = mean_upright(upright_F, valid_F)
     return TaughtMotion(
-        class_name, tuple(found.direction_M.round(4).tolist()), round(found.swing, 4), upright
+        class_name,
+        tuple(found.direction_M.round(4).tolist()),
+        round(found.swing, 4),
+        None if upright is None else round(upright, 4),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import scipy  # its parts are imported where they are first used: half a second before training starts
 
 from wt_jax.counting.principal_motion import Repeated, repeated
+from wt_jax.counting.taught_motion import mean_upright
 
 SMOOTHING_ENDS = 3.0  # standard deviations from its middle: what bounds the delay of a stream
 
@@ -43,9 +44,7 @@ class Timeline:
     def upright(self, first: int, last: int) -> float | None:
         """Mean of `upright_F` in frames first..last, both inside; None where it is not known."""
         at = slice(first, last + 1)
-        if self.upright_F is None or not self.valid_F[at].any():
-            return None
-        return float(self.upright_F[at][self.valid_F[at]].mean())
+        return mean_upright(None if self.upright_F is None else self.upright_F[at], self.valid_F[at])
 
 
 def smooth(values_F: np.ndarray, sigma_frames: float) -> np.ndarray:

@@ -118,8 +118,10 @@ class Merge:
     ) -> Timeline:
         """Of frames first..first+F-1, which `pose` is; some window must have seen each.
 
-        `upright_F` is the pose's `uprightness`, where landmarks are known: it may hold them no more.
+        `upright_F` is the pose's `uprightness`, of one that holds its landmarks no more.
         """
+        if upright_F is None and pose.points_FxLx3 is not None:
+            upright_F = uprightness(pose.points_FxLx3)
         valid_F = pose.valid_F
         at = slice(first, first + len(valid_F))
         weight_F = np.where(valid_F, self._weight_F[at], np.inf)
@@ -227,14 +229,7 @@ def make_timelines(
             for i in np.unique(owners_N[at]):
                 own_B = owners_N[at] == i
                 merges[i].add(firsts_N[at][own_B], probabilities_BxC[own_B], starts_BxT[own_B])
-        return [
-            merge.timeline(
-                data.classes,
-                pose,
-                upright_F=None if pose.points_FxLx3 is None else uprightness(pose.points_FxLx3),
-            )
-            for merge, pose in zip(merges, poses, strict=True)
-        ]
+        return [merge.timeline(data.classes, pose) for merge, pose in zip(merges, poses, strict=True)]
 
     return timelines
 
